@@ -1,0 +1,65 @@
+"""Which identity is whose when several data sets train one classifier."""
+
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+
+@dataclass(frozen=True)
+class IdentityTable:
+    """The data sets of a mix in order, each with the number of identities it claims.
+
+    The k-th data set's ids are shifted by the counts before it, as the original does. A checkpoint
+    keeps this table: a classifier's rows mean nothing under another one.
+
+    Attributes:
+        names: data sets, in the order of the configuration.
+        counts: largest id + 1 of each, 0 for a data set without identities.
+    """
+
+    names: list[str]
+    counts: list[int]
+
+    def __post_init__(self) -> None:
+        if len(self.names) != len(self.counts):
+            raise ValueError(f"identity table: {len(self.names)} names but {len(self.counts)} counts")
+
+    @property
+    def offsets(self) -> list[int]:
+        """What is added to the ids of each data set."""
+        return list(accumulate(self.counts, initial=0))[:-1]
+
+    @property
+    def num_identities(self) -> int:
+        """Classes of the classifier. One more than there are ids, as in the original (its nID)."""
+        return sum(self.counts) + 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"names": list(self.names), "counts": list(self.counts)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "IdentityTable":
+        """The inverse of `to_dict`.
+
+        Raises:
+            ValueError: these are not the values of a table.
+        """
+        try:
+            return cls([str(name) for name in values["names"]], [int(count) for count in values["counts"]])
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not an identity table: {values!r}") from error
+
+    def differences(self, other: "IdentityTable") -> list[str]:
+        """Sentences that say how `other` differs from this table; none when ids mean the same in both."""
+        mine, theirs = (dict(zip(table.names, table.counts, strict=True)) for table in (self, other))
+        found = [f"data set '{name}' is missing" for name in self.names if name not in theirs]
+        found += [f"data set '{name}' is new" for name in other.names if name not in mine]
+        found += [
+            f"data set '{name}' has {theirs[name]} identities instead of {mine[name]}"
+            for name in self.names
+            if name in theirs and theirs[name] != mine[name]
+        ]
+        if not found and self.names != other.names:
+            found.append(f"the data sets come as {', '.join(other.names)} instead of {', '.join(self.names)}")
+        return found

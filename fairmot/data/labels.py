@@ -1,0 +1,142 @@
+"""Label files: one text file an image, one object a row.
+
+    class id x_center y_center width height
+
+The box is divided by the image's width and height; `id` counts from 0 within its data set, -1 says
+that the object has no identity. A box may reach beyond the image, or lie outside it altogether.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from fairmot.errors import DataError
+
+COLUMNS = 6
+_IMAGE_FOLDER = "images"
+_LABEL_FOLDER = "labels_with_ids"
+_LARGEST_INTEGER = 2**24  # float32 holds every integer up to here
+_CENTRE_RANGE = (-1.0, 2.0)
+_LARGEST_SIZE = 3.0
+
+
+def label_path_for(image_path: str) -> str:
+    """Where the labels of an image are: its last folder `images` becomes `labels_with_ids`, its ending `.txt`.
+
+    Raises:
+        DataError: no folder of the path is named `images`.
+    """
+    before, found, after = f"/{image_path}".rpartition(f"/{_IMAGE_FOLDER}/")
+    if not found:
+        raise DataError(
+            f"{image_path}: no folder named '{_IMAGE_FOLDER}' in this path, so its label file cannot be found; "
+            f"expected <data set>/{_IMAGE_FOLDER}/.../<picture> beside <data set>/{_LABEL_FOLDER}/.../<picture>.txt"
+        )
+    folder, slash, name = after.rpartition("/")
+    stem = name.rpartition(".")[0] or name
+    return f"{before}/{_LABEL_FOLDER}/{folder}{slash}{stem}.txt"[1:]
+
+
+def parse_labels(content: bytes, path: str) -> np.ndarray:
+    """Read the rows of one label file; blank lines count for nothing.
+
+    Args:
+        content: the file's bytes.
+        path: its name, for messages.
+
+    Returns:
+        float32 [N, 6]: class, id, x centre, y centre, width, height, normalised by the image's size.
+
+    Raises:
+        DataError: a row that cannot be used; the message names `path:line`.
+    """
+    rows = [fields for line in content.splitlines() if (fields := line.split())]
+    if not rows:
+        return np.zeros((0, COLUMNS), np.float32)
+    try:
+        values = np.array([[float(field) for field in fields] for fields in rows], np.float64)
+    except ValueError:  # not a number, or rows of different lengths
+        values = None
+    if values is None or values.shape[1] != COLUMNS or b"_" in content or not _usable(values).all():
+        raise DataError(_first_fault(content, path))
+    return values.astype(np.float32)
+
+
+def _usable(values: np.ndarray) -> np.ndarray:
+    """[N, 6] -> bool [N]; NaN and infinity fail the comparisons they take part in."""
+    integers, centres, sizes = values[:, :2], values[:, 2:4], values[:, 4:]
+    return (
+        (integers >= (0, -1)).all(1)
+        & (integers <= _LARGEST_INTEGER).all(1)
+        & (integers == np.floor(integers)).all(1)
+        & ((centres >= _CENTRE_RANGE[0]) & (centres <= _CENTRE_RANGE[1])).all(1)
+        & ((sizes >= 0) & (sizes <= _LARGEST_SIZE)).all(1)
+    )
+
+
+def _first_fault(content: bytes, path: str) -> str:
+    for number, line in enumerate(content.splitlines(), start=1):
+        fields = [field.decode(errors="replace") for field in line.split()]
+        fault = next(_row_faults(fields), None) if fields else None
+        if fault:
+            return f"{path}:{number}: {fault}"
+    raise AssertionError(f"{path}: refused, yet every row is fine")
+
+
+def _row_faults(fields: list[str]) -> Iterator[str]:
+    """What is wrong with one row; only the first means anything, the later ones build on its absence."""
+    if len(fields) != COLUMNS:
+        yield f"{len(fields)} columns, expected {COLUMNS}: class id x_center y_center width height"
+    for field in fields:
+        value = _number(field)
+        if value is None or not math.isfinite(value):
+            yield f"'{field}' is not a {'number' if value is None else 'finite number'}"
+    class_id, identity, *box = map(float, fields)
+    if not (0 <= class_id <= _LARGEST_INTEGER and class_id.is_integer()):
+        yield f"class {fields[0]} must be an integer from 0 on"
+    if not (-1 <= identity <= _LARGEST_INTEGER and identity.is_integer()):
+        yield f"id {fields[1]} must be an integer from 0 to {_LARGEST_INTEGER}, or -1 for no identity"
+    if min(box[2:]) < 0:
+        yield f"box size {fields[4]} x {fields[5]} is negative"
+    if min(box[:2]) < _CENTRE_RANGE[0] or max(box[:2]) > _CENTRE_RANGE[1] or max(box[2:]) > _LARGEST_SIZE:
+        yield f"box {' '.join(fields[2:])} looks like pixels; divide by image width and height"
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text) if "_" not in text else None  # Python would read 1_0 as 10
+    except ValueError:
+        return None
+
+
+def read_labels(path: str) -> np.ndarray:
+    """`parse_labels` of a file.
+
+    Raises:
+        DataError: the file cannot be read, or `parse_labels` refuses it.
+    """
+    try:
+        with open(path, "rb") as stream:
+            content = stream.read()
+    except OSError as error:
+        raise DataError(f"{path}: cannot read this label file: {error.strerror}") from error
+    return parse_labels(content, path)
+
+
+def format_labels(rows: Iterable[Sequence[float]] | np.ndarray) -> str:
+    """The text of a label file; `parse_labels` reads it back to 6 decimals.
+
+    Args:
+        rows: [N, 6] class, id and normalised box, as `parse_labels` returns them.
+    """
+    return "".join(
+        f"{int(class_id)} {int(identity)} {x:.6f} {y:.6f} {width:.6f} {height:.6f}\n"
+        for class_id, identity, x, y, width, height in rows
+    )
+
+
+def outside_image(rows: np.ndarray) -> np.ndarray:
+    """Which boxes do not meet the image at all: [N, 6] -> bool [N]."""
+    centres, half_sizes = rows[:, 2:4], rows[:, 4:] / 2
+    return ((centres + half_sizes <= 0) | (centres - half_sizes >= 1)).any(1)

@@ -1,0 +1,120 @@
+"""Batches for one rank, prepared in the background by MindSpore's data engine."""
+
+import os
+from collections.abc import Iterator
+
+import mindspore.dataset as ds
+import numpy as np
+from mindspore import Tensor
+
+from fairmot.data.dataset import COLUMNS, JointDataset
+from fairmot.data.sampler import rank_indices
+
+
+class _Source:
+    """What the data engine indexes; keeps the first error, which the engine would bury in text."""
+
+    def __init__(self, dataset: JointDataset) -> None:
+        self._dataset = dataset
+        self.error: Exception | None = None
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, i: int) -> tuple[np.ndarray, ...]:
+        try:
+            return self._dataset[int(i)]
+        except Exception as error:
+            self.error = self.error or error
+            raise
+
+
+class TrainLoader:
+    """One rank's batches, epoch by epoch.
+
+    Order and content depend on (seed, epoch, start_sample, world size) alone, never on the workers.
+    """
+
+    def __init__(
+        self,
+        dataset: JointDataset,
+        *,
+        batch_size: int,
+        rank: int,
+        world_size: int,
+        seed: int,
+        workers: int,
+        prefetch: int = 4,
+        shuffle: bool = True,
+    ) -> None:
+        """Check that the data fills at least one batch on every rank.
+
+        Args:
+            dataset: the samples.
+            batch_size: samples per step on this rank.
+            rank: this rank.
+            world_size: number of ranks.
+            seed: of the order, not negative.
+            workers: threads that prepare samples. Threads, not processes: OpenCV works without the
+                interpreter lock and a sample need not be copied between processes.
+            prefetch: batches kept ready.
+            shuffle: False keeps the order of the lists.
+
+        Raises:
+            ValueError: the data does not fill one batch on every rank, or an argument is out of range.
+        """
+        self._dataset = dataset
+        self._batch_size, self._rank, self._world_size = batch_size, rank, world_size
+        self._seed, self._shuffle, self._prefetch = seed, shuffle, prefetch
+        self._workers = min(workers, os.cpu_count() or 1)  # the engine refuses more
+        self.steps_per_epoch = len(self._indices(epoch=0, start_sample=0)) // batch_size
+
+    def _indices(self, epoch: int, start_sample: int) -> np.ndarray:
+        return rank_indices(
+            len(self._dataset),
+            self._seed,
+            epoch,
+            rank=self._rank,
+            world_size=self._world_size,
+            batch_size=self._batch_size,
+            start_sample=start_sample,
+            shuffle=self._shuffle,
+        )
+
+    def epoch(self, epoch: int, start_sample: int = 0) -> Iterator[tuple[Tensor, ...]]:
+        """The batches of an epoch, each a tuple in the order of COLUMNS; nothing skipped is read.
+
+        Args:
+            epoch: counted from 0.
+            start_sample: how many samples all ranks together have already taken from this epoch.
+
+        Yields:
+            image uint8 [B, H, W, 3] RGB, hm [B, C, h, w], reg_mask [B, K], ind [B, K], wh [B, K, 4 or 2],
+            reg [B, K, 2], ids [B, K].
+
+        Raises:
+            DataError: a sample cannot be read.
+        """
+        indices = self._indices(epoch, start_sample).tolist()
+        if not indices:
+            return
+        source = _Source(self._dataset.at_epoch(epoch))
+        # One setting for the whole process; it is read when an iterator is made.
+        ds.config.set_prefetch_size(self._prefetch)
+        batches = ds.GeneratorDataset(
+            source,
+            column_names=list(COLUMNS),
+            sampler=indices,
+            num_parallel_workers=self._workers,
+            python_multiprocessing=False,
+        ).batch(self._batch_size, drop_remainder=True)
+        iterator = batches.create_tuple_iterator(num_epochs=1)
+        try:
+            for batch in iterator:
+                yield tuple(batch)
+        except RuntimeError:
+            if source.error is not None:
+                raise source.error from None
+            raise
+        finally:
+            iterator.stop()

@@ -1,0 +1,120 @@
+"""The one way a command line becomes a checked configuration: Hydra's key=value grammar for every door.
+
+Exit codes: 0 done, 1 failed with one clear error, 2 refused arguments or configuration.
+"""
+
+import difflib
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from fairmot.errors import ConfigError, FairMOTError
+
+Config = TypeVar("Config")
+
+_BESIDE_PACKAGE = Path(__file__).resolve().parent.parent / "conf"
+_INSIDE_PACKAGE = Path(__file__).resolve().parent / "_conf"
+CONF_DIR = _BESIDE_PACKAGE if _BESIDE_PACKAGE.is_dir() else _INSIDE_PACKAGE
+
+
+def register(config_name: str, schema: type) -> None:
+    """Make `schema` (a dataclass) known to Hydra as `<config_name>_schema`, the first default of its YAML."""
+    ConfigStore.instance().store(name=f"{config_name}_schema", node=schema)
+
+
+def to_config(composed: DictConfig, schema: type[Config]) -> Config:
+    """Turn a composed configuration into its dataclass; the dataclasses check their own values here.
+
+    Raises:
+        ConfigError: a value is missing or refused; the message names the key.
+    """
+    try:
+        config = OmegaConf.to_object(composed)
+    except OmegaConfBaseException as error:
+        raise ConfigError(explain(error, schema)) from error
+    except (ValueError, TypeError) as error:
+        raise ConfigError(str(error)) from error
+    if not isinstance(config, schema):
+        raise ConfigError(f"The configuration is not a {schema.__name__}: does its YAML start from the schema?")
+    return config
+
+
+def run_door(function: Callable[[Any], None], schema: type, config_name: str) -> None:
+    """Compose `conf/<config_name>.yaml` with the command line, call `function(config)`, leave with the exit code.
+
+    Args:
+        function: the work, given an instance of `schema`.
+        schema: the dataclass that the composed configuration must become.
+        config_name: the YAML file's name without its ending.
+    """
+    register(config_name, schema)
+
+    @hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)
+    def compose_and_call(composed: DictConfig) -> None:
+        function(to_config(composed, schema))
+
+    # Hydra would print its own errors and leave with 1; told not to, it raises, and this door explains.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        compose_and_call()
+    except FairMOTError as error:
+        _leave(str(error), error.exit_code)
+    except (HydraException, OmegaConfBaseException) as error:
+        _leave(explain(error, schema), ConfigError.exit_code)
+    except KeyboardInterrupt:
+        _leave("interrupted", 130)
+
+
+def _leave(message: str, exit_code: int) -> None:
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    sys.exit(exit_code)
+
+
+def explain(error: Exception, schema: type) -> str:
+    """Say in one sentence what a composition error means, with the nearest known key or option."""
+    text = str(error)
+    key = re.search(r"Key '([^']+)' (?:is not in struct|not in '\w+')", text)
+    option = re.search(r"Could not find '([^/']+)/([^']+)'", text)
+    full_key = re.search(r"full_key: (\S+)", text)
+    if key:
+        name = full_key.group(1) if full_key else key.group(1)
+        return f"unknown key '{name}'{_suggest(name, list(known_keys(schema)))}"
+    if option:
+        group, wanted = option.groups()
+        choices = sorted(path.stem for path in (CONF_DIR / group).glob("*.yaml"))
+        return f"unknown {group} '{wanted}'{_suggest(wanted, choices)}; there are: {', '.join(choices)}"
+    if full_key:
+        return f"{full_key.group(1)}: {text.splitlines()[0]}"
+    return text.strip()
+
+
+def _suggest(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if not close:  # a key typed without its group, such as lr for optim.lr
+        close = [key for key in known if key.rsplit(".", 1)[-1] == name.rsplit(".", 1)[-1]][:1]
+    return f": did you mean '{close[0]}'?" if close else ""
+
+
+def known_keys(schema: type) -> Iterator[str]:
+    """Every dotted key of a configuration dataclass, groups included."""
+    return _walk(OmegaConf.structured(schema), "")
+
+
+def _walk(node: DictConfig, prefix: str) -> Iterator[str]:
+    for name in node:
+        key = f"{prefix}{name}"
+        yield key
+        child = node._get_node(name)
+        if isinstance(child, DictConfig) and not child._is_missing() and not child._is_none():
+            if is_dataclass(OmegaConf.get_type(child)):
+                yield from _walk(child, f"{key}.")

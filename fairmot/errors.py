@@ -1,0 +1,24 @@
+"""The errors a user can mend. A door prints them as one message, without a traceback."""
+
+
+class FairMOTError(Exception):
+    """Something outside the program is wrong: a file, a folder, a server. Ends a door with exit code 1.
+
+    The message names the file, line, key or rank and says how to mend it.
+    """
+
+    exit_code = 1
+
+
+class ConfigError(FairMOTError):
+    """A refused argument or configuration value. Ends a door with exit code 2."""
+
+    exit_code = 2
+
+
+class DataError(FairMOTError):
+    """A list, label or image file that cannot be used; the message names file and line."""
+
+
+class CheckpointError(FairMOTError):
+    """A checkpoint that cannot be written, read, or does not belong to this run."""

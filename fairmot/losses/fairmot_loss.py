@@ -1,0 +1,187 @@
+"""The training objective: detection and identity losses, balanced by learned uncertainties."""
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+
+import mindspore as ms
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
+
+from fairmot.losses.focal import heatmap_focal_loss, heatmap_mse_loss
+from fairmot.losses.identity import identity_cross_entropy, identity_focal_loss
+from fairmot.losses.regression import masked_l1_loss, masked_smooth_l1_loss
+from fairmot.ops import gather_at, l2_normalize
+
+SCALARS = ("loss", "hm_loss", "wh_loss", "off_loss", "id_loss", "det_loss", "s_det", "s_id")
+"""What `FairMOTLoss` reports, in this order."""
+
+FIXED_ID_WEIGHT = 0.1
+FOCAL_PRIOR = 0.01
+
+
+class HeatmapLoss(Enum):
+    """focal: on the sigmoid of the map (the paper). mse: on the raw map, with MSRA Gaussians as targets."""
+
+    focal = "focal"
+    mse = "mse"
+
+
+class RegressionLoss(Enum):
+    """l1: mean over regressed values (the paper). sl1: smooth L1, mean over objects."""
+
+    l1 = "l1"
+    sl1 = "sl1"
+
+
+class IdentityLoss(Enum):
+    """ce: softmax cross entropy (the paper). focal: sigmoid focal loss."""
+
+    ce = "ce"
+    focal = "focal"
+
+
+class MultiLoss(Enum):
+    """uncertainty: detection and identity weighted by learned s_det, s_id (the paper). fix: det + 0.1 id."""
+
+    uncertainty = "uncertainty"
+    fix = "fix"
+
+
+@dataclass
+class LossConfig:
+    """Weights and kinds of the losses.
+
+    Attributes:
+        hm_weight: weight of the heatmap loss within the detection loss.
+        wh_weight: weight of the box-size loss within the detection loss.
+        off_weight: weight of the offset loss within the detection loss.
+        heatmap: heatmap loss.
+        regression: box-size and offset loss.
+        identity: identity loss.
+        multi_loss: how detection and identity are balanced.
+        fp16_classifier: multiply by the identity classifier in fp16; its softmax stays in fp32.
+    """
+
+    hm_weight: float = 1.0
+    wh_weight: float = 0.1
+    off_weight: float = 1.0
+    heatmap: HeatmapLoss = HeatmapLoss.focal
+    regression: RegressionLoss = RegressionLoss.l1
+    identity: IdentityLoss = IdentityLoss.ce
+    multi_loss: MultiLoss = MultiLoss.uncertainty
+    fp16_classifier: bool = True
+
+    def __post_init__(self) -> None:
+        for key in ("hm_weight", "wh_weight", "off_weight"):
+            value = getattr(self, key)
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"loss.{key}={value}: a weight is a number of at least 0")
+
+
+class Classifier(nn.Cell):
+    """Linear identity classifier whose matrix product may run in fp16.
+
+    Args:
+        features: length of an embedding.
+        identities: number of classes.
+        half: multiply in fp16.
+        seed: the initial values are a pure function of it.
+        identity_loss: the focal loss starts from a prior of 0.01 a class, the softmax from PyTorch's Linear.
+    """
+
+    def __init__(
+        self, features: int, identities: int, half: bool, seed: int, identity_loss: IdentityLoss = IdentityLoss.ce
+    ) -> None:
+        super().__init__()
+        generator = np.random.Generator(np.random.PCG64([seed, features, identities]))
+        if identity_loss is IdentityLoss.focal:
+            weight = generator.normal(0, 0.01, (identities, features))
+            bias = np.full(identities, -math.log((1 - FOCAL_PRIOR) / FOCAL_PRIOR))
+        else:
+            bound = 1 / math.sqrt(features)
+            weight = generator.uniform(-bound, bound, (identities, features))
+            bias = generator.uniform(-bound, bound, identities)
+        self.weight = Parameter(Tensor(weight.astype(np.float32)), name="weight")
+        self.bias = Parameter(Tensor(bias.astype(np.float32)), name="bias")
+        self.matmul = ops.MatMul(transpose_b=True)
+        self.half = half
+
+    def construct(self, embeddings: Tensor) -> Tensor:
+        """[N, D] float32 -> logits [N, nID] float32."""
+        if self.half:
+            product = self.matmul(embeddings.astype(ms.float16), self.weight.astype(ms.float16)).astype(ms.float32)
+        else:
+            product = self.matmul(embeddings, self.weight)
+        return product + self.bias
+
+
+class FairMOTLoss(nn.Cell):
+    """All losses of one batch (paper, section 4.3). Its classifier, s_det and s_id are trained with the network.
+
+    Args:
+        config: weights and kinds.
+        num_identities: nID, the classes of the identity classifier.
+        reid_dim: length of the embedding.
+        seed: decides the classifier's initial values.
+    """
+
+    def __init__(self, config: LossConfig, num_identities: int, reid_dim: int, seed: int) -> None:
+        super().__init__()
+        self.hm_weight, self.wh_weight, self.off_weight = config.hm_weight, config.wh_weight, config.off_weight
+        self.heatmap_loss = heatmap_focal_loss if config.heatmap is HeatmapLoss.focal else heatmap_mse_loss
+        self.regression_loss = masked_l1_loss if config.regression is RegressionLoss.l1 else masked_smooth_l1_loss
+        self.identity_loss = (
+            identity_cross_entropy if config.identity is IdentityLoss.ce else identity_focal_loss
+        )
+        self.uncertainty = config.multi_loss is MultiLoss.uncertainty
+        # A single identity (nID 2) would give a scale of 0 and embeddings without gradient.
+        self.emb_scale = math.sqrt(2) * math.log(max(num_identities - 1, 2))
+        self.classifier = Classifier(reid_dim, num_identities, config.fp16_classifier, seed, config.identity)
+        self.s_det = Parameter(Tensor(np.full(1, -1.85, np.float32)), name="s_det", requires_grad=self.uncertainty)
+        self.s_id = Parameter(Tensor(np.full(1, -1.05, np.float32)), name="s_id", requires_grad=self.uncertainty)
+
+    def construct(
+        self,
+        outputs: tuple[Tensor, Tensor, Tensor, Tensor],
+        hm: Tensor,
+        reg_mask: Tensor,
+        ind: Tensor,
+        wh: Tensor,
+        reg: Tensor,
+        ids: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Head maps and targets to the loss.
+
+        Args:
+            outputs: maps hm [B, C, h, w] logits, wh [B, 4 or 2, h, w], id [B, D, h, w], reg [B, 2, h, w].
+            hm: [B, C, h, w] target heatmap.
+            reg_mask: [B, K] 1 for a real object.
+            ind: [B, K] y * w + x of each centre.
+            wh: [B, K, 4 or 2] in cells.
+            reg: [B, K, 2] fraction of each centre.
+            ids: [B, K] identity, -1 without one.
+
+        Returns:
+            The scalar loss and the vector of SCALARS, both fp32.
+        """
+        out_hm, out_wh, out_id, out_reg = outputs
+        hm_loss = self.heatmap_loss(out_hm, hm)
+        wh_loss = self.regression_loss(gather_at(out_wh, ind), reg_mask, wh)
+        off_loss = self.regression_loss(gather_at(out_reg, ind), reg_mask, reg)
+        id_loss = self.identity(gather_at(out_id, ind), reg_mask, ids)
+        det_loss = self.hm_weight * hm_loss + self.wh_weight * wh_loss + self.off_weight * off_loss
+        s_det, s_id = self.s_det.squeeze(0), self.s_id.squeeze(0)
+        if self.uncertainty:
+            loss = 0.5 * (ops.exp(-s_det) * det_loss + ops.exp(-s_id) * id_loss + s_det + s_id)
+        else:
+            loss = det_loss + FIXED_ID_WEIGHT * id_loss
+        return loss, ops.stack((loss, hm_loss, wh_loss, off_loss, id_loss, det_loss, s_det, s_id))
+
+    def identity(self, embeddings: Tensor, reg_mask: Tensor, ids: Tensor) -> Tensor:
+        """[B, K, D] embeddings at the centres, [B, K] mask and identities -> scalar."""
+        embeddings = embeddings.reshape(-1, embeddings.shape[-1]).astype(ms.float32)
+        ids = ids.reshape(-1)
+        valid = ops.logical_and(reg_mask.reshape(-1) > 0, ids >= 0).astype(ms.float32)
+        logits = self.classifier(self.emb_scale * l2_normalize(embeddings))
+        return self.identity_loss(logits, ids, valid)

@@ -1,0 +1,48 @@
+"""Identity classification losses over object slots."""
+
+import mindspore as ms
+from mindspore import Tensor, ops
+
+FOCAL_ALPHA = 0.25
+FOCAL_GAMMA = 2.0
+
+
+def identity_cross_entropy(logits: Tensor, identities: Tensor, valid: Tensor) -> Tensor:
+    """Cross entropy averaged over the slots that hold an object with an identity.
+
+    Args:
+        logits: [N, nID]; the softmax is taken in fp32.
+        identities: [N] int32; any value where `valid` is 0.
+        valid: [N] float32, 1 for an object with an identity.
+
+    Returns:
+        Scalar; 0 when no slot is valid (the original: mean over nothing, NaN).
+    """
+    logits = logits.astype(ms.float32)
+    picked = ops.gather_elements(logits, 1, _safe(identities, valid).expand_dims(1)).squeeze(1)
+    loss = ops.logsumexp(logits, 1) - picked
+    return (loss * valid).sum() / _at_least_one(valid.sum())
+
+
+def identity_focal_loss(logits: Tensor, identities: Tensor, valid: Tensor) -> Tensor:
+    """Sigmoid focal loss over all identities (alpha 0.25, gamma 2), summed, divided by the valid slots.
+
+    Shapes as `identity_cross_entropy`. Slots without identity take no part; the original's indexing fails on them.
+    """
+    logits = logits.astype(ms.float32)
+    one_hot = ops.one_hot(_safe(identities, valid), logits.shape[1], ms.Tensor(1.0), ms.Tensor(0.0))
+    probability = ops.sigmoid(logits)
+    # log(1 + exp(-|x|)) keeps the cross entropy finite for large logits.
+    cross_entropy = ops.relu(logits) - logits * one_hot + ops.log1p(ops.exp(-ops.abs(logits)))
+    miss = probability + one_hot - 2 * probability * one_hot
+    weight = FOCAL_ALPHA * one_hot + (1 - FOCAL_ALPHA) * (1 - one_hot)
+    loss = (weight * miss * miss * cross_entropy).sum(1)
+    return (loss * valid).sum() / _at_least_one(valid.sum())
+
+
+def _safe(identities: Tensor, valid: Tensor) -> Tensor:
+    return (identities * valid.astype(ms.int32)).astype(ms.int32)
+
+
+def _at_least_one(count: Tensor) -> Tensor:
+    return ops.maximum(count, ops.ones_like(count))

@@ -1,0 +1,142 @@
+"""The one-shot network: encoder, decoder, heads."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn, ops
+
+from fairmot.errors import ConfigError
+from fairmot.model.dla import DLA, DLA34_CHANNELS
+from fairmot.model.heads import Heads, head_channels
+from fairmot.model.init import initialize
+from fairmot.model.neck import DLAUp, IDAUp, NodeConv, plain_node_conv
+
+_LAST_LEVEL = 5
+"""The decoder's final merge takes the maps of the levels below this one (the original's last_level)."""
+
+
+@dataclass
+class ModelConfig:
+    """Which network to build.
+
+    Attributes:
+        name: the network, as the original names it: dlaconv_34 is DLA-34 with the plain-convolution neck.
+        width: scales the channels of encoder and decoder; 1.0 is the paper's network.
+        down_ratio: input pixels to a cell of the output maps: 2, 4, 8 or 16.
+        head_conv: hidden channels of each head; 0 leaves the 1x1 convolution alone.
+        reid_dim: length of the embedding.
+        ltrb: regress the distances to the four sides instead of width and height.
+    """
+
+    name: str = "dlaconv_34"
+    width: float = 1.0
+    down_ratio: int = 4
+    head_conv: int = 256
+    reid_dim: int = 128
+    ltrb: bool = True
+
+    def __post_init__(self) -> None:
+        if self.down_ratio not in (2, 4, 8, 16):
+            raise ValueError(f"model.down_ratio={self.down_ratio}: choose 2, 4, 8 or 16")
+        if not 0 < self.width <= 4:
+            raise ValueError(f"model.width={self.width}: choose a factor above 0 and at most 4")
+        if self.head_conv < 0:
+            raise ValueError(f"model.head_conv={self.head_conv}: choose 0 (no hidden layer) or a number of channels")
+        if self.reid_dim < 1:
+            raise ValueError(f"model.reid_dim={self.reid_dim}: the embedding needs at least one dimension")
+
+
+class DLASeg(nn.Cell):
+    """DLA encoder and its two-stage aggregation decoder.
+
+    Args:
+        channels: channels of the encoder's six levels.
+        down_ratio: stride of the resulting map.
+        node_conv: the convolution of the decoder's nodes.
+    """
+
+    def __init__(self, channels: tuple[int, ...], down_ratio: int, node_conv: NodeConv) -> None:
+        super().__init__()
+        self.first_level = int(np.log2(down_ratio))
+        kept = channels[self.first_level :]
+        merged = _LAST_LEVEL - self.first_level
+        self.base = DLA(channels)
+        self.dla_up = DLAUp(kept, node_conv)
+        self.ida_up = IDAUp(kept[0], kept[:merged], tuple(2**i for i in range(merged)), node_conv)
+        self.merged = merged
+        self.out_channels = kept[0]
+
+    def construct(self, image: Tensor) -> Tensor:
+        """[B, 3, H, W] -> [B, out_channels, H / down_ratio, W / down_ratio]."""
+        maps = self.dla_up(self.base(image)[self.first_level :])
+        return self.ida_up(maps[: self.merged])[-1]
+
+
+class FairMOT(nn.Cell):
+    """A backbone with the four heads.
+
+    Args:
+        backbone: has `out_channels` and turns [B, 3, H, W] into one map at the output stride.
+        config: the settings it was built from.
+        num_classes: heatmap channels.
+    """
+
+    def __init__(self, backbone: nn.Cell, config: ModelConfig, num_classes: int = 1) -> None:
+        super().__init__()
+        self.backbone = backbone
+        channels = head_channels(num_classes, config.ltrb, config.reid_dim)
+        self.heads = Heads(backbone.out_channels, config.head_conv, channels)
+
+    def construct(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Images to head maps.
+
+        Args:
+            image: uint8 [B, H, W, 3] RGB as the loader gives it, or float32 [B, 3, H, W] already scaled to [0, 1].
+
+        Returns:
+            hm logits [B, classes, h, w], wh [B, 4 or 2, h, w] in cells, id [B, reid_dim, h, w], reg [B, 2, h, w].
+        """
+        if image.dtype == ms.uint8:
+            image = ops.transpose(image, (0, 3, 1, 2)).astype(ms.float32) / 255.0
+        return self.heads(self.backbone(image))
+
+    def state(self) -> dict[str, ms.Parameter]:
+        """Parameters and batch-norm buffers under the names checkpoints use: the original's, without our rooms.
+
+        `backbone.` and `heads.` are cut off, so that base.level2.tree1.conv1.weight and hm.2.bias stand as in the
+        original; batch-norm entries keep MindSpore's gamma, beta, moving_mean, moving_variance.
+        """
+        return {name.split(".", 1)[1]: parameter for name, parameter in self.parameters_and_names()}
+
+
+def _dlaconv_34(config: ModelConfig) -> nn.Cell:
+    return DLASeg(_scaled(DLA34_CHANNELS, config.width), config.down_ratio, plain_node_conv)
+
+
+def _scaled(channels: tuple[int, ...], width: float) -> tuple[int, ...]:
+    return tuple(max(4, round(count * width)) for count in channels)
+
+
+BACKBONES: dict[str, Callable[[ModelConfig], Any]] = {"dlaconv_34": _dlaconv_34}
+"""Network name -> how to build its encoder and decoder."""
+
+
+def build_network(config: ModelConfig, seed: int, num_classes: int = 1) -> FairMOT:
+    """Build and initialise a network; the same seed gives the same values on every rank and machine.
+
+    Raises:
+        ConfigError: `model.name` is none of the networks there are.
+    """
+    if config.name not in BACKBONES:
+        raise ConfigError(
+            f"model.name={config.name} cannot be built by this version; there are: {', '.join(BACKBONES)}. "
+            "The recipes' other networks are listed in docs/recipes.md."
+        )
+    network = FairMOT(BACKBONES[config.name](config), config, num_classes)
+    for name, parameter in network.state().items():
+        parameter.name = name  # the optimiser names its moments after it
+    initialize(network.state(), seed)
+    return network

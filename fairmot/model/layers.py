@@ -1,0 +1,52 @@
+"""Layers with the original's settings, so that no network file repeats them."""
+
+from mindspore import Tensor, nn
+
+# PyTorch's momentum weighs the new batch (0.1), MindSpore's the history.
+BATCH_NORM_MOMENTUM = 0.9
+BATCH_NORM_EPSILON = 1e-5
+
+
+def conv(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, has_bias: bool = False) -> nn.Conv2d:
+    """A convolution padded to keep the size at stride 1; [B, in, H, W] -> [B, out, H / stride, W / stride]."""
+    padding = kernel_size // 2
+    return nn.Conv2d(
+        in_channels, out_channels, kernel_size, stride, pad_mode="pad", padding=padding, has_bias=has_bias
+    )
+
+
+def batch_norm(channels: int) -> nn.BatchNorm2d:
+    """Batch normalisation with the original's epsilon and momentum."""
+    return nn.BatchNorm2d(channels, eps=BATCH_NORM_EPSILON, momentum=BATCH_NORM_MOMENTUM)
+
+
+def conv_bn_relu(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1) -> nn.SequentialCell:
+    """Convolution, batch normalisation, ReLU as children 0, 1, 2."""
+    return nn.SequentialCell(
+        conv(in_channels, out_channels, kernel_size, stride), batch_norm(out_channels), nn.ReLU()
+    )
+
+
+def upsample(channels: int, factor: int) -> nn.Conv2dTranspose:
+    """Depthwise transposed convolution that starts as bilinear interpolation and is trained.
+
+    [B, C, H, W] -> [B, C, H * factor, W * factor]. Initialised in `fairmot.model.init`.
+    """
+    return nn.Conv2dTranspose(
+        channels,
+        channels,
+        2 * factor,
+        stride=factor,
+        pad_mode="pad",
+        padding=factor // 2,
+        group=channels,
+        has_bias=False,
+    )
+
+
+class Identity(nn.Cell):
+    """Returns what it is given."""
+
+    def construct(self, features: Tensor) -> Tensor:
+        """Any shape -> the same tensor."""
+        return features

@@ -1,0 +1,49 @@
+import json
+
+import pytest
+
+from fairmot.data.identities import IdentityTable
+
+TABLE = IdentityTable(["mot17", "caltech", "prw"], [546, 0, 934])
+
+
+def test_offsets_and_number_of_classes() -> None:
+    assert TABLE.offsets == [0, 546, 546]
+    assert TABLE.num_identities == 546 + 934 + 1
+
+
+def test_detection_only_data_has_one_class() -> None:
+    assert IdentityTable(["caltech"], [0]).num_identities == 1
+
+
+def test_round_trip_through_json() -> None:
+    assert IdentityTable.from_dict(json.loads(json.dumps(TABLE.to_dict()))) == TABLE
+
+
+@pytest.mark.parametrize("values", [{}, {"names": ["a"]}, {"names": ["a"], "counts": [1, 2]}, {"names": 3, "counts": 4}])
+def test_refuses_what_is_no_table(values: dict) -> None:
+    with pytest.raises(ValueError, match="identity table"):
+        IdentityTable.from_dict(values)
+
+
+@pytest.mark.parametrize(
+    ("other", "sentences"),
+    [
+        (TABLE, []),
+        (IdentityTable(["mot17", "caltech"], [546, 0]), ["data set 'prw' is missing"]),
+        (IdentityTable([*TABLE.names, "eth"], [*TABLE.counts, 5]), ["data set 'eth' is new"]),
+        (
+            IdentityTable(TABLE.names, [546, 3, 900]),
+            [
+                "data set 'caltech' has 3 identities instead of 0",
+                "data set 'prw' has 900 identities instead of 934",
+            ],
+        ),
+        (
+            IdentityTable(["prw", "mot17", "caltech"], [934, 546, 0]),
+            ["the data sets come as prw, mot17, caltech instead of mot17, caltech, prw"],
+        ),
+    ],
+)
+def test_differences(other: IdentityTable, sentences: list[str]) -> None:
+    assert TABLE.differences(other) == sentences

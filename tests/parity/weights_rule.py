@@ -1,0 +1,38 @@
+"""The rule by which the parity fixtures fill weights (see tests/parity/README.md), and names in PyTorch's spelling."""
+
+import math
+import zlib
+
+import numpy as np
+
+_TO_TORCH = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
+
+
+def torch_name(name: str) -> str:
+    """base.level0.1.gamma -> base.level0.1.weight."""
+    owner, kind = name.rsplit(".", 1)
+    return f"{owner}.{_TO_TORCH.get(kind, kind)}"
+
+
+def rule_value(name: str, shape: tuple[int, ...], is_batch_norm: bool) -> np.ndarray:
+    """The fixture's value of one entry under its PyTorch name."""
+    generator = np.random.Generator(np.random.PCG64(zlib.crc32(name.encode())))
+    draw = generator.standard_normal(shape, dtype=np.float32)
+    kind = name.rsplit(".", 1)[1]
+    if kind == "running_var":
+        return 1 + np.abs(draw) * np.float32(0.1)
+    if kind in ("running_mean", "bias"):
+        return draw * np.float32(0.1)
+    if is_batch_norm:
+        return 1 + draw * np.float32(0.1)
+    scale = math.sqrt(2 / math.prod(shape[1:]))
+    return draw * np.float32(0.05 * scale if name.endswith("conv_offset_mask.weight") else scale)
+
+
+def fill_by_rule(state: dict) -> None:
+    """Set every parameter of a network's or loss's `state` (name -> Parameter) to the fixture's value."""
+    import mindspore as ms
+
+    for name, parameter in state.items():
+        is_batch_norm = name.rsplit(".", 1)[1] in ("gamma", "beta", "moving_mean", "moving_variance")
+        parameter.set_data(ms.Tensor(rule_value(torch_name(name), parameter.shape, is_batch_norm)))

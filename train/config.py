@@ -1,0 +1,129 @@
+"""TrainConfig: the rooms' configuration dataclasses put together."""
+
+import os
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from fairmot.data.dataset import DataConfig
+from fairmot.errors import ConfigError
+from fairmot.losses.fairmot_loss import LossConfig
+from fairmot.model.fairmot import ModelConfig
+from train.distributed import Device
+from train.mlflow_delivery import MlflowConfig
+from train.optimizer import OptimConfig
+from train.step import LossScaleConfig
+
+RUN_DIR_VARIABLE = "FAIRMOT_RUN_DIR"
+"""A launcher exports one run directory for all ranks under this name."""
+
+
+@dataclass
+class RuntimeConfig:
+    """How the program runs, without effect on what it learns.
+
+    Attributes:
+        threads: CPU threads for operators; 0 leaves the choice to MindSpore.
+        check_ranks_every_steps: compare all ranks' parameters this often; 0: at the start only.
+        loss_scale: scaling of the loss against fp16 underflow.
+    """
+
+    threads: int = 0
+    check_ranks_every_steps: int = 0
+    loss_scale: LossScaleConfig = field(default_factory=LossScaleConfig)
+
+    def __post_init__(self) -> None:
+        for key in ("threads", "check_ranks_every_steps"):
+            if getattr(self, key) < 0:
+                raise ValueError(f"runtime.{key}={getattr(self, key)}: must be at least 0")
+
+
+@dataclass
+class TrainConfig:
+    """Everything `python -m train` can be told.
+
+    Attributes:
+        name: of the experiment; part of the default run directory and of the MLflow run's name.
+        run_dir: where everything of this run is written; null: runs/<name>/<time>. An existing one is continued.
+        seed: of initial values, sample order and augmentation.
+        epochs: how often the data is seen.
+        max_steps: stop after so many optimiser steps, if that is earlier.
+        batch_size_per_rank: samples of one micro-batch on one rank; a step sees this times ranks times
+            optim.accumulation.
+        device: cpu or ascend.
+        weights: network weights to start from: a .safetensors file, a checkpoint or run directory.
+        resume_from: a checkpoint or run directory whose whole training state is continued in a new run directory.
+        log_every_steps: steps between two logged values; the host waits for the device only then.
+        save_every_steps: steps between two checkpoints; one more is saved at the end.
+        keep_checkpoints: how many of the newest are kept.
+        data: training data.
+        model: network.
+        loss: losses.
+        optim: optimiser and schedule.
+        runtime: how the program runs.
+        mlflow: where runs are logged.
+    """
+
+    name: str = "train"
+    run_dir: str | None = None
+    seed: int = 317
+    epochs: int = 30
+    max_steps: int | None = None
+    batch_size_per_rank: int = 12
+    device: Device = Device.cpu
+    weights: str | None = None
+    resume_from: str | None = None
+    log_every_steps: int = 10
+    save_every_steps: int = 500
+    keep_checkpoints: int = 3
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+    mlflow: MlflowConfig = field(default_factory=MlflowConfig)
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError(f"seed={self.seed}: must be at least 0")
+        for key in ("epochs", "batch_size_per_rank", "log_every_steps", "save_every_steps", "keep_checkpoints"):
+            if getattr(self, key) < 1:
+                raise ValueError(f"{key}={getattr(self, key)}: must be at least 1")
+        if self.max_steps is not None and self.max_steps < 1:
+            raise ValueError(f"max_steps={self.max_steps}: must be at least 1, or null for no limit")
+        if not self.data.train:
+            raise ValueError("data.train is empty: name at least one list file, such as '+data.train.mine=mine.train'")
+
+
+def make_run_dir(config: TrainConfig, world_size: int, is_lead: bool) -> Path:
+    """The run directory; the lead rank makes it.
+
+    Raises:
+        ConfigError: several ranks and no common directory named.
+        OSError: it cannot be made or written.
+    """
+    chosen = config.run_dir or os.environ.get(RUN_DIR_VARIABLE)
+    if chosen is None and world_size > 1:
+        raise ConfigError(f"{world_size} ranks need one run directory: give run_dir= or export {RUN_DIR_VARIABLE}")
+    run_dir = Path(chosen) if chosen else _fresh_run_dir(Path("runs") / config.name)
+    if is_lead:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        probe = run_dir / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    return run_dir
+
+
+def _fresh_run_dir(parent: Path) -> Path:
+    """A directory named by the time, with a number behind it where two runs start in the same second."""
+    stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    parent.mkdir(parents=True, exist_ok=True)
+    attempt = 0
+    while True:
+        candidate = parent / (stamp if attempt == 0 else f"{stamp}_{attempt}")
+        try:
+            candidate.mkdir()
+        except FileExistsError:
+            attempt += 1
+        else:
+            return candidate

@@ -1,0 +1,193 @@
+"""fit(): epochs and steps in plain sight."""
+
+import dataclasses
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import mindspore as ms
+from mindspore import Tensor
+
+from fairmot.data.loader import TrainLoader
+from fairmot.errors import FairMOTError
+from train.config import TrainConfig
+from train.distributed import World
+from train.optimizer import learning_rate
+from train.run_logger import RunLogger
+from train.state import Progress, TrainState
+from train.step import SCALARS, TrainOneStep
+
+_HOPELESS_OVERFLOWS = 50
+_SHOWN = ("loss", "hm_loss", "wh_loss", "off_loss", "id_loss")
+_IN_EPOCH_MEANS = ("loss", "hm_loss", "wh_loss", "off_loss", "id_loss", "det_loss")
+
+Batch = tuple[Tensor, ...]
+
+
+@dataclass
+class Trainer:
+    """What fit() works with.
+
+    Attributes:
+        config: the run's settings.
+        world: this rank among all.
+        step: the compiled training step.
+        loader: batches of this rank.
+        state: what is trained, and how far.
+        save: writes a checkpoint of the state; returns where.
+        logger: records what is measured.
+    """
+
+    config: TrainConfig
+    world: World
+    step: TrainOneStep
+    loader: TrainLoader
+    state: TrainState
+    save: Callable[[], None]
+    logger: RunLogger
+
+    @property
+    def samples_per_step(self) -> int:
+        """Samples that all ranks together use for one optimiser step."""
+        return self.config.batch_size_per_rank * self.world.size * self.config.optim.accumulation
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps of a whole epoch; what does not fill a last one is dropped."""
+        return self.loader.steps_per_epoch // self.config.optim.accumulation
+
+    @property
+    def total_steps(self) -> int:
+        """Optimiser steps of the whole run."""
+        planned = self.config.epochs * self.steps_per_epoch
+        return min(planned, self.config.max_steps or planned)
+
+
+def fit(trainer: Trainer) -> None:
+    """Train until `epochs` or `max_steps`; start from wherever the state is.
+
+    Raises:
+        FairMOTError: the data cannot be read, a checkpoint cannot be written, or gradients stay non-finite.
+    """
+    config, progress = trainer.config, trainer.state.progress
+    meter = Meter(trainer)
+    trainer.step.set_train()
+    while progress.epoch < config.epochs and not _is_done(config, progress):
+        for batches in micro_batches(trainer.loader, progress, config.optim.accumulation):
+            meter.add(run_step(trainer, batches))
+            progress.step += 1
+            progress.samples_in_epoch += trainer.samples_per_step
+            if progress.step % config.log_every_steps == 0:
+                meter.log()
+            trainer.logger.progress(progress.step)
+            if _is_due(config.runtime.check_ranks_every_steps, progress.step):
+                trainer.world.check_identical(trainer.step.optimizer.weights, f"after step {progress.step}")
+            if _is_due(config.save_every_steps, progress.step):
+                meter.read()
+                trainer.save()
+            if _is_done(config, progress):
+                break
+        else:
+            meter.end_epoch()
+    meter.read()
+    if not _is_due(config.save_every_steps, progress.step):
+        trainer.save()
+
+
+def micro_batches(loader: TrainLoader, progress: Progress, accumulation: int) -> Iterator[list[Batch]]:
+    """The rest of the running epoch, as lists of the `accumulation` batches of one step."""
+    batches = loader.epoch(progress.epoch, progress.samples_in_epoch)
+    try:
+        while len(group := list(itertools.islice(batches, accumulation))) == accumulation:
+            yield group
+    finally:
+        batches.close()  # type: ignore[attr-defined]
+
+
+def run_step(trainer: Trainer, batches: list[Batch]) -> Tensor:
+    """One optimiser step from its micro-batches; returns the vector of SCALARS, still on the device."""
+    progress, config = trainer.state.progress, trainer.config
+    samples_per_epoch = trainer.steps_per_epoch * trainer.samples_per_step
+    epochs_done = progress.epoch + progress.samples_in_epoch / samples_per_epoch
+    rate = Tensor(learning_rate(config.optim, progress.step, epochs_done, config.epochs), ms.float32)
+    for batch in batches[:-1]:
+        trainer.step(*batch, rate, Tensor(False))
+    return trainer.step(*batches[-1], rate, Tensor(True))
+
+
+def _is_due(every_steps: int, step: int) -> bool:
+    return every_steps > 0 and step % every_steps == 0
+
+
+def _is_done(config: TrainConfig, progress: Progress) -> bool:
+    return config.max_steps is not None and progress.step >= config.max_steps
+
+
+class Meter:
+    """Collects the steps' scalars on the device and reads them only when somebody wants to see them."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+        self._pending: list[Tensor] = []
+        self._last: dict[str, float] = {}
+        self._overflows_in_a_row = 0
+        self._window_began_at_s: float | None = None
+        self._window_steps = 0
+        self._epoch_began_at_s = time.perf_counter()
+
+    def add(self, scalars: Tensor) -> None:
+        """Take notice of one step."""
+        self._pending.append(scalars)
+        if self._window_began_at_s is None:
+            # The first step compiles the graph: speed is counted from its end.
+            scalars.asnumpy()
+            self._window_began_at_s = time.perf_counter()
+        else:
+            self._window_steps += 1
+
+    def read(self) -> None:
+        """Wait for the device and add what is pending to the epoch's sums."""
+        progress = self._trainer.state.progress
+        for tensor in self._pending:
+            values = tensor.asnumpy().tolist()
+            self._last = dict(zip(SCALARS, values, strict=True))
+            self._overflows_in_a_row = self._overflows_in_a_row + 1 if self._last["overflow"] else 0
+            if not self._last["overflow"]:
+                progress.epoch_sums = [total + value for total, value in zip(progress.epoch_sums, values, strict=True)]
+                progress.epoch_steps += 1
+        self._pending.clear()
+        if self._overflows_in_a_row >= _HOPELESS_OVERFLOWS:
+            raise FairMOTError(
+                f"step {progress.step}: the gradients of the last {self._overflows_in_a_row} steps were not finite, "
+                f"loss {self._last['loss']}; lower optim.lr, set optim.clip_norm, or check the labels"
+            )
+
+    def log(self) -> None:
+        """Record the newest step and the speed since the last time."""
+        self.read()
+        trainer, now = self._trainer, time.perf_counter()
+        progress = trainer.state.progress
+        values = {name: value for name, value in self._last.items() if name != "overflow"}
+        values["learning_rate"] = float(trainer.step.optimizer.update.learning_rate.asnumpy())
+        if self._window_steps and self._window_began_at_s is not None:
+            elapsed_s = now - self._window_began_at_s
+            values["images_per_second"] = self._window_steps * trainer.samples_per_step / elapsed_s
+        trainer.logger.metrics(progress.step, values)
+        shown = {name: values[name] for name in (*_SHOWN, "images_per_second") if name in values}
+        trainer.logger.progress(progress.step, shown)
+        self._window_began_at_s, self._window_steps = now, 0
+
+    def end_epoch(self) -> None:
+        """Record the epoch's means and begin the next one."""
+        self.read()
+        progress = self._trainer.state.progress
+        sums = dict(zip(SCALARS, progress.epoch_sums, strict=True))
+        means = {name: sums[name] / max(progress.epoch_steps, 1) for name in _IN_EPOCH_MEANS}
+        seconds = time.perf_counter() - self._epoch_began_at_s
+        progress.epoch += 1
+        self._trainer.logger.epoch_metrics(progress.epoch, {**means, "seconds": seconds})
+        self._epoch_began_at_s = time.perf_counter()
+        fresh = Progress(epoch=progress.epoch, step=progress.step)
+        for name, value in dataclasses.asdict(fresh).items():
+            setattr(progress, name, value)

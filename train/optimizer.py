@@ -1,0 +1,155 @@
+"""One optimiser over network and loss parameters, and learning rates as a pure function of progress."""
+
+import math
+from dataclasses import dataclass, field
+from enum import Enum
+
+from mindspore import Parameter, Tensor, nn, ops
+
+
+class OptimizerName(Enum):
+    """adam: decay is L2 on the gradient. adamw: decoupled decay. sgd: with momentum."""
+
+    adam = "adam"
+    adamw = "adamw"
+    sgd = "sgd"
+
+
+class Schedule(Enum):
+    """How the learning rate falls after the warm-up."""
+
+    constant = "constant"
+    step = "step"
+    cosine = "cosine"
+    polynomial = "polynomial"
+
+
+@dataclass
+class OptimConfig:
+    """Optimiser and learning-rate schedule.
+
+    Attributes:
+        name: optimiser.
+        lr: learning rate after the warm-up.
+        weight_decay: applies to weights of convolutions and linear layers, not to biases, norms, s_det or s_id.
+        betas: Adam's decay of the first and second moment.
+        eps: Adam's epsilon.
+        momentum: of sgd.
+        schedule: constant, step (the paper's), cosine or polynomial, over `epochs`.
+        lr_step: for step: epochs (counted from 1) after which the rate is multiplied by lr_gamma.
+        lr_gamma: for step.
+        min_lr: for cosine and polynomial: the rate at the end.
+        power: for polynomial.
+        warmup_steps: optimiser steps during which the rate climbs linearly from lr * warmup_factor.
+        warmup_factor: where the warm-up starts, as a share of lr.
+        clip_norm: largest global norm of the gradients; 0 leaves them as they are.
+        accumulation: micro-batches whose mean gradient makes one step.
+    """
+
+    name: OptimizerName = OptimizerName.adam
+    lr: float = 1e-4
+    weight_decay: float = 0.0
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
+    eps: float = 1e-8
+    momentum: float = 0.9
+    schedule: Schedule = Schedule.step
+    lr_step: list[int] = field(default_factory=lambda: [20])
+    lr_gamma: float = 0.1
+    min_lr: float = 0.0
+    power: float = 0.9
+    warmup_steps: int = 0
+    warmup_factor: float = 0.1
+    clip_norm: float = 0.0
+    accumulation: int = 1
+
+    def __post_init__(self) -> None:
+        _check(self.lr > 0 and math.isfinite(self.lr), f"optim.lr={self.lr}: must be above 0")
+        _check(self.weight_decay >= 0, f"optim.weight_decay={self.weight_decay}: must be at least 0")
+        _check(
+            len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas),
+            f"optim.betas={self.betas}: give two numbers of at least 0 and below 1",
+        )
+        _check(self.eps > 0, f"optim.eps={self.eps}: must be above 0")
+        _check(0 <= self.momentum < 1, f"optim.momentum={self.momentum}: must be at least 0 and below 1")
+        _check(
+            self.lr_step == sorted(set(self.lr_step)) and all(epoch > 0 for epoch in self.lr_step),
+            f"optim.lr_step={self.lr_step}: give rising epoch numbers from 1 on",
+        )
+        _check(0 <= self.min_lr <= self.lr, f"optim.min_lr={self.min_lr}: must lie between 0 and optim.lr={self.lr}")
+        _check(self.warmup_steps >= 0, f"optim.warmup_steps={self.warmup_steps}: must be at least 0")
+        _check(0 <= self.warmup_factor <= 1, f"optim.warmup_factor={self.warmup_factor}: must lie between 0 and 1")
+        _check(self.clip_norm >= 0, f"optim.clip_norm={self.clip_norm}: must be at least 0 (0 is off)")
+        _check(self.accumulation >= 1, f"optim.accumulation={self.accumulation}: must be at least 1")
+
+
+def _check(holds: bool, message: str) -> None:
+    if not holds:
+        raise ValueError(message)
+
+
+def learning_rate(config: OptimConfig, step: int, epoch_progress: float, epochs: int) -> float:
+    """The rate for one optimiser step.
+
+    Args:
+        config: schedule and its numbers.
+        step: optimiser steps made so far.
+        epoch_progress: epochs done, with the running one as a fraction (2.5 is the middle of the third).
+        epochs: planned epochs.
+    """
+    rate = config.lr * _decay(config, epoch_progress, epochs)
+    if step < config.warmup_steps:
+        start = config.warmup_factor
+        rate *= start + (1 - start) * step / config.warmup_steps
+    return rate
+
+
+def _decay(config: OptimConfig, epoch_progress: float, epochs: int) -> float:
+    done = min(epoch_progress / epochs, 1.0)
+    floor = config.min_lr / config.lr
+    if config.schedule is Schedule.step:
+        return config.lr_gamma ** sum(epoch_progress >= epoch for epoch in config.lr_step)
+    if config.schedule is Schedule.cosine:
+        return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done))
+    if config.schedule is Schedule.polynomial:
+        return floor + (1 - floor) * (1 - done) ** config.power
+    return 1.0
+
+
+class Optimizer(nn.Cell):
+    """Updates parameters from gradients at a rate handed in with every call.
+
+    Args:
+        config: which optimiser.
+        parameters: all trainable parameters; their names become the names of the optimiser's state.
+    """
+
+    def __init__(self, config: OptimConfig, parameters: list[Parameter]) -> None:
+        super().__init__(auto_prefix=False)
+        decayed = [parameter for parameter in parameters if parameter.ndim > 1]
+        plain = [parameter for parameter in parameters if parameter.ndim <= 1]
+        coupled = 0.0 if config.name is OptimizerName.adamw else config.weight_decay
+        groups = [
+            {"params": members, "weight_decay": decay}
+            for members, decay in ((decayed, coupled), (plain, 0.0))
+            if members
+        ]
+        if config.name is OptimizerName.sgd:
+            self.update = nn.Momentum(groups, config.lr, config.momentum)
+        else:
+            beta1, beta2 = config.betas
+            self.update = nn.Adam(groups, config.lr, beta1, beta2, config.eps)
+        self.decayed = tuple(decayed)
+        self.decoupled_decay = config.weight_decay if config.name is OptimizerName.adamw else 0.0
+
+    @property
+    def weights(self) -> tuple[Parameter, ...]:
+        """The parameters in the order in which `construct` wants their gradients."""
+        return tuple(self.update.parameters)
+
+    def construct(self, gradients: tuple[Tensor, ...], rate: Tensor) -> Tensor:
+        """Gradients in the order of `weights` and the scalar learning rate; changes the parameters."""
+        ops.assign(self.update.learning_rate, rate)
+        if self.decoupled_decay > 0:
+            for parameter in self.decayed:
+                ops.assign_sub(parameter, rate * self.decoupled_decay * parameter)
+        return self.update(gradients)

@@ -1,0 +1,220 @@
+"""Everything a training run is at one moment, and how it gets into and out of checkpoints."""
+
+import dataclasses
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+from mindspore import Parameter, nn
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+import fairmot
+from fairmot.data.identities import IdentityTable
+from fairmot.errors import CheckpointError
+from fairmot.model.fairmot import FairMOT, ModelConfig
+from train.checkpoint import GROUPS, Checkpoint, Tensors, read_checkpoint
+from train.optimizer import Optimizer
+from train.step import SCALARS, LossScale
+
+_NAMES_SHOWN = 8
+
+
+@dataclass
+class Progress:
+    """How far training is. Together with the seed it decides every future sample and random number.
+
+    Attributes:
+        epoch: epochs finished.
+        samples_in_epoch: samples that all ranks together have taken from the running epoch.
+        step: optimiser steps done.
+        epoch_steps: steps that the sums below hold.
+        epoch_sums: sums of the step's SCALARS over the running epoch, for its means.
+    """
+
+    epoch: int = 0
+    samples_in_epoch: int = 0
+    step: int = 0
+    epoch_steps: int = 0
+    epoch_sums: list[float] = field(default_factory=lambda: [0.0] * len(SCALARS))
+
+
+@dataclass
+class TrainState:
+    """What a checkpoint holds.
+
+    Attributes:
+        network: weights and batch-norm buffers.
+        loss: the cell with classifier, s_det, s_id.
+        optimizer: moments and counters.
+        loss_scale: scale and counters.
+        identities: which identity is which class of the classifier.
+        model: the network's settings.
+        seed: of all random numbers; they are functions of it and the progress, so no generator has a state to save.
+        progress: how far it is.
+    """
+
+    network: FairMOT
+    loss: nn.Cell
+    optimizer: Optimizer
+    loss_scale: LossScale
+    identities: IdentityTable
+    model: ModelConfig
+    seed: int
+    progress: Progress = field(default_factory=Progress)
+
+    def parameters(self, group: str) -> dict[str, Parameter]:
+        """The parameters of one checkpoint file by the names they have there."""
+        if group == "network":
+            return self.network.state()
+        if group == "loss":
+            return dict(self.loss.parameters_and_names())
+        trained = {id(parameter) for parameter in self.optimizer.weights}
+        own = [parameter for parameter in self.optimizer.get_parameters() if id(parameter) not in trained]
+        return {parameter.name: parameter for parameter in (*own, *self.loss_scale.get_parameters())}
+
+    def all_parameters(self) -> Iterable[Parameter]:
+        """Every parameter of every group, in a fixed order."""
+        for group in GROUPS:
+            yield from self.parameters(group).values()
+
+    def tensors(self) -> dict[str, Tensors]:
+        """Copies of all arrays, by checkpoint file."""
+        return {
+            group: {name: np.array(parameter.asnumpy()) for name, parameter in self.parameters(group).items()}
+            for group in GROUPS
+        }
+
+    def manifest(self, mlflow_run_id: str | None, world_size: int) -> dict[str, Any]:
+        """What checkpoint.json remembers of this state."""
+        return {
+            "progress": dataclasses.asdict(self.progress),
+            "identities": self.identities.to_dict(),
+            "model": dataclasses.asdict(self.model),
+            "random": {"seed": self.seed},
+            "mlflow_run_id": mlflow_run_id,
+            "world_size": world_size,
+            "versions": {
+                "fairmot": fairmot.__version__,
+                "mindspore": ms.__version__,
+                "numpy": np.__version__,
+                "python": platform.python_version(),
+            },
+        }
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Become exactly what was saved.
+
+        Raises:
+            CheckpointError: it belongs to another network, other identities or another optimiser; the message lists
+                the differences and nothing has been changed.
+        """
+        differences = self._differences_in_meaning(checkpoint)
+        arrays = {}
+        for group in GROUPS:
+            arrays[group] = checkpoint.tensors(group)
+            differences += _differences(group, self.parameters(group), arrays[group])
+        if differences:
+            listed = "\n  ".join(differences)
+            raise CheckpointError(
+                f"{checkpoint.path} does not belong to this run:\n  {listed}\n"
+                "Set the keys as in its config.yaml, or take its network weights alone by weights="
+            )
+        for group in GROUPS:
+            _assign(self.parameters(group), arrays[group])
+        self.progress = Progress(**checkpoint.manifest["progress"])
+
+    def _differences_in_meaning(self, checkpoint: Checkpoint) -> list[str]:
+        differences = []
+        mine = dataclasses.asdict(self.model)
+        for key, saved in checkpoint.manifest["model"].items():
+            if mine.get(key) != saved:
+                differences.append(f"model.{key}: checkpoint {saved}, this run {mine.get(key)}")
+        saved_identities = IdentityTable.from_dict(checkpoint.manifest["identities"])
+        differences += self.identities.differences(saved_identities)
+        saved_seed = checkpoint.manifest["random"]["seed"]
+        if saved_seed != self.seed:
+            differences.append(f"seed: checkpoint {saved_seed}, this run {self.seed} (the data order would change)")
+        return differences
+
+
+def _differences(group: str, wanted: Mapping[str, Parameter], found: Tensors) -> list[str]:
+    missing = [name for name in wanted if name not in found]
+    unexpected = [name for name in found if name not in wanted]
+    shapes = [
+        f"{name} {list(found[name].shape)} here {list(parameter.shape)}"
+        for name, parameter in wanted.items()
+        if name in found and tuple(parameter.shape) != found[name].shape
+    ]
+    kinds = (("missing", missing), ("unexpected", unexpected), ("other shape", shapes))
+    return [f"{group}: {len(names)} {kind}: {_shortened(names)}" for kind, names in kinds if names]
+
+
+def _shortened(names: list[str]) -> str:
+    more = len(names) - _NAMES_SHOWN
+    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _assign(parameters: Mapping[str, Parameter], arrays: Tensors) -> None:
+    for name, parameter in parameters.items():
+        if name in arrays:
+            parameter.set_data(ms.Tensor(arrays[name].astype(ms.dtype_to_nptype(parameter.dtype))))
+
+
+@dataclass(frozen=True)
+class WeightsReport:
+    """What loading network weights did, by parameter name."""
+
+    taken: list[str]
+    other_shape: list[str]
+    unknown: list[str]
+    left_at_init: list[str]
+
+    def __str__(self) -> str:
+        parts = [f"{len(self.taken)} tensors taken"]
+        for label, names in (
+            ("skipped, other shape", self.other_shape),
+            ("skipped, not in this network", self.unknown),
+            ("left at their initial values", self.left_at_init),
+        ):
+            parts.append(f"{len(names)} {label}" + (f" ({_shortened(names)})" if names else ""))
+        return "; ".join(parts)
+
+
+def load_weights(network: FairMOT, path: Path) -> WeightsReport:
+    """Take network weights alone, where name and shape agree.
+
+    Args:
+        network: takes them.
+        path: a .safetensors file of network weights, a checkpoint directory or a run directory.
+
+    Raises:
+        CheckpointError: nothing there, unreadable, or not one tensor fits.
+    """
+    if not path.exists():
+        raise CheckpointError(
+            f"weights={path} does not exist; give a .safetensors file, a checkpoint or run directory, or weights=null "
+            "to start from scratch"
+        )
+    if path.is_dir():
+        found = read_checkpoint(path).tensors("network")
+    else:
+        try:
+            found = load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(f"weights={path}: not a readable .safetensors file ({error})") from error
+    wanted = network.state()
+    taken = {name: array for name, array in found.items() if name in wanted and wanted[name].shape == array.shape}
+    if not taken:
+        raise CheckpointError(f"weights={path}: none of its {len(found)} tensors fits this network by name and shape")
+    _assign(wanted, taken)
+    return WeightsReport(
+        taken=list(taken),
+        other_shape=[name for name in found if name in wanted and name not in taken],
+        unknown=[name for name in found if name not in wanted],
+        left_at_init=[name for name in wanted if name not in found],
+    )

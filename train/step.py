@@ -1,0 +1,215 @@
+"""One training step as one compiled graph: forward, gradients, loss scale, all-reduce, overflow, clip, update."""
+
+import math
+from dataclasses import dataclass
+
+import mindspore as ms
+from mindspore import Parameter, Tensor, nn, ops
+from mindspore.amp import all_finite
+
+from fairmot.losses.fairmot_loss import SCALARS as LOSS_SCALARS
+from train.optimizer import Optimizer
+
+SCALARS = (*LOSS_SCALARS, "gradient_norm", "loss_scale", "overflow_steps", "overflow")
+"""What a step returns, in this order: loss scalars, the norm before clipping, the scale used, skipped steps so far,
+and whether this step was skipped."""
+
+
+@dataclass
+class LossScaleConfig:
+    """Loss scaling against underflow of fp16 gradients.
+
+    Attributes:
+        initial: the (first) scale.
+        dynamic: halve it when gradients overflow, double it after growth_steps good steps; else it stays.
+        growth_steps: good steps before it is doubled.
+        maximum: largest scale.
+    """
+
+    initial: float = 1024.0
+    dynamic: bool = True
+    growth_steps: int = 2000
+    maximum: float = 2.0**24
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.initial) and 1 <= self.initial <= self.maximum):
+            raise ValueError(
+                f"runtime.loss_scale.initial={self.initial}: must lie between 1 and maximum={self.maximum}"
+            )
+        if self.growth_steps < 1:
+            raise ValueError(f"runtime.loss_scale.growth_steps={self.growth_steps}: must be at least 1")
+
+
+class LossScale(nn.Cell):
+    """The scale and its counters, as parameters so that a checkpoint holds them."""
+
+    def __init__(self, config: LossScaleConfig) -> None:
+        super().__init__()
+        self.dynamic = config.dynamic
+        self.growth_steps = config.growth_steps
+        self.maximum = config.maximum
+        self.value = Parameter(Tensor(config.initial, ms.float32), name="loss_scale.value", requires_grad=False)
+        self.good_steps = Parameter(Tensor(0, ms.int32), name="loss_scale.good_steps", requires_grad=False)
+        self.overflow_steps = Parameter(Tensor(0, ms.int32), name="loss_scale.overflow_steps", requires_grad=False)
+
+    def construct(self, finite: Tensor) -> Tensor:
+        """Take notice of one step (bool scalar: were its gradients finite?); returns the overflows so far."""
+        if self.dynamic:
+            good = self.good_steps + 1
+            grow = ops.logical_and(finite, good >= self.growth_steps)
+            kept = ops.select(grow, ops.minimum(self.value * 2.0, self.maximum), self.value * 1.0)
+            lowered = ops.maximum(self.value * 0.5, 1.0)
+            good = ops.select(ops.logical_or(grow, ops.logical_not(finite)), ops.zeros_like(good), good)
+            ops.assign(self.value, ops.select(finite, kept, lowered))
+            ops.assign(self.good_steps, good)
+        overflows = self.overflow_steps + ops.logical_not(finite).astype(ms.int32)
+        ops.assign(self.overflow_steps, overflows)
+        return overflows
+
+
+class TrainOneStep(nn.Cell):
+    """The custom training cell. Runs in graph mode on CPU and Ascend.
+
+    Args:
+        network: images -> head maps.
+        loss: head maps and targets -> (loss, vector of the loss scalars).
+        optimizer: over the parameters of both.
+        loss_scale: scale and counters.
+        reduce_gradients: mean of gradients over ranks; None at world size 1, where no all-reduce exists.
+        reduce_scalars: mean of a vector over ranks; None at world size 1.
+        clip_norm: largest global norm of the gradients; 0 leaves them alone.
+        accumulation: calls whose mean gradient makes one update.
+    """
+
+    def __init__(
+        self,
+        network: nn.Cell,
+        loss: nn.Cell,
+        optimizer: Optimizer,
+        loss_scale: LossScale,
+        reduce_gradients: nn.Cell | None = None,
+        reduce_scalars: nn.Cell | None = None,
+        clip_norm: float = 0.0,
+        accumulation: int = 1,
+    ) -> None:
+        super().__init__(auto_prefix=False)
+        self.network = network
+        self.loss = loss
+        self.optimizer = optimizer
+        self.loss_scale = loss_scale
+        self.reduce_gradients = reduce_gradients
+        self.reduce_scalars = reduce_scalars
+        self.clip_norm = clip_norm
+        self.accumulation = accumulation
+        self.differentiate = ops.value_and_grad(self.forward, None, optimizer.weights, has_aux=True)
+        self.all_finite = all_finite
+        if accumulation > 1:
+            self.accumulated = tuple(
+                Parameter(ops.zeros_like(weight), name=f"accumulated.{weight.name}", requires_grad=False)
+                for weight in optimizer.weights
+            )
+            self.accumulated_scalars = Parameter(
+                ops.zeros(len(LOSS_SCALARS), ms.float32), name="accumulated_scalars", requires_grad=False
+            )
+
+    def forward(
+        self,
+        scale: Tensor,
+        image: Tensor,
+        hm: Tensor,
+        reg_mask: Tensor,
+        ind: Tensor,
+        wh: Tensor,
+        reg: Tensor,
+        ids: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """The scaled loss and the vector of unscaled loss scalars."""
+        loss, scalars = self.loss(self.network(image), hm, reg_mask, ind, wh, reg, ids)
+        return loss * scale, scalars
+
+    def construct(
+        self,
+        image: Tensor,
+        hm: Tensor,
+        reg_mask: Tensor,
+        ind: Tensor,
+        wh: Tensor,
+        reg: Tensor,
+        ids: Tensor,
+        rate: Tensor,
+        is_update: Tensor,
+    ) -> Tensor:
+        """One micro-batch; the last of `accumulation` calls changes the parameters.
+
+        Args:
+            image: uint8 [B, H, W, 3] or float32 [B, 3, H, W].
+            hm: target heatmap, like the following ones as `FairMOTLoss` describes it.
+            reg_mask: see hm.
+            ind: see hm.
+            wh: see hm.
+            reg: see hm.
+            ids: see hm.
+            rate: scalar learning rate.
+            is_update: bool scalar, true at the last micro-batch; without accumulation it has no effect.
+
+        Returns:
+            Vector of SCALARS; at an update the loss scalars are means over the micro-batches and ranks.
+        """
+        scale = self.loss_scale.value * 1.0
+        (_, scalars), gradients = self.differentiate(scale, image, hm, reg_mask, ind, wh, reg, ids)
+        if self.accumulation == 1:
+            return self.update(gradients, scalars, scale, rate)
+        for total, gradient in zip(self.accumulated, gradients):
+            ops.assign_add(total, gradient / self.accumulation)
+        ops.assign_add(self.accumulated_scalars, scalars / self.accumulation)
+        result = ops.zeros(len(SCALARS), ms.float32)
+        if is_update:
+            result = self.update(self.accumulated, self.accumulated_scalars * 1.0, scale, rate)
+            for total in self.accumulated:
+                ops.assign(total, ops.zeros_like(total))
+            ops.assign(self.accumulated_scalars, ops.zeros_like(self.accumulated_scalars))
+        return result
+
+    def update(self, gradients: tuple[Tensor, ...], scalars: Tensor, scale: Tensor, rate: Tensor) -> Tensor:
+        """Reduce, unscale, test, clip and apply scaled gradients; a step with an overflow changes nothing."""
+        if self.reduce_gradients is not None:
+            gradients = self.reduce_gradients(gradients)
+            scalars = self.reduce_scalars(scalars)
+        finite = self.all_finite(gradients)
+        if self.reduce_scalars is not None:
+            # A saturating device hides another rank's overflow inside the reduced values: ask every rank.
+            finite = self.reduce_scalars(finite.astype(ms.float32).reshape(1)).squeeze(0) > 0.999
+        norm = _global_norm(gradients) / scale
+        factor = 1.0 / scale
+        if self.clip_norm > 0:
+            factor = factor * ops.minimum(self.clip_norm / (norm + 1e-6), 1.0)
+        if finite:
+            self.optimizer(_multiply(gradients, factor), rate)
+        overflows = self.loss_scale(finite)
+        rest = ops.stack(
+            (norm, scale, overflows.astype(ms.float32), ops.logical_not(finite).astype(ms.float32))
+        )
+        return ops.concat((scalars, rest))
+
+
+_map = ops.HyperMap()
+_squared_sum = ops.MultitypeFuncGraph("squared_sum")
+_scaled = ops.MultitypeFuncGraph("scaled")
+
+
+@_squared_sum.register("Tensor")
+def _squared_sum_of_tensor(gradient: Tensor) -> Tensor:
+    return (gradient * gradient).sum()
+
+
+@_scaled.register("Tensor", "Tensor")
+def _scaled_tensor(factor: Tensor, gradient: Tensor) -> Tensor:
+    return gradient * factor
+
+
+def _global_norm(gradients: tuple[Tensor, ...]) -> Tensor:
+    return ops.sqrt(ops.stack(_map(_squared_sum, gradients)).sum())
+
+
+def _multiply(gradients: tuple[Tensor, ...], factor: Tensor) -> tuple[Tensor, ...]:
+    return _map(ops.partial(_scaled, factor), gradients)
