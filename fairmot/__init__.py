@@ -32,3 +32,5 @@ def _set_platform_defaults() -> None:
 
 
 _set_platform_defaults()
+# MindSpore's warnings speak of its own deprecations on every start; GLOG_v=2 brings them back.
+os.environ.setdefault("GLOG_v", "3")

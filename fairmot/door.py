@@ -58,21 +58,25 @@ def run_door(function: Callable[[Any], None], schema: type, config_name: str) ->
         config_name: the YAML file's name without its ending.
     """
     register(config_name, schema)
+    failures: list[FairMOTError] = []
 
     @hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)
     def compose_and_call(composed: DictConfig) -> None:
-        function(to_config(composed, schema))
+        try:
+            function(to_config(composed, schema))
+        except FairMOTError as error:  # kept from Hydra, which would print a line of its own before ours
+            failures.append(error)
 
     # Hydra would print its own errors and leave with 1; told not to, it raises, and this door explains.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         compose_and_call()
-    except FairMOTError as error:
-        _leave(str(error), error.exit_code)
     except (HydraException, OmegaConfBaseException) as error:
         _leave(explain(error, schema), ConfigError.exit_code)
     except KeyboardInterrupt:
         _leave("interrupted", 130)
+    if failures:
+        _leave("\nerror: ".join(map(str, failures)), failures[0].exit_code)
 
 
 def _leave(message: str, exit_code: int) -> None:

@@ -64,9 +64,9 @@ class MlflowRun:
                 continue  # a new run begins at the record's first line
             try:
                 self._send([record for record, _ in lines])
-            except _RunGoneError:
-                self._run_id = ""
-                continue
+            except Exception:
+                self._run_id = ""  # the run may be gone: look for it again before the next attempt
+                raise
             write_atomic(self._run_dir / DELIVERED_NAME, f"{lines[-1][1]}\n", sync=False)
 
     def close_as_killed(self) -> None:
@@ -144,7 +144,7 @@ class MlflowRun:
             if error.error_code not in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST"):
                 raise
             if not self._is_active(self._run_id):
-                raise _RunGoneError from error
+                raise
             if len(entities) > 1:
                 self._log(kind, entities[: len(entities) // 2])
                 self._log(kind, entities[len(entities) // 2 :])
@@ -158,10 +158,6 @@ class MlflowRun:
         except Exception as error:  # each artifact store raises its own
             self._client.get_run(self._run_id)  # no answer here either: the server is away, all is tried again
             say(f"warning: artifact {path} could not be stored: {first_line(error)}")
-
-
-class _RunGoneError(Exception):
-    """The run was deleted while it was being delivered."""
 
 
 def undelivered_lines(run_dir: Path) -> int:

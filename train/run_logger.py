@@ -1,7 +1,6 @@
 """What a training run reports: the local record, MLflow behind it, and the console."""
 
 import json
-import logging
 import math
 import os
 import subprocess
@@ -17,8 +16,6 @@ from tqdm import tqdm
 from train.mlflow_delivery import MlflowConfig, deliver_command, start_delivery
 from train.mlflow_run import say, undelivered_lines
 from train.run_record import RunRecord, read_records
-
-_log = logging.getLogger(__name__)
 
 EPOCH_PREFIX = "epoch/"
 
@@ -83,7 +80,7 @@ class RunLogger:
             try:
                 self._delivery = start_delivery(self._run_dir, self._config)
             except OSError as error:
-                _log.warning("no process for MLflow (%s): values are kept in %s", error, self._record.path)
+                say(f"warning: its process cannot be started ({error}); values are kept in {self._record.path}")
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
         """Record scalars of one optimiser step; what this run already recorded with the same value is not repeated."""

@@ -121,6 +121,14 @@ def test_image_without_objects(tmp_path: Path) -> None:
     assert not sample[COLUMNS.index("hm")].any()
 
 
+def test_dropped_boxes_take_their_identity_with_them(tmp_path: Path) -> None:
+    too_small = person(1, width=0.01, height=0.01)
+    dataset = make(tmp_path, [rows(too_small, person(2))] * 10)
+    for i in range(10):
+        sample = dict(zip(COLUMNS, dataset[i], strict=True))
+        assert sample["ids"][sample["reg_mask"] == 1].tolist() == [2]
+
+
 def test_identities_are_shifted_by_data_set(tmp_path: Path) -> None:
     lists = write_data_set(tmp_path, "a", [rows(person(6))]) | write_data_set(
         tmp_path, "b", [rows(person(0), person(-1, x=0.2))]

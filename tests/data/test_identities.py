@@ -20,7 +20,9 @@ def test_round_trip_through_json() -> None:
     assert IdentityTable.from_dict(json.loads(json.dumps(TABLE.to_dict()))) == TABLE
 
 
-@pytest.mark.parametrize("values", [{}, {"names": ["a"]}, {"names": ["a"], "counts": [1, 2]}, {"names": 3, "counts": 4}])
+@pytest.mark.parametrize(
+    "values", [{}, {"names": ["a"]}, {"names": ["a"], "counts": [1, 2]}, {"names": 3, "counts": 4}]
+)
 def test_refuses_what_is_no_table(values: dict) -> None:
     with pytest.raises(ValueError, match="identity table"):
         IdentityTable.from_dict(values)

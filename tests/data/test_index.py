@@ -191,9 +191,20 @@ def test_root_that_cannot_be_written_uses_the_users_cache(
     assert read_counts(caplog) == []
 
 
-def test_nowhere_to_write_costs_only_a_log_line(
-    root: Path, user_cache: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_newest_cache_counts(root: Path, user_cache: Path, caplog: pytest.LogCaptureFixture) -> None:
+    build(root)
+    (root / "a/labels_with_ids/001.txt").write_text("0 1 0.5 0.5 0.1 0.1\n")
+    (root / ".fairmot_index").rename(root / "aside")
+    (root / ".fairmot_index").write_text("in the way")
+    build(root)
+    (root / ".fairmot_index").unlink()
+    (root / "aside").rename(root / ".fairmot_index")
+    caplog.set_level(logging.INFO)
+    build(root)
+    assert read_counts(caplog) == []
+
+
+def test_nowhere_to_write_costs_only_a_log_line(root: Path, user_cache: Path, caplog: pytest.LogCaptureFixture) -> None:
     (root / ".fairmot_index").write_text("")
     user_cache.write_text("")
     caplog.set_level(logging.INFO)

@@ -80,8 +80,7 @@ def test_epochs_differ_in_order_and_augmentation(dataset: CountingDataset) -> No
 def test_two_ranks_together_are_one(workers: int, dataset: CountingDataset) -> None:
     whole = batches(loader_for(dataset, workers=workers), epoch=1)
     halves = [
-        batches(loader_for(dataset, batch_size=2, rank=rank, world_size=2, workers=workers), epoch=1)
-        for rank in (0, 1)
+        batches(loader_for(dataset, batch_size=2, rank=rank, world_size=2, workers=workers), epoch=1) for rank in (0, 1)
     ]
     joined = [
         tuple(np.concatenate(columns) for columns in zip(*parts, strict=True)) for parts in zip(*halves, strict=True)
@@ -104,9 +103,7 @@ def test_an_epoch_that_is_over_gives_nothing(dataset: CountingDataset) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_bad_sample_reaches_the_caller_as_its_own_error(
-    workers: int, dataset: CountingDataset, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_bad_sample_reaches_the_caller_as_its_own_error(workers: int, dataset: CountingDataset) -> None:
     bad = int(epoch_order(IMAGES, SEED, 0)[6])
     path = Path(dataset.index.image_path(bad))
     path.write_bytes(path.read_bytes()[:-20])

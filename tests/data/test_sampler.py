@@ -25,6 +25,11 @@ def test_order_is_a_permutation_that_depends_on_seed_and_epoch() -> None:
     np.testing.assert_array_equal(epoch_order(5, 7, 3, shuffle=False), np.arange(5))
 
 
+def test_the_order_never_changes() -> None:
+    """A checkpoint written in the middle of an epoch must continue the same epoch under a later version."""
+    assert epoch_order(10, seed=1, epoch=2).tolist() == [7, 8, 3, 4, 2, 1, 9, 6, 0, 5]
+
+
 @pytest.mark.parametrize(("world_size", "batch_size"), [(1, 12), (2, 6), (3, 4), (4, 3), (6, 2), (12, 1)])
 def test_steps_do_not_depend_on_the_number_of_ranks(world_size: int, batch_size: int) -> None:
     order = epoch_order(103, 7, 3)

@@ -88,5 +88,5 @@ def test_msra_option_ignores_the_box_size() -> None:
 def test_radius_grows_with_the_box() -> None:
     radii = [gaussian_radius(size, size) for size in (1, 10, 100)]
     assert radii == sorted(radii)
-    # All roots by the legacy rule, by hand for 10 x 10 and overlap 0.7: the third is the smallest, (-28 + sqrt(1120)) / 2.
+    # By hand for 10 x 10 and overlap 0.7: of the three roots by the legacy rule the last is the smallest.
     assert radii[1] == pytest.approx((-28 + np.sqrt(28**2 + 4 * 2.8 * 30)) / 2)

@@ -16,12 +16,13 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from fairmot.errors import FairMOTError
 from train.mlflow_delivery import MlflowConfig, follow, only_deliverer, resolve_tracking_uri
-from train.mlflow_run import DELIVERED_NAME, RUN_ID_NAME, undelivered_lines
+from train.mlflow_run import DELIVERED_NAME, RUN_ID_NAME, MlflowRun, undelivered_lines
 from train.run_logger import RunLogger
-from train.run_record import SPOOL_NAME, read_metrics
+from train.run_record import SPOOL_NAME, RunRecord, read_metrics
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
@@ -48,7 +49,7 @@ def store_uri(empty_store, tmp_path) -> str:
     return f"sqlite:///{tmp_path / 'mlflow.db'}"
 
 
-def wait_until(condition: Callable[[], bool], at_most_s: float = 30.0) -> None:
+def wait_until(condition: Callable[[], bool], at_most_s: float = 90.0) -> None:
     deadline = time.monotonic() + at_most_s
     while not condition():
         assert time.monotonic() < deadline, "this never happened"
@@ -84,7 +85,7 @@ def assert_delivered(uri: str, run_dir: Path) -> None:
 
 def run_door(*overrides: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "train.deliver", *overrides]
-    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=90, check=False)
 
 
 def test_the_address_comes_from_the_config_then_the_environment_then_the_working_folder(tmp_path, monkeypatch):
@@ -103,7 +104,7 @@ def test_a_refused_value_names_its_key(values):
 def test_a_training_run_is_in_mlflow_when_it_closes(tmp_path, store_uri, capfd):
     config_file = tmp_path / "config.yaml"
     config_file.write_text("epochs: 3\n")
-    logger = RunLogger(tmp_path / "first_run", MlflowConfig(flush_timeout_s=60), total_steps=100)
+    logger = RunLogger(tmp_path / "first_run", MlflowConfig(flush_timeout_s=90), total_steps=100)
     logger.start({"optim": {"lr": 1e-4}, "long": "x" * 9000}, {"git_commit": "abc"}, [config_file], None)
     for step in range(200):  # more than one request
         logger.metrics(step, {name: step + index / 7 for index, name in enumerate(NAMES)})
@@ -167,6 +168,23 @@ def test_a_deleted_run_is_replaced_by_a_new_one_with_the_whole_record(tmp_path, 
     assert points(store_uri, run_id_of(run_dir), "loss") == [(step, float(step)) for step in range(1, 9)]
 
 
+@pytest.mark.parametrize("left", [["metrics", "end"], ["end"]])
+def test_a_run_deleted_while_it_is_delivered_is_replaced_too(tmp_path, store_uri, left):
+    record = RunRecord(tmp_path / "run")
+    record.append("metrics", step=1, values={"loss": 3.0})
+    run = MlflowRun(tmp_path / "run", store_uri, "fairmot", None)
+    run.send_pending()
+    MlflowClient(store_uri).delete_run(run_id_of(tmp_path / "run"))
+    if "metrics" in left:
+        record.append("metrics", step=2, values={"loss": 2.0})
+    record.append("end", status="FINISHED")
+    with pytest.raises(MlflowException):
+        run.send_pending()
+    run.send_pending()
+    assert_delivered(store_uri, tmp_path / "run")
+    assert MlflowClient(store_uri).get_run(run_id_of(tmp_path / "run")).info.status == "FINISHED"
+
+
 def test_what_mlflow_refuses_holds_nothing_else_back(tmp_path, store_uri, capfd):
     run_dir = tmp_path / "run"
     logger = RunLogger(run_dir, MlflowConfig(enabled=False), total_steps=100)
@@ -184,7 +202,7 @@ def test_what_mlflow_refuses_holds_nothing_else_back(tmp_path, store_uri, capfd)
 
 
 def test_an_address_mlflow_does_not_know_is_one_warning_and_training_goes_on(tmp_path, capfd):
-    config = MlflowConfig(tracking_uri="gopher://tracking:70", flush_timeout_s=60)
+    config = MlflowConfig(tracking_uri="gopher://tracking:70", flush_timeout_s=90)
     logger = RunLogger(tmp_path / "run", config, total_steps=100)
     logger.start({}, {}, [], None)
     logger.metrics(1, {"loss": 1.0})
@@ -199,18 +217,19 @@ def test_a_server_that_never_answers_costs_training_nothing(tmp_path, capfd):
         uri = f"http://user:secret@127.0.0.1:{silent_server.getsockname()[1]}"
         logger = RunLogger(tmp_path / "run", MlflowConfig(tracking_uri=uri, flush_timeout_s=1.0), total_steps=100)
         logger.start({}, {}, [], None)
-        silent_server.settimeout(30)
+        silent_server.settimeout(90)
         connection, _ = silent_server.accept()  # delivery now hangs in a request
-        slowest_s = 0.0
+        costs_s = []
         for step in range(1000):
             begun_s = time.perf_counter()
             logger.metrics(step, dict.fromkeys(NAMES, 1.0))
-            slowest_s = max(slowest_s, time.perf_counter() - begun_s)
+            costs_s.append(time.perf_counter() - begun_s)
         begun_s = time.perf_counter()
         logger.close("FINISHED")
-        assert time.perf_counter() - begun_s < 3.0
+        assert time.perf_counter() - begun_s < 5.0
         connection.close()
-    assert slowest_s < 0.05
+    assert sum(costs_s) / len(costs_s) < 0.002
+    assert max(costs_s) < 0.5  # a busy machine's scheduler; a request would wait for seconds
     errors = capfd.readouterr().err
     assert "lines are not delivered" in errors
     assert f"python -m train.deliver run_dir={tmp_path / 'run'} 'mlflow.tracking_uri=http://***@127" in errors
@@ -315,7 +334,7 @@ class Server:
             self._process = subprocess.Popen(
                 command + store + artifacts, env=environment, stdout=log, stderr=log, start_new_session=True
             )
-        wait_until(self._answers, at_most_s=60)
+        wait_until(self._answers)
 
     def kill(self) -> None:
         if self._process is not None:
@@ -342,7 +361,7 @@ def server(tmp_path, store_uri) -> Iterator[Server]:
 def test_a_server_started_after_training_gets_everything(tmp_path, server, capfd):
     run_dir, warnings = tmp_path / "run", ""
     (tmp_path / "note.txt").write_text("kept")
-    logger = RunLogger(run_dir, MlflowConfig(tracking_uri=server.uri, flush_timeout_s=60), total_steps=100)
+    logger = RunLogger(run_dir, MlflowConfig(tracking_uri=server.uri, flush_timeout_s=90), total_steps=100)
     logger.start({"epochs": 3}, {}, [tmp_path / "note.txt"], None)
     logger.metrics(1, {"loss": math.nan, "hm_loss": 1.0})
 
@@ -378,7 +397,7 @@ def test_a_server_killed_and_restarted_has_everything_exactly_once(tmp_path, ser
     process.kill()
     process.wait()
     client = MlflowClient(server.uri)
-    wait_until(lambda: client.get_run(run_id_of(run_dir)).info.status == "KILLED", at_most_s=60)
+    wait_until(lambda: client.get_run(run_id_of(run_dir)).info.status == "KILLED")
     assert len(read_metrics(run_dir)["loss"]) > 200
     assert_delivered(server.uri, run_dir)
     assert len(client.search_runs([client.get_run(run_id_of(run_dir)).info.experiment_id])) == 1

@@ -1,0 +1,68 @@
+"""A network of four 1x1 convolutions: everything around the network can be tested in seconds."""
+
+import mindspore as ms
+import numpy as np
+from mindspore import nn
+
+from fairmot.losses.fairmot_loss import FairMOTLoss, LossConfig
+from train.optimizer import OptimConfig, Optimizer
+from train.step import LossScale, LossScaleConfig, TrainOneStep
+
+HEIGHT, WIDTH, SLOTS, IDENTITIES, REID_DIM = 8, 12, 6, 9, 8
+
+
+class TinyNetwork(nn.Cell):
+    def __init__(self, seed=0):
+        super().__init__()
+        generator = np.random.default_rng(seed)
+        for head, channels in (("hm", 1), ("wh", 4), ("id", REID_DIM), ("reg", 2)):
+            weight = ms.Tensor(generator.standard_normal((channels, 3, 1, 1)).astype(np.float32))
+            setattr(self, head, nn.Conv2d(3, channels, 1, has_bias=True, weight_init=weight, bias_init="zeros"))
+
+    def construct(self, image):
+        return self.hm(image), self.wh(image), self.id(image), self.reg(image)
+
+    def state(self):
+        return dict(self.parameters_and_names())
+
+
+def tiny_parts(optim=None, scale=None, loss=None, network_seed=0):
+    """Network, loss, optimiser, loss scale."""
+    network = TinyNetwork(network_seed)
+    loss = FairMOTLoss(loss or LossConfig(fp16_classifier=False), IDENTITIES, REID_DIM, seed=1)
+    optimizer = Optimizer(optim or OptimConfig(lr=1e-2), network.trainable_params() + loss.trainable_params())
+    return network, loss, optimizer, LossScale(scale or LossScaleConfig())
+
+
+def tiny_step(optim=None, scale=None, loss=None, clip_norm=0.0, accumulation=1):
+    parts = tiny_parts(optim, scale, loss)
+    return TrainOneStep(*parts, clip_norm=clip_norm, accumulation=accumulation)
+
+
+def tiny_batch(seed, batch=2):
+    generator = np.random.default_rng(seed)
+    hm = np.zeros((batch, 1, HEIGHT, WIDTH), np.float32)
+    hm[:, 0, 3, 4] = 1
+    mask = np.zeros((batch, SLOTS), np.int32)
+    mask[:, :3] = 1
+    arrays = (
+        generator.random((batch, 3, HEIGHT, WIDTH), dtype=np.float32),
+        hm,
+        mask,
+        generator.integers(0, HEIGHT * WIDTH, (batch, SLOTS)).astype(np.int32),
+        generator.random((batch, SLOTS, 4), dtype=np.float32) * 3,
+        generator.random((batch, SLOTS, 2), dtype=np.float32),
+        generator.integers(0, IDENTITIES, (batch, SLOTS)).astype(np.int32),
+    )
+    return [ms.Tensor(array) for array in arrays]
+
+
+def call(step, batch, rate=1e-2, is_update=True):
+    from train.step import SCALARS
+
+    vector = step(*batch, ms.Tensor(rate, ms.float32), ms.Tensor(is_update))
+    return dict(zip(SCALARS, vector.asnumpy().tolist(), strict=True))
+
+
+def values(step):
+    return {parameter.name: parameter.asnumpy().copy() for parameter in step.optimizer.weights}
