@@ -87,12 +87,15 @@ def _leave(message: str, exit_code: int) -> None:
 def explain(error: Exception, schema: type) -> str:
     """Say in one sentence what a composition error means, with the nearest known key or option."""
     text = str(error)
-    key = re.search(r"Key '([^']+)' (?:is not in struct|not in '\w+')", text)
+    key = re.search(r"Key '([^']+)' (?:is not in struct|not in '\w+')|Could not override '([^']+)'", text)
     option = re.search(r"Could not find '([^/']+)/([^']+)'", text)
     full_key = re.search(r"full_key: (\S+)", text)
     if key:
-        name = full_key.group(1) if full_key else key.group(1)
-        return f"unknown key '{name}'{_suggest(name, list(known_keys(schema)))}"
+        name = full_key.group(1) if full_key else key.group(1) or key.group(2)
+        known = list(known_keys(schema))
+        if name in known:  # a dictionary refuses entries it does not have yet
+            return f"{name}: to add an entry put a + before it, such as +{name}.mine=value"
+        return f"unknown key '{name}'{_suggest(name, known)}"
     if option:
         group, wanted = option.groups()
         choices = sorted(path.stem for path in (CONF_DIR / group).glob("*.yaml"))

@@ -80,7 +80,7 @@ def _open_data(config: TrainConfig, world: World) -> LabelIndex:
     """The index of labels; the lead rank makes synthetic data and the index's cache, the others find them."""
     for turn in (True, False):
         if world.is_lead is turn:
-            if getattr(config.data, "synthetic", None) is not None:
+            if config.data.synthetic is not None:
                 generate(config.data.root, config.data.synthetic)
             index = build_index(config.data.root, config.data.train, config.data.cache_dir, progress=world.is_lead)
         world.barrier()

@@ -10,6 +10,7 @@ import numpy as np
 
 from fairmot.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 from fairmot.data.index import LabelIndex
+from fairmot.data.synthetic import SyntheticConfig
 from fairmot.data.targets import build_targets
 from fairmot.data.transforms import (
     TransformConfig,
@@ -50,6 +51,7 @@ class DataConfig:
         num_classes: channels of the heat map.
         augmentation: none or reference.
         transforms: how far `reference` goes.
+        synthetic: when given, this data set is drawn below root before it is read.
     """
 
     root: str = "data"
@@ -61,6 +63,7 @@ class DataConfig:
     num_classes: int = 1
     augmentation: Augmentation = Augmentation.reference
     transforms: TransformConfig = field(default_factory=TransformConfig)
+    synthetic: SyntheticConfig | None = None
 
     def __post_init__(self) -> None:
         for key in ("workers", "max_objects", "num_classes"):

@@ -57,21 +57,29 @@ def draw_gait(appearance: Appearance) -> list[np.ndarray]:
     Returns:
         uint8 [FIGURE_HEIGHT_PX, FIGURE_WIDTH_PX, 4] pictures: BGR multiplied by coverage, then coverage (0..255).
     """
-    return [_draw_figure(appearance, 2 * np.pi * phase / GAIT_PHASES) for phase in range(GAIT_PHASES)]
-
-
-def _draw_figure(look: Appearance, angle: float) -> np.ndarray:
     height, width = FIGURE_HEIGHT_PX * _SUPERSAMPLING, FIGURE_WIDTH_PX * _SUPERSAMPLING
-    canvas = np.zeros((height, width, 4), np.uint8)
+    cloth = _cloth(appearance, height, width)
+    return [_draw_figure(appearance, cloth, 2 * np.pi * phase / GAIT_PHASES) for phase in range(GAIT_PHASES)]
+
+
+def _draw_figure(look: Appearance, cloth: np.ndarray, angle: float) -> np.ndarray:
+    canvas = np.zeros_like(cloth)
     swing = float(np.sin(angle))
     # The body drops a little when the legs are apart, so that the feet stay on the ground.
     top = 0.012 * abs(swing)
     hip, shoulder = (0.5, 0.52 + top), (0.5, 0.21 + top)
 
     _limb(canvas, look.skin, 0.05, _arm(shoulder, 0.55 * swing))
-    _leg(canvas, _darker(look.trousers, 0.7), _darker(look.shoes, 0.7), hip, -0.42 * swing, float(np.cos(angle)))
-    _leg(canvas, look.trousers, look.shoes, hip, 0.42 * swing, -float(np.cos(angle)))
-    _torso(canvas, look, top)
+    _leg(
+        canvas,
+        _darker(look.trousers, 0.7),
+        _darker(look.shoes, 0.7),
+        hip,
+        swing=-0.42 * swing,
+        lift=float(np.cos(angle)),
+    )
+    _leg(canvas, look.trousers, look.shoes, hip, swing=0.42 * swing, lift=-float(np.cos(angle)))
+    _torso(canvas, cloth, look.shoulder_width, top)
     _limb(canvas, _darker(tuple(look.shirt.tolist()), 0.75), 0.055, _arm(shoulder, -0.55 * swing))
     if look.carries_bag:
         bag = [(0.33, 0.26 + top), (0.42, 0.26 + top), (0.42, 0.46 + top), (0.31, 0.46 + top)]
@@ -107,6 +115,7 @@ def _leg(
     colour: tuple[int, ...],
     shoe: tuple[int, ...],
     hip: tuple[float, float],
+    *,
     swing: float,
     lift: float,
 ) -> None:
@@ -117,8 +126,7 @@ def _leg(
     _limb(canvas, shoe, 0.04, [(ankle[0] - 0.02, ankle[1] + 0.015), (ankle[0] + 0.09, ankle[1] + 0.018)])
 
 
-def _torso(canvas: np.ndarray, look: Appearance, top: float) -> None:
-    half = look.shoulder_width
+def _torso(canvas: np.ndarray, cloth: np.ndarray, half: float, top: float) -> None:
     outline = [
         (0.5 - half, 0.20 + top),
         (0.5 - half * 0.55, 0.165 + top),
@@ -129,8 +137,7 @@ def _torso(canvas: np.ndarray, look: Appearance, top: float) -> None:
     ]
     mask = np.zeros(canvas.shape[:2], np.uint8)
     cv2.fillPoly(mask, [_pixels(outline)], 255)
-    cloth = _cloth(look, canvas.shape[0], canvas.shape[1])
-    canvas[mask > 0] = cloth[mask > 0]
+    cv2.copyTo(cloth, mask, canvas)
 
 
 def _cloth(look: Appearance, height: int, width: int) -> np.ndarray:

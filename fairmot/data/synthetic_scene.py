@@ -71,7 +71,16 @@ def make_scene(rng: np.random.Generator, height: int, width: int, walkers: int, 
     feet = np.linspace(0.55, 1.03, walkers) if walkers > 1 else np.array([0.8])
     looks = rng.permutation(walkers)
     people = [
-        _make_walker(rng, height, width, foot * height, duration_s, int(look), walkers, order)
+        _make_walker(
+            rng,
+            height,
+            width,
+            foot_y=foot * height,
+            duration_s=duration_s,
+            look=int(look),
+            walkers=walkers,
+            order=order,
+        )
         for order, (foot, look) in enumerate(zip(feet, looks, strict=True))
     ]
     return Scene(
@@ -87,6 +96,7 @@ def _make_walker(
     rng: np.random.Generator,
     height: int,
     width: int,
+    *,
     foot_y: float,
     duration_s: float,
     look: int,
@@ -97,18 +107,16 @@ def _make_walker(
     body_px = _HEIGHT_PER_DROP * (foot_y - _HORIZON * height)
     speed_px_per_s = 0.75 * body_px * rng.uniform(0.75, 1.25)
     side = 1.0 if rng.uniform() < 0.5 else -1.0
-    if order % 3 == 1:
-        amplitude = width * rng.uniform(0.28, 0.42)
+    comes_back = order % 3 == 1
+    amplitude = width * (rng.uniform(0.28, 0.42) if comes_back else rng.uniform(0.45, 0.62))
+    period_s = 2 * np.pi * amplitude / speed_px_per_s
+    if comes_back:
         turn_x = width / 2 + side * (width / 2 + body_px * rng.uniform(0.35, 0.6))
         centre_x = turn_x - side * amplitude
         turn_s = duration_s * rng.uniform(0.35, 0.65)
     else:
-        amplitude = width * rng.uniform(0.45, 0.62)
         centre_x = width * rng.uniform(0.42, 0.58)
-        turn_s = -side * duration_s  # replaced below by the time at which the walker passes the middle
-    period_s = 2 * np.pi * amplitude / speed_px_per_s
-    if order % 3 != 1:
-        turn_s = duration_s * rng.uniform(0.2, 0.8) + period_s / 4
+        turn_s = duration_s * rng.uniform(0.2, 0.8) + period_s / 4  # a quarter swing after passing the middle
     return Walker(
         gait=draw_gait(random_appearance(rng, look, walkers)),
         centre_x=float(centre_x),
@@ -201,7 +209,7 @@ def _draw_street(rng: np.random.Generator, height: int, width: int) -> np.ndarra
     """A wall with windows above a paved ground whose joints run to the horizon; uint8 BGR [height, width, 3]."""
     wall_foot, horizon = round(_WALL_FOOT * height), _HORIZON * height
     street = np.empty((height, width, 3), np.float32)
-    street[:wall_foot] = rng.uniform(95, 175, 3)
+    street[:wall_foot] = rng.uniform(110, 170) + rng.uniform(-25, 25, 3)
     street[wall_foot:] = rng.uniform(95, 150) + rng.uniform(-14, 14, 3)
     _draw_windows(rng, street, wall_foot)
     y, x = np.mgrid[wall_foot:height, 0:width].astype(np.float32)
@@ -217,7 +225,7 @@ def _draw_street(rng: np.random.Generator, height: int, width: int) -> np.ndarra
 
 
 def _draw_windows(rng: np.random.Generator, street: np.ndarray, wall_foot: int) -> None:
-    left, frame_colour = int(rng.integers(4, 20)), tuple(rng.uniform(40, 220, 3).tolist())
+    left, frame_colour = int(rng.integers(4, 20)), tuple((rng.uniform(60, 200) + rng.uniform(-40, 40, 3)).tolist())
     while left < street.shape[1]:
         right = left + int(wall_foot * rng.uniform(0.35, 0.8))
         top, is_door = int(wall_foot * 0.2), rng.uniform() < 0.25

@@ -1,0 +1,120 @@
+"""Resumed equals uninterrupted, whatever stopped the run."""
+
+import signal
+import time
+
+import numpy as np
+import pytest
+from small_run import compose_config, curves, overrides, run_training, start_training, write_pictures
+
+from train.__main__ import train
+from train.checkpoint import GROUPS, read_checkpoint, whole_checkpoints
+
+STEPS = 10  # two epochs of five
+KILLS = 10
+
+
+def tensors(run_dir):
+    checkpoint = read_checkpoint(run_dir)
+    return {f"{group}/{name}": array for group in GROUPS for name, array in checkpoint.tensors(group).items()}
+
+
+def assert_same_run(run_dir, reference):
+    assert curves(run_dir) == curves(reference)
+    ours, theirs = tensors(run_dir), tensors(reference)
+    assert ours.keys() == theirs.keys()
+    for name, array in theirs.items():
+        np.testing.assert_array_equal(ours[name], array, err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data")
+    write_pictures(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def undisturbed(root, tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("undisturbed") / "run"
+    train(compose_config(overrides(root, run_dir)))
+    return run_dir
+
+
+def test_the_run_is_complete(undisturbed):
+    recorded = curves(undisturbed)
+    assert list(recorded["loss"]) == list(range(1, STEPS + 1))
+    assert list(recorded["epoch/loss"]) == [1, 2]
+    assert recorded["epoch/loss"][1] == pytest.approx(np.mean([recorded["loss"][step] for step in range(1, 6)]))
+    assert [path.name for path in whole_checkpoints(undisturbed / "checkpoints")] == [
+        f"step_{step:08d}" for step in (6, 8, 10)
+    ]
+    assert (undisturbed / "losses.png").stat().st_size > 10_000
+
+
+def test_same_seed_is_bit_identical_for_other_workers_and_log_intervals(root, undisturbed, tmp_path):
+    train(compose_config(overrides(root, tmp_path / "run", data__workers=1, log_every_steps=1)))
+    assert_same_run(tmp_path / "run", undisturbed)
+
+
+def test_another_seed_differs(root, undisturbed, tmp_path):
+    train(compose_config(overrides(root, tmp_path / "run", seed=2, max_steps=2)))
+    assert curves(tmp_path / "run")["loss"][1] != curves(undisturbed)["loss"][1]
+
+
+def test_resume_in_the_middle_of_an_epoch(root, undisturbed, tmp_path):
+    train(compose_config(overrides(root, tmp_path / "run", max_steps=3)))
+    train(compose_config(overrides(root, tmp_path / "run", max_steps=5)))
+    train(compose_config(overrides(root, tmp_path / "run")))
+    assert_same_run(tmp_path / "run", undisturbed)
+
+
+def test_resume_from_continues_in_a_new_run(root, undisturbed, tmp_path):
+    train(compose_config(overrides(root, tmp_path / "first", max_steps=3)))
+    train(compose_config(overrides(root, tmp_path / "second", resume_from=tmp_path / "first")))
+    assert list(curves(tmp_path / "second")["loss"]) == list(range(4, STEPS + 1))
+    ours, theirs = tensors(tmp_path / "second"), tensors(undisturbed)
+    assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_starting_a_finished_run_again_changes_nothing(root, undisturbed, tmp_path):
+    train(compose_config(overrides(root, tmp_path / "run")))
+    train(compose_config(overrides(root, tmp_path / "run")))
+    assert_same_run(tmp_path / "run", undisturbed)
+
+
+def test_accumulation_resumes_too(root, tmp_path):
+    changes = {"optim__accumulation": 2, "epochs": 3}
+    train(compose_config(overrides(root, tmp_path / "whole", **changes)))
+    train(compose_config(overrides(root, tmp_path / "parts", max_steps=3, **changes)))
+    train(compose_config(overrides(root, tmp_path / "parts", **changes)))
+    assert_same_run(tmp_path / "parts", tmp_path / "whole")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_kill_9_at_random_moments(root, undisturbed, tmp_path):
+    """Ten kills, every second one while a checkpoint is being written; never more than a save interval is lost."""
+    generator = np.random.default_rng(2026)
+    run_dir, words = tmp_path / "run", overrides(root, tmp_path / "run")
+    checkpoints = run_dir / "checkpoints"
+    for kill in range(KILLS):
+        process = start_training(words)
+        during_write = kill % 2 == 1
+        began, patience_s = time.monotonic(), generator.uniform(1, 14)
+        while process.poll() is None:
+            writing = checkpoints.is_dir() and any(checkpoints.glob(".unfinished-*/*"))
+            if (during_write and writing) or (not during_write and time.monotonic() - began > patience_s):
+                process.send_signal(signal.SIGKILL)
+            time.sleep(0.001)
+        process.communicate()
+        whole = whole_checkpoints(checkpoints) if checkpoints.is_dir() else []
+        for path in whole:
+            for group in GROUPS:
+                read_checkpoint(path).tensors(group)  # raises if any file is not what was saved
+        reached = max(curves(run_dir)["loss"], default=0) if (run_dir / "mlflow_spool.jsonl").exists() and "loss" in curves(run_dir) else 0
+        newest = int(whole[-1].name.removeprefix("step_")) if whole else 0
+        assert reached - newest <= 2 + 1, f"kill {kill}: step {reached} was logged, newest checkpoint {newest}"
+    code, output = run_training(words)
+    assert code == 0, output
+    assert_same_run(run_dir, undisturbed)
