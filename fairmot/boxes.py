@@ -1,8 +1,8 @@
 """Box formats. Arrays are [..., 4] in any unit; the name of an array carries its format.
 
-    xyxy    left, top, right, bottom
-    cxcywh  centre x, centre y, width, height
-    xywh    left, top, width, height (MOTChallenge text files)
+xyxy    left, top, right, bottom
+cxcywh  centre x, centre y, width, height
+xywh    left, top, width, height (MOTChallenge text files)
 """
 
 import numpy as np

@@ -118,10 +118,11 @@ def known_keys(schema: type) -> Iterator[str]:
 
 
 def _walk(node: DictConfig, prefix: str) -> Iterator[str]:
-    for name in node:
+    for name in map(str, node):
         key = f"{prefix}{name}"
         yield key
         child = node._get_node(name)
-        if isinstance(child, DictConfig) and not child._is_missing() and not child._is_none():
-            if is_dataclass(OmegaConf.get_type(child)):
-                yield from _walk(child, f"{key}.")
+        if not isinstance(child, DictConfig) or child._is_missing() or child._is_none():
+            continue
+        if is_dataclass(OmegaConf.get_type(child)):
+            yield from _walk(child, f"{key}.")

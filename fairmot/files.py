@@ -40,10 +40,10 @@ def write_atomic(path: str | Path, data: bytes | str, sync: bool = True) -> None
             stream.flush()
             if sync:
                 os.fsync(stream.fileno())
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(temporary)
+            Path(temporary).unlink()
         raise
     if sync:
         sync_directory(path.parent)

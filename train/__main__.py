@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import os
 import subprocess
 import time
 from pathlib import Path
@@ -67,7 +66,8 @@ def _open_run_dir(config: TrainConfig, world: World) -> Path:
             write_atomic(run_dir / "config.yaml", _as_yaml(config))
     except OSError as error:
         raise FairMOTError(
-            f"run_dir={config.run_dir or 'runs'}: cannot be written ({error.strerror}: {error.filename}); choose another"
+            f"run_dir={config.run_dir or 'runs'}: cannot be written ({error.strerror}: {error.filename}); "
+            "choose another"
         ) from error
     return run_dir
 

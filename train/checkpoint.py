@@ -1,12 +1,12 @@
 """Checkpoint directories on disk: written beside, synced, renamed; half a one is never taken for a whole one.
 
-    <run_dir>/checkpoints/step_00000120/
-        network.safetensors     weights and batch-norm buffers, loadable alone for inference
-        loss.safetensors        classifier, s_det, s_id
-        optimizer.safetensors   moments, step counters, loss scale
-        checkpoint.json         format version, progress, identities, seed, model, MLflow run, digests of the files
-        config.yaml             the composed configuration
-    <run_dir>/checkpoints/latest    name of the newest one, moved last
+<run_dir>/checkpoints/step_00000120/
+    network.safetensors     weights and batch-norm buffers, loadable alone for inference
+    loss.safetensors        classifier, s_det, s_id
+    optimizer.safetensors   moments, step counters, loss scale
+    checkpoint.json         format version, progress, identities, seed, model, MLflow run, digests of the files
+    config.yaml             the composed configuration
+<run_dir>/checkpoints/latest    name of the newest one, moved last
 """
 
 import contextlib

@@ -122,5 +122,8 @@ def connect(device: Device, threads: int = 0) -> World:
 
 
 def _started_by_launcher() -> bool:
-    """Msrun gives each worker MS_ROLE; the rank-table start gives RANK_ID and RANK_TABLE_FILE."""
-    return os.environ.get("MS_ROLE") == "MS_WORKER" or {"RANK_ID", "RANK_TABLE_FILE"} <= os.environ.keys()
+    """Msrun gives its processes MS_ROLE; the rank-table start gives RANK_ID and RANK_TABLE_FILE.
+
+    One of msrun's processes is the scheduler: it too must call init, which serves the ranks and then ends it.
+    """
+    return "MS_ROLE" in os.environ or {"RANK_ID", "RANK_TABLE_FILE"} <= os.environ.keys()

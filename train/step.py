@@ -172,7 +172,7 @@ class TrainOneStep(nn.Cell):
 
     def update(self, gradients: tuple[Tensor, ...], scalars: Tensor, scale: Tensor, rate: Tensor) -> Tensor:
         """Reduce, unscale, test, clip and apply scaled gradients; a step with an overflow changes nothing."""
-        if self.reduce_gradients is not None:
+        if self.reduce_gradients is not None and self.reduce_scalars is not None:
             gradients = self.reduce_gradients(gradients)
             scalars = self.reduce_scalars(scalars)
         finite = self.all_finite(gradients)
@@ -186,9 +186,7 @@ class TrainOneStep(nn.Cell):
         if finite:
             self.optimizer(_multiply(gradients, factor), rate)
         overflows = self.loss_scale(finite)
-        rest = ops.stack(
-            (norm, scale, overflows.astype(ms.float32), ops.logical_not(finite).astype(ms.float32))
-        )
+        rest = ops.stack((norm, scale, overflows.astype(ms.float32), ops.logical_not(finite).astype(ms.float32)))
         return ops.concat((scalars, rest))
 
 

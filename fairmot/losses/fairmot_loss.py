@@ -131,9 +131,7 @@ class FairMOTLoss(nn.Cell):
         self.hm_weight, self.wh_weight, self.off_weight = config.hm_weight, config.wh_weight, config.off_weight
         self.heatmap_loss = heatmap_focal_loss if config.heatmap is HeatmapLoss.focal else heatmap_mse_loss
         self.regression_loss = masked_l1_loss if config.regression is RegressionLoss.l1 else masked_smooth_l1_loss
-        self.identity_loss = (
-            identity_cross_entropy if config.identity is IdentityLoss.ce else identity_focal_loss
-        )
+        self.identity_loss = identity_cross_entropy if config.identity is IdentityLoss.ce else identity_focal_loss
         self.uncertainty = config.multi_loss is MultiLoss.uncertainty
         # A single identity (nID 2) would give a scale of 0 and embeddings without gradient.
         self.emb_scale = math.sqrt(2) * math.log(max(num_identities - 1, 2))

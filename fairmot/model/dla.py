@@ -86,7 +86,9 @@ class Tree(_TreeBase):
         super().__init__(in_channels, out_channels, stride)
         self.level_root = level_root
         self.tree1 = Leaf(in_channels, out_channels, stride)
-        self.tree2 = Leaf(out_channels, out_channels, 1, root_channels=out_channels + (in_channels if level_root else 0))
+        self.tree2 = Leaf(
+            out_channels, out_channels, 1, root_channels=out_channels + (in_channels if level_root else 0)
+        )
         if self.project is not None:
             for parameter in self.project.get_parameters():
                 parameter.requires_grad = False

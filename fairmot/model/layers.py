@@ -10,9 +10,7 @@ BATCH_NORM_EPSILON = 1e-5
 def conv(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, has_bias: bool = False) -> nn.Conv2d:
     """A convolution padded to keep the size at stride 1; [B, in, H, W] -> [B, out, H / stride, W / stride]."""
     padding = kernel_size // 2
-    return nn.Conv2d(
-        in_channels, out_channels, kernel_size, stride, pad_mode="pad", padding=padding, has_bias=has_bias
-    )
+    return nn.Conv2d(in_channels, out_channels, kernel_size, stride, pad_mode="pad", padding=padding, has_bias=has_bias)
 
 
 def batch_norm(channels: int) -> nn.BatchNorm2d:
@@ -22,9 +20,7 @@ def batch_norm(channels: int) -> nn.BatchNorm2d:
 
 def conv_bn_relu(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1) -> nn.SequentialCell:
     """Convolution, batch normalisation, ReLU as children 0, 1, 2."""
-    return nn.SequentialCell(
-        conv(in_channels, out_channels, kernel_size, stride), batch_norm(out_channels), nn.ReLU()
-    )
+    return nn.SequentialCell(conv(in_channels, out_channels, kernel_size, stride), batch_norm(out_channels), nn.ReLU())
 
 
 def upsample(channels: int, factor: int) -> nn.Conv2dTranspose:

@@ -53,7 +53,7 @@ class IDAUp(nn.Cell):
 
         Result i has merged maps 0 to i; the last one has merged them all.
         """
-        merged = (maps[0],)
+        merged: tuple[Tensor, ...] = (maps[0],)
         for i in self.merges:
             raised = getattr(self, f"up_{i}")(getattr(self, f"proj_{i}")(maps[i]))
             merged = (*merged, getattr(self, f"node_{i}")(raised + merged[-1]))
@@ -81,8 +81,8 @@ class DLAUp(nn.Cell):
     def construct(self, maps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Maps [B, channels[i], H / 2^i, W / 2^i] -> as many maps of the same shapes, aggregated, shallow first."""
         deepest = maps[-1]
-        running = (deepest,)
-        aggregated = (deepest,)
+        running: tuple[Tensor, ...] = (deepest,)
+        aggregated: tuple[Tensor, ...] = (deepest,)
         for stage in range(self.stages):
             running = getattr(self, f"ida_{stage}")((maps[self.stages - stage - 1], *running))
             aggregated = (running[-1], *aggregated)

@@ -86,4 +86,6 @@ def run_training(words: list[str], **options: object) -> tuple[int, str]:
 def curves(run_dir: Path) -> dict[str, dict[int, float]]:
     """Loss curves as recorded, without timings."""
     metrics = read_metrics(run_dir)
-    return {name: dict(metrics[name]) for name in (*LOSSES, *(f"epoch/{loss}" for loss in LOSSES[:6])) if name in metrics}
+    return {
+        name: dict(metrics[name]) for name in (*LOSSES, *(f"epoch/{loss}" for loss in LOSSES[:6])) if name in metrics
+    }

@@ -99,7 +99,9 @@ def test_gradients_that_stay_infinite_end_the_run(root, tmp_path):
     with pytest.raises(FairMOTError, match="the gradients of the last 50 steps were not finite"):
         train(
             compose_config(
-                overrides(root, tmp_path / "run", epochs=40, optim__lr=1e20, optim__schedule="constant", save_every_steps=999)
+                overrides(
+                    root, tmp_path / "run", epochs=40, optim__lr=1e20, optim__schedule="constant", save_every_steps=999
+                )
             )
         )
 

@@ -112,7 +112,11 @@ def test_kill_9_at_random_moments(root, undisturbed, tmp_path):
         for path in whole:
             for group in GROUPS:
                 read_checkpoint(path).tensors(group)  # raises if any file is not what was saved
-        reached = max(curves(run_dir)["loss"], default=0) if (run_dir / "mlflow_spool.jsonl").exists() and "loss" in curves(run_dir) else 0
+        reached = (
+            max(curves(run_dir)["loss"], default=0)
+            if (run_dir / "mlflow_spool.jsonl").exists() and "loss" in curves(run_dir)
+            else 0
+        )
         newest = int(whole[-1].name.removeprefix("step_")) if whole else 0
         assert reached - newest <= 2 + 1, f"kill {kill}: step {reached} was logged, newest checkpoint {newest}"
     code, output = run_training(words)

@@ -1,4 +1,4 @@
-"""Loss variants against formulas written independently in NumPy (the paper's variants have fixtures in tests/parity)."""
+"""Loss variants against formulas written in NumPy (the paper's variants have fixtures in tests/parity)."""
 
 import math
 
@@ -51,7 +51,9 @@ def test_regression_without_objects_is_zero(loss):
 
 def test_mse_is_on_the_raw_map():
     values, target = f32(2, 1, 3, 4), f32(2, 1, 3, 4)
-    assert number(heatmap_mse_loss(*tensors(values, target))) == pytest.approx(((values - target) ** 2).mean(), rel=1e-5)
+    assert number(heatmap_mse_loss(*tensors(values, target))) == pytest.approx(
+        ((values - target) ** 2).mean(), rel=1e-5
+    )
 
 
 def test_heatmap_loss_survives_saturated_logits():

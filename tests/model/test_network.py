@@ -69,9 +69,7 @@ def test_unknown_network_is_refused_with_the_known_ones():
         build_network(ModelConfig(name="dla_60"), seed=0)
 
 
-@pytest.mark.parametrize(
-    ("key", "value"), [("down_ratio", 3), ("width", 0.0), ("head_conv", -1), ("reid_dim", 0)]
-)
+@pytest.mark.parametrize(("key", "value"), [("down_ratio", 3), ("width", 0.0), ("head_conv", -1), ("reid_dim", 0)])
 def test_refused_value_names_its_key(key, value):
     with pytest.raises(ValueError, match=f"model.{key}={value}"):
         ModelConfig(**{key: value})

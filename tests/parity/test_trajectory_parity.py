@@ -25,7 +25,14 @@ OF_THE_LOSS = ("classifier.weight", "classifier.bias", "s_det", "s_id")
 
 def batch(fixture, step):
     image = np.random.Generator(np.random.PCG64(3000 + step)).random((2, 3, 96, 160), dtype=np.float32)
-    kinds = {"hm": np.float32, "reg_mask": np.int32, "ind": np.int32, "wh": np.float32, "reg": np.float32, "ids": np.int32}
+    kinds = {
+        "hm": np.float32,
+        "reg_mask": np.int32,
+        "ind": np.int32,
+        "wh": np.float32,
+        "reg": np.float32,
+        "ids": np.int32,
+    }
     return [ms.Tensor(image)] + [ms.Tensor(fixture[f"step{step}_{name}"].astype(kind)) for name, kind in kinds.items()]
 
 

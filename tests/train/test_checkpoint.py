@@ -123,7 +123,9 @@ def test_a_disk_that_refuses_leaves_the_older_checkpoint_whole(tmp_path):
 
 
 def test_a_really_full_disk(tmp_path):
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path], capture_output=True, check=False
+    )
     if mounted.returncode:
         pytest.skip("mounting a one-megabyte tmpfs needs root")
     try:

@@ -1,5 +1,7 @@
 """Optimisers against NumPy, schedules against their definitions."""
 
+import itertools
+
 import mindspore as ms
 import numpy as np
 import pytest
@@ -71,7 +73,7 @@ def test_cosine_and_polynomial_run_from_lr_to_min_lr():
         rates = [rate(config, progress) for progress in np.linspace(0, 30, 50)]
         assert rates[0] == pytest.approx(1e-3)
         assert rates[-1] == pytest.approx(1e-5)
-        assert all(later < earlier for earlier, later in zip(rates, rates[1:], strict=False))
+        assert all(later < earlier for earlier, later in itertools.pairwise(rates))
     assert rate(OptimConfig(lr=1e-3, schedule=Schedule.cosine), 15) == pytest.approx(5e-4)
 
 
