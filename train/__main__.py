@@ -8,6 +8,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from fairmot.checkpoint import read_checkpoint, whole_checkpoints
 from fairmot.data.dataset import JointDataset
 from fairmot.data.index import LabelIndex, build_index
 from fairmot.data.loader import TrainLoader
@@ -17,7 +18,7 @@ from fairmot.errors import ConfigError, FairMOTError
 from fairmot.files import write_atomic
 from fairmot.losses.fairmot_loss import FairMOTLoss, HeatmapLoss
 from fairmot.model.fairmot import build_network
-from train.checkpoint import clean_up, read_checkpoint, save_checkpoint, whole_checkpoints
+from train.checkpoint import clean_up, save_checkpoint
 from train.config import TrainConfig, make_run_dir
 from train.curves import draw_curves
 from train.distributed import World, connect
@@ -126,7 +127,17 @@ def _build(config: TrainConfig, world: World, run_dir: Path, index: LabelIndex) 
         clip_norm=config.optim.clip_norm,
         accumulation=config.optim.accumulation,
     )
-    state = TrainState(network, loss, optimizer, loss_scale, index.identities, config.model, config.seed)
+    state = TrainState(
+        network,
+        loss,
+        optimizer,
+        loss_scale,
+        identities=index.identities,
+        model=config.model,
+        input_size=config.data.input_size,
+        num_classes=config.data.num_classes,
+        seed=config.seed,
+    )
 
     def save() -> None:
         if world.is_lead:

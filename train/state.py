@@ -14,10 +14,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 import fairmot
+from fairmot.checkpoint import GROUPS, Checkpoint, Tensors, read_checkpoint
 from fairmot.data.identities import IdentityTable
 from fairmot.errors import CheckpointError
 from fairmot.model.fairmot import FairMOT, ModelConfig
-from train.checkpoint import GROUPS, Checkpoint, Tensors, read_checkpoint
 from train.optimizer import Optimizer
 from train.step import SCALARS, LossScale
 
@@ -54,6 +54,8 @@ class TrainState:
         loss_scale: scale and counters.
         identities: which identity is which class of the classifier.
         model: the network's settings.
+        input_size: height and width of its input, pixels.
+        num_classes: its heatmap channels.
         seed: of all random numbers; they are functions of it and the progress, so no generator has a state to save.
         progress: how far it is.
     """
@@ -64,6 +66,8 @@ class TrainState:
     loss_scale: LossScale
     identities: IdentityTable
     model: ModelConfig
+    input_size: list[int]
+    num_classes: int
     seed: int
     progress: Progress = field(default_factory=Progress)
 
@@ -95,6 +99,8 @@ class TrainState:
             "progress": dataclasses.asdict(self.progress),
             "identities": self.identities.to_dict(),
             "model": dataclasses.asdict(self.model),
+            "input_size": list(self.input_size),
+            "num_classes": self.num_classes,
             "random": {"seed": self.seed},
             "mlflow_run_id": mlflow_run_id,
             "world_size": world_size,

@@ -13,7 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 from small_run import curves, overrides, write_pictures
 
-from train.checkpoint import GROUPS, read_checkpoint
+from fairmot.checkpoint import GROUPS, read_checkpoint
 
 pytestmark = [pytest.mark.distributed, pytest.mark.timeout(900)]
 

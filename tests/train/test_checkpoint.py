@@ -11,10 +11,11 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from tiny import call, tiny_batch, tiny_parts, values
 
+from fairmot.checkpoint import GROUPS, read_checkpoint, whole_checkpoints
 from fairmot.data.identities import IdentityTable
 from fairmot.errors import CheckpointError
 from fairmot.model.fairmot import ModelConfig
-from train.checkpoint import GROUPS, clean_up, read_checkpoint, save_checkpoint, whole_checkpoints
+from train.checkpoint import clean_up, save_checkpoint
 from train.state import Progress, TrainState, load_weights
 from train.step import TrainOneStep
 
@@ -103,7 +104,8 @@ FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 import numpy as np
-from train.checkpoint import GROUPS, save_checkpoint
+from fairmot.checkpoint import GROUPS
+from train.checkpoint import save_checkpoint
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 tensors = {group: {"a": np.zeros(100_000, np.float32)} for group in GROUPS}
@@ -142,7 +144,7 @@ def test_a_really_full_disk(tmp_path):
 def tiny_state(network_seed=0, identities=None, **model):
     network, loss, optimizer, scale = tiny_parts(network_seed=network_seed)
     identities = identities or IdentityTable(["one", "two"], [5, 3])
-    return TrainState(network, loss, optimizer, scale, identities, ModelConfig(**model), seed=7)
+    return TrainState(network, loss, optimizer, scale, identities, ModelConfig(**model), [64, 96], 1, seed=7)
 
 
 def save_state(directory, state):

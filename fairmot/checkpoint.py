@@ -1,0 +1,95 @@
+"""Reading checkpoint directories: by the trainer that resumes and by everything that only wants the network.
+
+    <run_dir>/checkpoints/step_00000120/
+        network.safetensors     weights and batch-norm buffers, loadable alone for inference
+        loss.safetensors        classifier, s_det, s_id
+        optimizer.safetensors   moments, step counters, loss scale
+        checkpoint.json         format version, progress, identities, seed, model, MLflow run, digests of the files
+        config.yaml             the composed configuration
+    <run_dir>/checkpoints/latest    name of the newest one, moved last
+
+A directory gets its name only once it is whole (see train.checkpoint).
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from fairmot.errors import CheckpointError
+
+FORMAT_VERSION = 1
+GROUPS = ("network", "loss", "optimizer")
+"""The tensor files of a checkpoint, without their ending."""
+
+MANIFEST = "checkpoint.json"
+
+Tensors = dict[str, np.ndarray]
+
+
+@dataclass
+class Checkpoint:
+    """A whole checkpoint, read lazily.
+
+    Attributes:
+        path: its directory.
+        manifest: the content of checkpoint.json.
+    """
+
+    path: Path
+    manifest: dict[str, Any]
+
+    def tensors(self, group: str) -> Tensors:
+        """The arrays of one of GROUPS by name.
+
+        Raises:
+            CheckpointError: the file is missing or its content is not what was saved.
+        """
+        path = self.path / f"{group}.safetensors"
+        recorded = self.manifest["files"][path.name]
+        try:
+            content = path.read_bytes()
+            if len(content) == recorded["bytes"] and digest(content) == recorded["sha256"]:
+                return load(content)
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(f"{path}: cannot be read ({error})") from error
+        raise CheckpointError(
+            f"{path}: not the file that was saved (size or sha256 differ from {MANIFEST}); copy it again or start "
+            "from an older checkpoint by resume_from="
+        )
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Open a checkpoint directory, or the newest one of a run directory.
+
+    Raises:
+        CheckpointError: there is none, it is not whole, or a newer version wrote it.
+    """
+    if not (path / MANIFEST).is_file():
+        newest = whole_checkpoints(path / "checkpoints" if (path / "checkpoints").is_dir() else path)
+        if not newest:
+            raise CheckpointError(f"{path}: no checkpoint there; give a step_... directory or the run directory above")
+        path = newest[-1]
+    try:
+        manifest = json.loads((path / MANIFEST).read_text())
+        version = manifest["format_version"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path / MANIFEST}: cannot be read ({error})") from error
+    if version != FORMAT_VERSION:
+        raise CheckpointError(f"{path}: format version {version}, this program reads version {FORMAT_VERSION}")
+    return Checkpoint(path, manifest)
+
+
+def whole_checkpoints(directory: Path) -> list[Path]:
+    """Checkpoints below a run's checkpoints folder, oldest first. A name appears only once it is whole."""
+    return sorted(path for path in directory.glob("step_*") if (path / MANIFEST).is_file())
+
+
+def digest(content: bytes) -> str:
+    """Sha256 of a file's content."""
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,298 @@
+"""MOTA, IDF1, HOTA and the counts behind them, for one sequence and for several together.
+
+CLEAR (MOTA, MOTP, switches, fragments, MT, PT, ML) and identity (IDF1) figures come from motmetrics,
+HOTA from `hota`. All frames count: those of the ground truth and those in which only results are.
+"""
+
+import multiprocessing
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, fields
+
+import motmetrics
+import numpy as np
+
+from fairmot.errors import DataError
+from fairmot.evaluation.hota import HotaSums, hota_sums
+from fairmot.evaluation.mot_format import MotRows, first_fault
+from fairmot.evaluation.overlap import MATCH_IOU, FrameOverlap, overlap_by_frame
+from fairmot.evaluation.preprocess import Benchmark, preprocess
+
+OVERALL = "OVERALL"
+
+# Ours -> motmetrics'. Sums only: ratios are formed from them here, for one sequence as for several.
+_MOTMETRICS_NAMES = {
+    "frame_count": "num_frames",
+    "gt_count": "num_objects",
+    "result_count": "num_predictions",
+    "gt_id_count": "num_unique_objects",
+    "matches": "num_detections",
+    "switches": "num_switches",
+    "fragments": "num_fragmentations",
+    "mostly_tracked": "mostly_tracked",
+    "partially_tracked": "partially_tracked",
+    "mostly_lost": "mostly_lost",
+    "id_matches": "idtp",
+}
+
+
+@dataclass
+class SequenceMetrics:
+    """The sums a sequence contributes, and as properties the figures made of them, in percent.
+
+    Attributes:
+        name: the sequence.
+        frame_count: frames with ground truth or results.
+        gt_count: boxes of ground truth.
+        result_count: boxes of the results.
+        gt_id_count: identities of ground truth.
+        matches: boxes of ground truth found at IoU 0.5, switched ones included.
+        overlap_sum: IoU of those, summed.
+        switches: times an identity was found under another id than the last time.
+        fragments: times an identity was lost and found again.
+        mostly_tracked: identities found in at least 80 % of their frames.
+        partially_tracked: in 20 to 80 %.
+        mostly_lost: in less than 20 %.
+        id_matches: boxes that agree under the best one-to-one assignment of whole tracks (IDTP).
+        hota: the sums behind HOTA.
+    """
+
+    name: str
+    frame_count: int
+    gt_count: int
+    result_count: int
+    gt_id_count: int
+    matches: int
+    overlap_sum: float
+    switches: int
+    fragments: int
+    mostly_tracked: int
+    partially_tracked: int
+    mostly_lost: int
+    id_matches: int
+    hota: HotaSums
+
+    @property
+    def misses(self) -> int:
+        """Boxes of ground truth not found (FN)."""
+        return self.gt_count - self.matches
+
+    @property
+    def false_positives(self) -> int:
+        """Boxes of the results that are on nothing (FP)."""
+        return self.result_count - self.matches
+
+    @property
+    def mota(self) -> float:
+        """100 - (FN + FP + switches) / boxes of ground truth; below 0 when most results are wrong."""
+        return 100 - _percent(self.misses + self.false_positives + self.switches, self.gt_count)
+
+    @property
+    def motp(self) -> float:
+        """Mean IoU of the matches."""
+        return _percent(self.overlap_sum, self.matches)
+
+    @property
+    def recall(self) -> float:
+        """Matches per box of ground truth."""
+        return _percent(self.matches, self.gt_count)
+
+    @property
+    def precision(self) -> float:
+        """Matches per box of the results."""
+        return _percent(self.matches, self.result_count)
+
+    @property
+    def false_alarm_rate(self) -> float:
+        """False positives per frame (FAR), not in percent."""
+        return self.false_positives / self.frame_count
+
+    @property
+    def idf1(self) -> float:
+        """Harmonic mean of `id_precision` and `id_recall`."""
+        return _percent(2 * self.id_matches, self.gt_count + self.result_count)
+
+    @property
+    def id_precision(self) -> float:
+        """Boxes of the results that carry the right identity."""
+        return _percent(self.id_matches, self.result_count)
+
+    @property
+    def id_recall(self) -> float:
+        """Boxes of ground truth found under the right identity."""
+        return _percent(self.id_matches, self.gt_count)
+
+    @property
+    def hota_score(self) -> float:
+        """Mean over the thresholds of sqrt(DetA AssA)."""
+        detection = self.hota.detection_accuracy(self.gt_count, self.result_count)
+        return 100 * float(np.sqrt(detection * self.hota.association_accuracy()).mean())
+
+    @property
+    def detection_accuracy(self) -> float:
+        """DetA, mean over the thresholds."""
+        return 100 * float(self.hota.detection_accuracy(self.gt_count, self.result_count).mean())
+
+    @property
+    def association_accuracy(self) -> float:
+        """AssA, mean over the thresholds."""
+        return 100 * float(self.hota.association_accuracy().mean())
+
+    @property
+    def localisation_accuracy(self) -> float:
+        """LocA, mean over the thresholds."""
+        return 100 * float(self.hota.localisation_accuracy().mean())
+
+    def figures(self) -> dict[str, float | int]:
+        """All figures under the names MOTChallenge prints, in the order of its tables; percent, counts are int."""
+        return {
+            "HOTA": self.hota_score,
+            "MOTA": self.mota,
+            "IDF1": self.idf1,
+            "DetA": self.detection_accuracy,
+            "AssA": self.association_accuracy,
+            "LocA": self.localisation_accuracy,
+            "MOTP": self.motp,
+            "IDP": self.id_precision,
+            "IDR": self.id_recall,
+            "Rcll": self.recall,
+            "Prcn": self.precision,
+            "FAR": self.false_alarm_rate,
+            "GT": self.gt_id_count,
+            "MT": self.mostly_tracked,
+            "PT": self.partially_tracked,
+            "ML": self.mostly_lost,
+            "FP": self.false_positives,
+            "FN": self.misses,
+            "IDs": self.switches,
+            "FM": self.fragments,
+        }
+
+
+@dataclass
+class SequencePair:
+    """One sequence to score: all rows of its gt file and of its result file, and whose rules apply."""
+
+    name: str
+    gt: MotRows
+    results: MotRows
+    benchmark: Benchmark
+
+
+@dataclass
+class MatchEvents:
+    """What became of every box, one event a row, in the order of frames.
+
+    Attributes:
+        frames: int64 [N].
+        kinds: str [N]; MATCH, SWITCH (a match under another id than before), MISS or FP.
+        gt_ids: float64 [N], NaN where the kind is FP.
+        result_ids: float64 [N], NaN where the kind is MISS.
+    """
+
+    frames: np.ndarray
+    kinds: np.ndarray
+    gt_ids: np.ndarray
+    result_ids: np.ndarray
+
+
+def evaluate_sequence(gt: MotRows, results: MotRows, name: str = "sequence") -> SequenceMetrics:
+    """Score results against ground truth, both after pre-processing.
+
+    Args:
+        gt: what should have been found; at least one box.
+        results: what the tracker found; no boxes at all is a valid, if poor, result.
+        name: the sequence, for tables and messages.
+
+    Raises:
+        DataError: there is no ground truth, or an id appears twice in a frame.
+    """
+    if not len(gt):
+        raise DataError(f"{name}: no ground truth to score against (no box with flag 1 and the pedestrian class)")
+    for source, rows in (("ground truth", gt), ("results", results)):
+        fault = first_fault(rows, sized=np.zeros(len(rows), bool))
+        if fault:
+            raise DataError(f"{name}: {source}, row {fault[0]}: {fault[1]}")
+    overlaps = list(overlap_by_frame(gt, results))
+    accumulator = _accumulate(gt, results, overlaps)
+    sums = motmetrics.metrics.create().compute(
+        accumulator, metrics=[*_MOTMETRICS_NAMES.values(), "motp"], return_dataframe=False
+    )
+    counts = {ours: int(sums[theirs]) for ours, theirs in _MOTMETRICS_NAMES.items()}
+    matches = counts["matches"]
+    overlap_sum = matches * (1 - float(sums["motp"])) if matches else 0.0  # motmetrics' MOTP is a mean distance
+    return SequenceMetrics(name=name, overlap_sum=overlap_sum, hota=hota_sums(gt, results, overlaps), **counts)
+
+
+def evaluate_pair(pair: SequencePair) -> SequenceMetrics:
+    """`evaluate_sequence` after the benchmark's pre-processing.
+
+    Raises:
+        DataError: see `evaluate_sequence` and `preprocess`.
+    """
+    try:
+        gt, results = preprocess(pair.gt, pair.results, pair.benchmark)
+    except DataError as error:
+        raise DataError(f"{pair.name}: {error}") from error
+    return evaluate_sequence(gt, results, pair.name)
+
+
+def evaluate_sequences(pairs: Sequence[SequencePair], workers: int = 1) -> list[SequenceMetrics]:
+    """`evaluate_pair` of every sequence, in their order.
+
+    Args:
+        pairs: the sequences.
+        workers: processes to spread them over; 1 stays in this one. Each process spends a second or two
+            on its imports, so they pay off from some ten thousand boxes on.
+
+    Raises:
+        DataError: the first sequence that cannot be scored.
+    """
+    workers = min(workers, len(pairs))
+    if workers <= 1:
+        return [evaluate_pair(pair) for pair in pairs]
+    # A fork of a process in which MindSpore runs threads may hang; spawn starts clean.
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        return list(pool.map(evaluate_pair, pairs))
+
+
+def combine(sequences: Sequence[SequenceMetrics], name: str = OVERALL) -> SequenceMetrics:
+    """The sequences as if they were one: sums are added, then figures formed (no means of percentages).
+
+    Raises:
+        ValueError: there is no sequence.
+    """
+    if not sequences:
+        raise ValueError("sequences: nothing to combine")
+    totals = {}
+    for field in fields(SequenceMetrics):
+        if field.name != "name":
+            first, *others = (getattr(metrics, field.name) for metrics in sequences)
+            totals[field.name] = sum(others, start=first)
+    return SequenceMetrics(name=name, **totals)
+
+
+def match_events(gt: MotRows, results: MotRows) -> MatchEvents:
+    """What `evaluate_sequence` counts, box by box."""
+    events = _accumulate(gt, results, list(overlap_by_frame(gt, results))).mot_events
+    # motmetrics adds remarks (ASCEND, TRANSFER, ...) beside the event that says what happened to the box.
+    events = events[events["Type"].isin(["MATCH", "SWITCH", "MISS", "FP"])]
+    return MatchEvents(
+        events.index.get_level_values("FrameId").to_numpy(np.int64),
+        events["Type"].to_numpy(str),
+        events["OId"].to_numpy(np.float64),
+        events["HId"].to_numpy(np.float64),
+    )
+
+
+def _accumulate(gt: MotRows, results: MotRows, overlaps: Sequence[FrameOverlap]) -> motmetrics.MOTAccumulator:
+    accumulator = motmetrics.MOTAccumulator()
+    for frame in overlaps:
+        distance = 1 - frame.iou
+        distance[distance > 1 - MATCH_IOU] = np.nan  # NaN: these two may not be matched
+        accumulator.update(gt.ids[frame.gt_rows], results.ids[frame.result_rows], distance, frameid=frame.frame)
+    return accumulator
+
+
+def _percent(part: float, whole: float) -> float:
+    return 100 * part / whole if whole else 0.0

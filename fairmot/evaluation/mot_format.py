@@ -1,0 +1,224 @@
+"""MOTChallenge text files: one box a row, numbers separated by commas.
+
+    results                  frame,id,x,y,w,h,confidence,-1,-1,-1
+    ground truth, MOT16-20   frame,id,x,y,w,h,flag,class,visibility
+    ground truth, MOT15      frame,id,x,y,w,h,flag,X,Y,Z               (world coordinates, which nothing here reads)
+
+Frames count from 1; x, y is the box's left top corner; a box whose flag is 0 does not count.
+"""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from fairmot.errors import DataError
+from fairmot.files import write_atomic
+
+RESULT_COLUMNS = 10
+GT_COLUMNS_WITH_CLASS = 9
+GT_COLUMNS_WITHOUT_CLASS = 10
+NOT_GIVEN = -1
+_LARGEST_INTEGER = 2**53  # float64, in which the files are parsed, holds every integer up to here
+
+
+@dataclass
+class MotRows:
+    """The rows of one sequence's file, one array a column; N rows in any order.
+
+    Attributes:
+        frames: int64 [N], from 1.
+        ids: int64 [N].
+        boxes_xywh: float64 [N, 4], image pixels.
+        scores: float64 [N]; confidence of a result, flag (0 = ignore) of ground truth.
+        classes: int64 [N]; 1 = pedestrian, -1 where the file has no such column.
+        visibility: float64 [N], 0 to 1; -1 where the file has no such column.
+    """
+
+    frames: np.ndarray
+    ids: np.ndarray
+    boxes_xywh: np.ndarray
+    scores: np.ndarray
+    classes: np.ndarray
+    visibility: np.ndarray
+
+    def __post_init__(self) -> None:
+        """Refuse columns of different lengths (ValueError)."""
+        if self.boxes_xywh.shape != (len(self), 4):
+            raise ValueError(f"boxes_xywh: shape {self.boxes_xywh.shape}, expected {(len(self), 4)} like frames")
+        for field in fields(self):
+            column = getattr(self, field.name)
+            if len(column) != len(self):
+                raise ValueError(f"{field.name}: {len(column)} rows, but frames has {len(self)}")
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.frames)
+
+    def select(self, rows: np.ndarray) -> "MotRows":
+        """The given rows (bool [N] or indices), as copies."""
+        return MotRows(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+def result_rows(frames: np.ndarray, ids: np.ndarray, boxes_xywh: np.ndarray, scores: np.ndarray) -> MotRows:
+    """A tracker's output as rows; empty arrays make a valid empty result.
+
+    Args:
+        frames: [N] from 1.
+        ids: [N], 0 or more.
+        boxes_xywh: [N, 4], image pixels.
+        scores: [N].
+    """
+    count = len(frames)
+    return MotRows(
+        np.asarray(frames, np.int64),
+        np.asarray(ids, np.int64),
+        np.asarray(boxes_xywh, np.float64).reshape(count, 4),
+        np.asarray(scores, np.float64),
+        np.full(count, NOT_GIVEN, np.int64),
+        np.full(count, NOT_GIVEN, np.float64),
+    )
+
+
+def read_results(path: str | Path) -> MotRows:
+    """Read a tracker's output. An empty file is an empty result.
+
+    Raises:
+        DataError: the file cannot be read, or a row cannot be used; the message names `path:line`.
+    """
+    values, lines = _read_numbers(Path(path), (RESULT_COLUMNS,), "frame,id,x,y,w,h,confidence,-1,-1,-1")
+    rows = result_rows(values[:, 0], values[:, 1], values[:, 2:6], values[:, 6])
+    _refuse_faults(Path(path), rows, lines, sized=np.ones(len(rows), bool))
+    return rows
+
+
+def read_ground_truth(path: str | Path) -> MotRows:
+    """Read a gt.txt of 9 columns (MOT16, MOT17, MOT20) or of 10 columns (MOT15, which has no classes).
+
+    Raises:
+        DataError: the file cannot be read, or a row cannot be used; the message names `path:line`.
+    """
+    layouts = (GT_COLUMNS_WITH_CLASS, GT_COLUMNS_WITHOUT_CLASS)
+    values, lines = _read_numbers(Path(path), layouts, "frame,id,x,y,w,h,flag,class,visibility")
+    rows = result_rows(values[:, 0], values[:, 1], values[:, 2:6], values[:, 6])
+    if values.shape[1] == GT_COLUMNS_WITH_CLASS:
+        faulty = np.flatnonzero(values[:, 7] != np.floor(values[:, 7]))
+        if len(faulty):
+            raise DataError(f"{path}:{lines[faulty[0]]}: class {values[faulty[0], 7]:g} must be an integer")
+        rows.classes, rows.visibility = values[:, 7].astype(np.int64), values[:, 8]
+    _refuse_faults(Path(path), rows, lines, sized=rows.scores != 0)
+    return rows
+
+
+def write_results(path: str | Path, rows: MotRows) -> None:
+    """Write a tracker's output whole or not at all, ordered by frame and id; pixels keep three decimals.
+
+    Raises:
+        ValueError: a row that `read_results` would refuse.
+        OSError: the folder or the disk refuses.
+    """
+    boxes_xywh, scores = np.round(rows.boxes_xywh, 3), np.round(rows.scores, 4)
+    rounded = result_rows(rows.frames, rows.ids, boxes_xywh, scores)
+    fault = first_fault(rounded, sized=np.ones(len(rows), bool))
+    if fault:
+        raise ValueError(f"results for {path}: row {fault[0]}: {fault[1]}")
+    text = []
+    for row in np.lexsort((rows.ids, rows.frames)):
+        x, y, width, height = boxes_xywh[row]
+        text.append(
+            f"{rows.frames[row]},{rows.ids[row]},{x:.3f},{y:.3f},{width:.3f},{height:.3f},{scores[row]:.4f},-1,-1,-1\n"
+        )
+    write_atomic(path, "".join(text))
+
+
+def first_fault(rows: MotRows, sized: np.ndarray) -> tuple[int, str] | None:
+    """The first row that no sequence may contain, and what is wrong with it; None when all are usable.
+
+    Args:
+        rows: N rows.
+        sized: bool [N]; these boxes must have a positive width and height.
+    """
+    finite = np.isfinite(rows.boxes_xywh).all(1) & np.isfinite(rows.scores)
+    checks = (
+        (~finite, "not a finite number"),
+        (rows.frames < 1, "frame {frame} is below 1; frames count from 1"),
+        (rows.ids < 0, "id {id} is negative: this box has no identity"),
+        (sized & (rows.boxes_xywh[:, 2:] <= 0).any(1), "width and height must be positive, not {width:g} x {height:g}"),
+    )
+    faults = [(int(np.argmax(faulty)), message) for faulty, message in checks if faulty.any()]
+    duplicate = _first_duplicate(rows)
+    if duplicate:
+        faults.append((duplicate[1], "id {id} appears twice in frame {frame}"))
+    if not faults:
+        return None
+    row, message = min(faults)
+    width, height = rows.boxes_xywh[row, 2:]
+    return row, message.format(frame=rows.frames[row], id=rows.ids[row], width=width, height=height)
+
+
+def _first_duplicate(rows: MotRows) -> tuple[int, int] | None:
+    """The two rows (first, second) that hold the same id in the same frame, the earliest second one."""
+    order = np.lexsort((rows.ids, rows.frames))  # stable: of equal rows the earlier stays first
+    same = (np.diff(rows.frames[order]) == 0) & (np.diff(rows.ids[order]) == 0)
+    pairs = [(int(order[k + 1]), int(order[k])) for k in np.flatnonzero(same)]
+    if not pairs:
+        return None
+    second, first = min(pairs)
+    return first, second
+
+
+def _refuse_faults(path: Path, rows: MotRows, lines: list[int], sized: np.ndarray) -> None:
+    fault = first_fault(rows, sized)
+    if fault is None:
+        return
+    row, message = fault
+    duplicate = _first_duplicate(rows)
+    if duplicate and duplicate[1] == row:
+        message += f", first on line {lines[duplicate[0]]}"
+    raise DataError(f"{path}:{lines[row]}: {message}")
+
+
+def _read_numbers(path: Path, column_counts: tuple[int, ...], layout: str) -> tuple[np.ndarray, list[int]]:
+    """float64 [N, columns] and the line number of each row; blank lines count for nothing."""
+    try:
+        text = path.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read as MOTChallenge text: {error}") from error
+    numbered = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    lines = [number for number, _ in numbered]
+    if not numbered:
+        return np.zeros((0, column_counts[0])), lines
+    try:
+        values = np.loadtxt([line for _, line in numbered], np.float64, comments=None, delimiter=",", ndmin=2)
+    except ValueError as error:
+        message = _first_unparsable(path, numbered, column_counts, layout) or f"{path}: {error}"
+        raise DataError(message) from error
+    usable = values.shape[1] in column_counts and np.isfinite(values).all()
+    if not usable or not _are_integers(values[:, :2]).all():
+        raise DataError(_first_unparsable(path, numbered, column_counts, layout))
+    return values, lines
+
+
+def _are_integers(values: np.ndarray) -> np.ndarray:
+    return (values == np.floor(values)) & (np.abs(values) <= _LARGEST_INTEGER)
+
+
+def _first_unparsable(path: Path, numbered: list[tuple[int, str]], column_counts: tuple[int, ...], layout: str) -> str:
+    """The slow search for the row at fault, once it is known that there is one."""
+    expected = len(numbered[0][1].split(","))
+    if expected not in column_counts:
+        expected = column_counts[0]
+    for number, line in numbered:
+        cells = line.split(",")
+        if len(cells) != expected:
+            return f"{path}:{number}: {len(cells)} columns, expected {expected}: {layout}"
+        for name, cell in zip(("frame", "id", *[""] * (expected - 2)), cells, strict=True):
+            try:
+                value = float(cell.replace("_", "?"))
+            except ValueError:
+                return f"{path}:{number}: {cell.strip()!r} is not a number"
+            if not np.isfinite(value):
+                return f"{path}:{number}: {cell.strip()!r} is not a finite number"
+            if name and not _are_integers(np.array(value)):
+                return f"{path}:{number}: {name} {cell.strip()} must be an integer"
+    return ""

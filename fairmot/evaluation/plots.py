@@ -1,0 +1,168 @@
+"""Pictures of an evaluation, as PNG files."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from fairmot.evaluation.metrics import MatchEvents, SequenceMetrics, combine
+from fairmot.files import write_atomic
+
+_GT, _TRACKED, _FOUND = "#333333", "#1f77b4", "#c6dbef"
+_MISSED, _FALSE, _SWITCH, _ABSENT = "#e6872d", "#8c6bb1", "#d62728", "#d9d9d9"
+_TRACK_COLOURS = ("#1f77b4", "#2ca02c", "#17becf", "#9467bd", "#bcbd22", "#e377c2", "#8c564b", "#5ab4ac")
+_MOST_TRACKS = 60
+_BARS = {"HOTA": "#1f77b4", "MOTA": "#e6872d", "IDF1": "#2ca02c", "DetA": "#9ecae1", "AssA": "#a1d99b"}
+
+
+def plot_frames(path: str | Path, name: str, events: MatchEvents) -> None:
+    """Over time: how many objects there are and are tracked; misses and false positives; identity switches.
+
+    Args:
+        path: the PNG file.
+        name: the sequence, for the title.
+        events: `match_events` of the sequence.
+
+    Raises:
+        OSError: the folder or the disk refuses.
+    """
+    first, last = int(events.frames.min()), int(events.frames.max())
+    edges = np.arange(first, last + 2) - 0.5
+    matched, switched, missed, false = (
+        np.bincount(events.frames[events.kinds == kind] - first, minlength=last - first + 1)
+        for kind in ("MATCH", "SWITCH", "MISS", "FP")
+    )
+    found = matched + switched
+    figure = Figure((11, 6.5), layout="constrained")
+    counts, errors, switches = figure.subplots(3, 1, sharex=True, height_ratios=(5, 4, 0.7))
+    line_width = 1.6 if last - first < 300 else 0.8
+    counts.set_title(f"{name}: objects per frame", loc="left")
+    counts.stairs(found, edges, fill=True, color=_FOUND, label="correctly tracked")
+    counts.stairs(found + missed, edges, baseline=None, color=_GT, linewidth=line_width, label="ground truth")
+    counts.stairs(found + false, edges, baseline=None, color=_TRACKED, linewidth=line_width, label="tracked")
+    counts.set_ylim(bottom=0)
+    errors.set_title("errors per frame", loc="left")
+    errors.stairs(missed, edges, fill=True, color=_MISSED, label=f"missed ({missed.sum()})")
+    errors.stairs(-false, edges, fill=True, color=_FALSE, label=f"false positives ({false.sum()})")
+    errors.axhline(0, color="#666666", linewidth=0.8)
+    errors.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
+    places = first + np.flatnonzero(switched)
+    switches.vlines(places, 0, 1, color=_SWITCH, linewidth=1.6, label=f"id switches ({switched.sum()})")
+    switches.set_yticks([])
+    switches.set_xlabel("frame")
+    for axes in (counts, errors, switches):
+        _tidy(axes)
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    for axes in (counts, errors):
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    switches.set_xlim(edges[0], edges[-1])
+    _save(figure, path)
+
+
+def plot_tracks(path: str | Path, name: str, events: MatchEvents) -> None:
+    """One bar an identity of ground truth: thin and grey where missed, coloured where tracked, a colour an id.
+
+    The longest identities are shown when there are more than fit.
+
+    Args:
+        path: the PNG file.
+        name: the sequence, for the title.
+        events: `match_events` of the sequence.
+
+    Raises:
+        OSError: the folder or the disk refuses.
+    """
+    in_gt = events.kinds != "FP"
+    frames, gt_ids, result_ids = events.frames[in_gt], events.gt_ids[in_gt], events.result_ids[in_gt]
+    identities, lengths = np.unique(gt_ids, return_counts=True)
+    shown = np.sort(identities[np.argsort(-lengths, kind="stable")[:_MOST_TRACKS]])
+    row_height = 0.28 if len(shown) <= 25 else 0.17
+    figure = Figure((11, 1.9 + row_height * max(4, len(shown))), layout="constrained")
+    axes = figure.subplots()
+    for row, identity in enumerate(shown):
+        rows = gt_ids == identity
+        _draw_track(axes, row, frames[rows], result_ids[rows])
+    axes.plot([], [], "s", color=_ABSENT, markersize=8, label="missed")
+    axes.plot([], [], "s", color=_TRACK_COLOURS[0], markersize=8, label="tracked; new colour = new id")
+    axes.plot([], [], "|", color=_SWITCH, markersize=12, markeredgewidth=2, label="identity switch")
+    omitted = f" (the longest {len(shown)} of {len(identities)})" if len(shown) < len(identities) else ""
+    axes.set_yticks(range(len(shown)), [f"{identity:.0f}" for identity in shown], fontsize=9 if row_height > 0.2 else 7)
+    axes.set_ylim(len(shown) - 0.4, -0.6)
+    axes.set_ylabel("identity")
+    axes.set_xlabel("frame")
+    axes.set_xlim(frames.min() - 0.5, frames.max() + 0.5)
+    _tidy(axes)
+    axes.grid(visible=False, axis="y")
+    _title_over_legend(axes, f"{name}: tracks of the ground truth{omitted}", columns=3)
+    _save(figure, path)
+
+
+def plot_overall(path: str | Path, sequences: Sequence[SequenceMetrics]) -> None:
+    """HOTA, MOTA, IDF1 and HOTA's two halves, side by side for every sequence and for all together.
+
+    Raises:
+        ValueError: there is no sequence.
+        OSError: the folder or the disk refuses.
+    """
+    rows = [*sequences, combine(sequences)]
+    figures = [metrics.figures() for metrics in rows]
+    lowest = min(float(figure[bar]) for figure in figures for bar in _BARS)
+    figure = Figure((max(7, 1.5 + 1.5 * len(rows)), 5), layout="constrained")
+    axes = figure.subplots()
+    width = 0.84 / len(_BARS)
+    for k, (bar, colour) in enumerate(_BARS.items()):
+        places = np.arange(len(rows)) + (k - (len(_BARS) - 1) / 2) * width
+        drawn = axes.bar(places, [values[bar] for values in figures], width * 0.94, color=colour, label=bar)
+        axes.bar_label(drawn, fmt="%.0f", fontsize=8, padding=1)
+    axes.set_xticks(range(len(rows)), [metrics.name for metrics in rows], rotation=20 if len(rows) > 4 else 0)
+    axes.get_xticklabels()[-1].set_fontweight("bold")
+    axes.axvline(len(rows) - 1.5, color="#999999", linewidth=0.8, linestyle="--")
+    axes.axhline(0, color="#666666", linewidth=0.8)
+    axes.set_ylim(min(0, 1.15 * lowest), 108)
+    axes.set_xlim(-0.55, len(rows) - 0.45)
+    axes.set_ylabel("%")
+    _tidy(axes)
+    axes.grid(visible=False, axis="x")
+    _title_over_legend(axes, "Tracking scores", columns=len(_BARS))
+    _save(figure, path)
+
+
+def _draw_track(axes: Axes, row: int, frames: np.ndarray, result_ids: np.ndarray) -> None:
+    """Runs of one result id in consecutive frames become bars; NaN is a miss."""
+    ids = np.nan_to_num(result_ids, nan=-1)
+    starts = np.flatnonzero(np.r_[True, (np.diff(frames) != 1) | (np.diff(ids) != 0)])
+    ends = np.r_[starts[1:], len(frames)] - 1
+    spans = np.stack([frames[starts] - 0.5, frames[ends] - frames[starts] + 1], axis=1)
+    tracks = ids[starts]
+    axes.broken_barh(spans[tracks < 0].tolist(), (row - 0.15, 0.3), color=_ABSENT, linewidth=0)
+    spans, tracks = spans[tracks >= 0], tracks[tracks >= 0]
+    for k, track in enumerate(dict.fromkeys(tracks.tolist())):
+        colour = _TRACK_COLOURS[k % len(_TRACK_COLOURS)]
+        axes.broken_barh(spans[tracks == track].tolist(), (row - 0.38, 0.76), color=colour, linewidth=0)
+    switched = np.flatnonzero(np.diff(tracks) != 0) + 1
+    axes.vlines(spans[switched, 0], row - 0.5, row + 0.5, color=_SWITCH, linewidth=2)
+
+
+def _title_over_legend(axes: Axes, title: str, columns: int) -> None:
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, frameon=False, borderaxespad=0.1, handletextpad=0.4
+    )
+    axes.set_title(title, loc="left", pad=28)
+
+
+def _tidy(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color="#e5e5e5", linewidth=0.7)
+    axes.set_axisbelow(True)
+
+
+def _save(figure: Figure, path: str | Path) -> None:
+    """Through a canvas of its own: no display, no global state, safe beside a training loop's threads."""
+    stream = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(stream)
+    write_atomic(path, stream.getvalue())

@@ -1,0 +1,113 @@
+"""What MOTChallenge does to ground truth and results before it compares them.
+
+The rules are those of the official evaluation (TrackEval): a result that covers something close to a
+pedestrian (a sitting person, a mirror image, a mannequin) is neither right nor wrong and is taken out.
+"""
+
+from enum import Enum
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from fairmot.errors import DataError
+from fairmot.evaluation.mot_format import NOT_GIVEN, MotRows
+from fairmot.evaluation.overlap import MATCH_IOU, overlap_by_frame
+
+PEDESTRIAN = 1
+_CLASSES = range(1, 14)
+_PERSON_ON_VEHICLE, _NON_MOTORISED_VEHICLE, _STATIC_PERSON, _DISTRACTOR, _REFLECTION = 2, 6, 7, 8, 12
+
+# fmt: off
+_MOT15_SEQUENCES = frozenset((
+    "ADL-Rundle-1", "ADL-Rundle-3", "ADL-Rundle-6", "ADL-Rundle-8", "AVG-TownCentre", "ETH-Bahnhof", "ETH-Crossing",
+    "ETH-Jelmoli", "ETH-Linthescher", "ETH-Pedcross2", "ETH-Sunnyday", "KITTI-13", "KITTI-16", "KITTI-17",
+    "KITTI-19", "PETS09-S2L1", "PETS09-S2L2", "TUD-Campus", "TUD-Crossing", "TUD-Stadtmitte", "Venice-1",
+    "Venice-2",
+))
+# fmt: on
+
+
+class Benchmark(Enum):
+    """Whose rules apply; `none` takes ground truth and results as they are."""
+
+    mot15 = "mot15"
+    mot16 = "mot16"
+    mot17 = "mot17"
+    mot20 = "mot20"
+    none = "none"
+
+
+_DISTRACTORS = {
+    Benchmark.mot16: (_PERSON_ON_VEHICLE, _STATIC_PERSON, _DISTRACTOR, _REFLECTION),
+    Benchmark.mot17: (_PERSON_ON_VEHICLE, _STATIC_PERSON, _DISTRACTOR, _REFLECTION),
+    Benchmark.mot20: (_PERSON_ON_VEHICLE, _STATIC_PERSON, _DISTRACTOR, _REFLECTION, _NON_MOTORISED_VEHICLE),
+}
+
+
+def benchmark_of(sequence: str) -> Benchmark:
+    """The benchmark a sequence's name belongs to: `MOT17-02-FRCNN` -> mot17, `TUD-Campus` -> mot15.
+
+    Raises:
+        DataError: the name is none of MOTChallenge's; the rules must then be chosen by hand.
+    """
+    if sequence in _MOT15_SEQUENCES:
+        return Benchmark.mot15
+    prefix = sequence.partition("-")[0].lower()
+    if prefix in Benchmark.__members__ and prefix != Benchmark.none.value:
+        return Benchmark(prefix)
+    choices = ", ".join(benchmark.value for benchmark in Benchmark)
+    raise DataError(f"{sequence}: not a sequence of MOTChallenge; say which rules apply: benchmark={choices}")
+
+
+def preprocess(gt: MotRows, results: MotRows, benchmark: Benchmark) -> tuple[MotRows, MotRows]:
+    """Apply a benchmark's rules.
+
+    MOT15 drops ground truth with flag 0. MOT16, MOT17 and MOT20 match all ground truth with the results
+    frame by frame, drop the results matched with a distractor, then drop all ground truth that is not
+    a pedestrian with flag 1.
+
+    Args:
+        gt: every row of the gt file.
+        results: every row of the result file.
+        benchmark: whose rules.
+
+    Returns:
+        The ground truth and the results to compare.
+
+    Raises:
+        DataError: the ground truth has no classes, or one unknown to MOTChallenge.
+    """
+    if benchmark is Benchmark.none:
+        return gt, results
+    counted = gt.scores != 0
+    if benchmark is Benchmark.mot15:
+        return gt.select(counted), results
+    _refuse_unknown_classes(gt, benchmark)
+    kept = ~_covers_distractor(gt, results, _DISTRACTORS[benchmark])
+    return gt.select(counted & (gt.classes == PEDESTRIAN)), results.select(kept)
+
+
+def _covers_distractor(gt: MotRows, results: MotRows, distractors: tuple[int, ...]) -> np.ndarray:
+    """Bool [results]: matched, by the assignment of largest total overlap, with a box of these classes."""
+    covers = np.zeros(len(results), bool)
+    is_distractor = np.isin(gt.classes, distractors)
+    for frame in overlap_by_frame(gt, results):
+        # A frame without distractors removes nothing, whatever is matched.
+        if not is_distractor[frame.gt_rows].any() or not len(frame.result_rows):
+            continue
+        overlap = np.where(frame.iou >= MATCH_IOU - np.finfo(float).eps, frame.iou, 0)
+        gt_side, result_side = linear_sum_assignment(overlap, maximize=True)
+        removed = (overlap[gt_side, result_side] > 0) & is_distractor[frame.gt_rows[gt_side]]
+        covers[frame.result_rows[result_side[removed]]] = True
+    return covers
+
+
+def _refuse_unknown_classes(gt: MotRows, benchmark: Benchmark) -> None:
+    unknown = np.flatnonzero(~np.isin(gt.classes, _CLASSES))
+    if not len(unknown):
+        return
+    row = unknown[0]
+    place = f"ground truth, frame {gt.frames[row]}, id {gt.ids[row]}"
+    if gt.classes[row] == NOT_GIVEN:
+        raise DataError(f"{place}: no class column, which {benchmark.value} needs; without it: benchmark=mot15")
+    raise DataError(f"{place}: class {gt.classes[row]} is unknown to {benchmark.value} (1 to {_CLASSES[-1]})")

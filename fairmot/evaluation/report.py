@@ -1,0 +1,74 @@
+"""Tables of metrics: aligned text for the console, Markdown, CSV and JSON."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from fairmot.evaluation.metrics import SequenceMetrics, combine
+from fairmot.files import write_atomic, write_json_atomic
+
+_NAME = "Sequence"
+
+
+def text_table(sequences: Sequence[SequenceMetrics]) -> str:
+    """One line a sequence and one for all together, columns aligned, one digit as MOTChallenge prints."""
+    header, *rows = _cells(sequences)
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+    lines = [_aligned(row, widths) for row in (header, *rows)]
+    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]]) + "\n"
+
+
+def markdown_table(sequences: Sequence[SequenceMetrics]) -> str:
+    """The table of `text_table` in Markdown."""
+    header, *rows = _cells(sequences)
+    alignment = ["---", *["---:"] * (len(header) - 1)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in (header, alignment, *rows))
+
+
+def csv_table(sequences: Sequence[SequenceMetrics]) -> str:
+    """The same figures unrounded, for spreadsheets."""
+    stream = io.StringIO()
+    rows = [{_NAME: metrics.name, **metrics.figures()} for metrics in _with_overall(sequences)]
+    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()
+
+
+def write_report(folder: str | Path, sequences: Sequence[SequenceMetrics]) -> None:
+    """Write `metrics.txt`, `metrics.md`, `metrics.csv` and `metrics.json` (sequence -> figure -> value, unrounded).
+
+    Raises:
+        ValueError: there is no sequence.
+        OSError: the folder or the disk refuses.
+    """
+    folder = Path(folder)
+    write_atomic(folder / "metrics.txt", text_table(sequences))
+    write_atomic(folder / "metrics.md", markdown_table(sequences))
+    write_atomic(folder / "metrics.csv", csv_table(sequences))
+    write_json_atomic(
+        folder / "metrics.json", {metrics.name: metrics.figures() for metrics in _with_overall(sequences)}
+    )
+
+
+def _with_overall(sequences: Sequence[SequenceMetrics]) -> list[SequenceMetrics]:
+    return [*sequences, combine(sequences)]
+
+
+def _cells(sequences: Sequence[SequenceMetrics]) -> list[list[str]]:
+    rows = _with_overall(sequences)
+    header = [_NAME, *rows[0].figures()]
+    return [header, *([metrics.name, *map(_format, *zip(*metrics.figures().items(), strict=True))] for metrics in rows)]
+
+
+def _format(name: str, value: float | int) -> str:
+    if isinstance(value, int):
+        return str(value)
+    return f"{value:.2f}" if name == "FAR" else f"{value:.1f}"
+
+
+def _aligned(row: list[str], widths: list[int]) -> str:
+    name, *numbers = row
+    return "  ".join([name.ljust(widths[0]), *map(str.rjust, numbers, widths[1:])]).rstrip()

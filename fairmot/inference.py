@@ -1,0 +1,245 @@
+"""From a trained network to detections and tracks of whole videos."""
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from enum import Enum
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn
+
+from fairmot.checkpoint import Checkpoint, read_checkpoint
+from fairmot.data.transforms import letterbox
+from fairmot.errors import CheckpointError, ConfigError, FairMOTError
+from fairmot.model.decode import Decode, to_image_boxes
+from fairmot.model.fairmot import FairMOT, ModelConfig, build_network
+from fairmot.stages import StageTimes, in_background
+from fairmot.structures import Detections, Tracks
+from fairmot.tracking.tracker import Tracker
+
+MAX_OBJECTS = 500
+"""Objects the decoder takes from a picture, as in the original; the tracker picks those that score enough."""
+
+_BATCHES_AHEAD = 2
+_NAMES_SHOWN = 4
+
+
+class Device(Enum):
+    """Where the network runs."""
+
+    cpu = "cpu"
+    ascend = "ascend"
+
+
+_TARGETS = {Device.cpu: "CPU", Device.ascend: "Ascend"}
+
+
+class _Detect(nn.Cell):
+    """Network and decoder, compiled as one graph."""
+
+    def __init__(self, network: nn.Cell, max_objects: int) -> None:
+        super().__init__(auto_prefix=False)  # a live network's parameters keep their names
+        self.network = network
+        self.decode = Decode(max_objects)
+
+    @ms.jit
+    def construct(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Uint8 [B, H, W, 3] RGB -> what Decode returns."""
+        hm, wh, embedding, reg = self.network(image)
+        return self.decode(hm, wh, embedding, reg)
+
+
+class Detector:
+    """Finds the objects of pictures of any size. Compiled once, for one input size and one batch size.
+
+    Attributes:
+        input_size_hw: height and width of the network's input, pixels.
+        batch_size: pictures that go through the network together.
+    """
+
+    def __init__(
+        self,
+        network: nn.Cell,
+        input_size_hw: tuple[int, int],
+        *,
+        down_ratio: int = 4,
+        max_objects: int = MAX_OBJECTS,
+        batch_size: int = 1,
+    ) -> None:
+        """Wrap a network, which may be one in training: its mode and parameters stay as they are.
+
+        Args:
+            network: uint8 [B, H, W, 3] RGB -> hm logits, wh, id, reg maps.
+            input_size_hw: height and width of its input, pixels.
+            down_ratio: input pixels to a cell of its maps.
+            max_objects: objects taken from a picture.
+            batch_size: pictures that go through the network together.
+        """
+        self.input_size_hw = input_size_hw
+        self.batch_size = batch_size
+        self._output_size_hw = (input_size_hw[0] // down_ratio, input_size_hw[1] // down_ratio)
+        self._network = network
+        self._graph = _Detect(network, max_objects)
+
+    @classmethod
+    def from_checkpoint(
+        cls, path: Path, device: Device = Device.cpu, *, max_objects: int = MAX_OBJECTS, batch_size: int = 1
+    ) -> "Detector":
+        """Build the network of a checkpoint and take its weights; every name and shape must match.
+
+        Args:
+            path: a checkpoint or run directory.
+            device: where to run.
+            max_objects: objects taken from a picture.
+            batch_size: pictures that go through the network together.
+
+        Raises:
+            CheckpointError: none there, damaged, or its weights are those of another network.
+            ConfigError: the device is not there.
+        """
+        checkpoint = read_checkpoint(path)
+        try:
+            ms.set_context(mode=ms.GRAPH_MODE)
+            ms.set_device(_TARGETS[device])
+        except (RuntimeError, ValueError) as error:
+            raise ConfigError(f"device={device.value} cannot be used: {str(error).splitlines()[0]}") from error
+        network, config, input_size_hw = _build_from(checkpoint)
+        _load_strictly(network, checkpoint)
+        return cls(network, input_size_hw, down_ratio=config.down_ratio, max_objects=max_objects, batch_size=batch_size)
+
+    def prepare(self, frame_bgr: np.ndarray) -> np.ndarray:
+        """A picture uint8 [H, W, 3] as the network sees it: letterboxed as in training, RGB. Any thread may call it."""
+        return cv2.cvtColor(letterbox(frame_bgr, self.input_size_hw)[0], cv2.COLOR_BGR2RGB)
+
+    def detect(self, frames_bgr: Sequence[np.ndarray]) -> list[Detections]:
+        """Detections of pictures uint8 [H, W, 3], BGR, of any sizes and number, in pixels of each."""
+        inputs = [self.prepare(frame) for frame in frames_bgr]
+        return self.infer(inputs, [frame.shape[:2] for frame in frames_bgr])
+
+    def infer(self, inputs: Sequence[np.ndarray], image_sizes_hw: Sequence[tuple[int, ...]]) -> list[Detections]:
+        """`detect` for pictures that went through `prepare`.
+
+        Args:
+            inputs: uint8 [height, width, 3] each, RGB.
+            image_sizes_hw: height and width of the original pictures, pixels.
+
+        Returns:
+            For each picture up to max_objects detections in descending order of score, weak ones included.
+
+        Raises:
+            FairMOTError: the network's output is not finite.
+        """
+        found: list[Detections] = []
+        with _evaluating(self._network):
+            for start in range(0, len(inputs), self.batch_size):
+                batch = np.stack(inputs[start : start + self.batch_size])
+                missing = self.batch_size - len(batch)  # another batch size would be compiled anew
+                filled = np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), np.uint8)])
+                outputs = [output.asnumpy() for output in self._graph(Tensor(filled))]
+                sizes_hw = image_sizes_hw[start : start + self.batch_size]
+                found += [self._detections(outputs, row, size_hw) for row, size_hw in enumerate(sizes_hw)]
+        return found
+
+    def _detections(self, outputs: list[np.ndarray], row: int, image_size_hw: tuple[int, ...]) -> Detections:
+        boxes_xyxy, scores, classes, embeddings, cells = (output[row] for output in outputs)
+        if not all(np.isfinite(values).all() for values in (boxes_xyxy, scores, embeddings)):
+            raise FairMOTError(
+                "the network's output is not finite: its weights are those of a diverged run, choose an older checkpoint"
+            )
+        order = np.lexsort((cells, classes, -scores))  # devices differ in the order of equal scores
+        order = order[scores[order] > 0]
+        pixels_xyxy = to_image_boxes(boxes_xyxy, (image_size_hw[0], image_size_hw[1]), self._output_size_hw)
+        return Detections(pixels_xyxy, scores, embeddings, classes).select(order)
+
+
+@contextmanager
+def _evaluating(network: nn.Cell) -> Iterator[None]:
+    """Evaluation mode for a while."""
+    was_training = network.training
+    network.set_train(False)
+    try:
+        yield
+    finally:
+        network.set_train(was_training)
+
+
+def _build_from(checkpoint: Checkpoint) -> tuple[FairMOT, ModelConfig, tuple[int, int]]:
+    """The network that a checkpoint describes, its settings and its input's height and width."""
+    manifest = checkpoint.manifest
+    try:
+        config = ModelConfig(**manifest["model"])
+        height, width = (int(side) for side in manifest["input_size"])
+        network = build_network(config, seed=0, num_classes=int(manifest["num_classes"]))
+    except KeyError as error:
+        raise CheckpointError(f"{checkpoint.path}: its checkpoint.json does not say {error}") from error
+    except (TypeError, ValueError, ConfigError) as error:
+        raise CheckpointError(f"{checkpoint.path}: its network cannot be built: {error}") from error
+    return network, config, (height, width)
+
+
+def _load_strictly(network: FairMOT, checkpoint: Checkpoint) -> None:
+    wanted, found = network.state(), checkpoint.tensors("network")
+    differences = [f"{name} is missing" for name in wanted if name not in found]
+    differences += [f"{name} is unknown" for name in found if name not in wanted]
+    differences += [
+        f"{name} has shape {list(found[name].shape)} instead of {list(parameter.shape)}"
+        for name, parameter in wanted.items()
+        if name in found and found[name].shape != tuple(parameter.shape)
+    ]
+    if differences:
+        more = f" and {len(differences) - _NAMES_SHOWN} more" if len(differences) > _NAMES_SHOWN else ""
+        raise CheckpointError(
+            f"{checkpoint.path}: its weights are not those of the network its checkpoint.json describes: "
+            f"{', '.join(differences[:_NAMES_SHOWN])}{more}"
+        )
+    for name, parameter in wanted.items():
+        parameter.set_data(Tensor(found[name], parameter.dtype))
+
+
+def track_frames(
+    detector: Detector, frames: Iterable[np.ndarray], tracker: Tracker, times: StageTimes | None = None
+) -> Generator[tuple[int, np.ndarray, Tracks], None, None]:
+    """Track a sequence while it is read. Reading, the network and the caller work at the same time.
+
+    Close it, or read it to its end: its threads then end too, also when it fails.
+
+    Args:
+        detector: finds the objects.
+        frames: uint8 [H, W, 3], BGR, in order.
+        tracker: a new one; it has seen no frame yet.
+        times: receives the stages `read` (with the letterbox), `network` and `tracker`.
+
+    Yields:
+        Number of the frame, from 1, the frame, and its tracks.
+
+    Raises:
+        FairMOTError: whatever the frames raise, or the network's output is not finite.
+    """
+    times = StageTimes() if times is None else times
+    ahead = _BATCHES_AHEAD * detector.batch_size
+    with (
+        closing(in_background(times.each(_prepared(detector, frames), "read"), ahead)) as prepared,
+        closing(in_background(_detected(detector, prepared, times), ahead)) as detected,
+    ):
+        for number, (frame, detections) in enumerate(detected, start=1):
+            with times.measure("tracker"):
+                tracks = tracker.update(detections, frame)
+            yield number, frame, tracks
+
+
+def _prepared(detector: Detector, frames: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for frame in frames:
+        yield frame, detector.prepare(frame)
+
+
+def _detected(
+    detector: Detector, prepared: Iterator[tuple[np.ndarray, np.ndarray]], times: StageTimes
+) -> Iterator[tuple[np.ndarray, Detections]]:
+    while batch := list(islice(prepared, detector.batch_size)):
+        frames, inputs = zip(*batch, strict=True)
+        with times.measure("network"):
+            found = detector.infer(inputs, [frame.shape[:2] for frame in frames])
+        yield from zip(frames, found, strict=True)

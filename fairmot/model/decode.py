@@ -1,0 +1,82 @@
+"""From head maps to objects: peaks of the heatmap with their boxes and embeddings, then pixels of the picture."""
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn, ops
+
+from fairmot.ops import gather_at, l2_normalize
+
+_PEAK_WINDOW_CELLS = 3
+_CENTRE_OF_CELL = 0.5
+
+
+class Decode(nn.Cell):
+    """The strongest local maxima of the heatmap and what the other heads say there. Nothing in it is learned.
+
+    A cell counts when no neighbour in its 3x3 window is higher (Zhou et al., Objects as Points, 2019). The order of
+    equal scores is the device's.
+
+    Args:
+        max_objects: K, objects taken from a picture; a map with fewer cells gives as many as it has.
+    """
+
+    def __init__(self, max_objects: int) -> None:
+        super().__init__()
+        self.max_objects = max_objects
+        self.window_maximum = nn.MaxPool2d(_PEAK_WINDOW_CELLS, stride=1, pad_mode="same")
+
+    def construct(
+        self, hm: Tensor, wh: Tensor, embedding: Tensor, reg: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Head maps, as the networks return them, to objects in descending order of score.
+
+        Args:
+            hm: logits [B, classes, h, w].
+            wh: cells; distances to left, top, right, bottom [B, 4, h, w], or width and height [B, 2, h, w].
+            embedding: [B, D, h, w].
+            reg: the centres' fraction of a cell [B, 2, h, w]; None puts them in the middle of their cells.
+
+        Returns:
+            boxes_xyxy [B, K, 4] in cells, scores [B, K], classes int32 [B, K], embeddings [B, K, D] of length 1, and
+            the peaks' cells int32 [B, K], y * w + x. Where a map has fewer than K peaks the rest scores 0.
+        """
+        batch, num_classes, height, width = hm.shape
+        # fp16 would round neighbours to equal heights and make peaks of them all.
+        heat = ops.sigmoid(hm.astype(ms.float32))
+        peaks = ops.select(self.window_maximum(heat) == heat, heat, ops.zeros_like(heat))
+        count = min(self.max_objects, num_classes * height * width)
+        scores, positions = ops.topk(peaks.reshape(batch, num_classes * height * width), count)
+        classes, cells = positions // (height * width), positions % (height * width)
+        centres = ops.stack((cells % width, cells // width), -1).astype(ms.float32)
+        offsets = _CENTRE_OF_CELL if reg is None else gather_at(reg, cells).astype(ms.float32)
+        centres = centres + offsets
+        sizes = gather_at(wh, cells).astype(ms.float32)
+        if wh.shape[1] == 4:
+            boxes_xyxy = ops.concat((centres - sizes[..., :2], centres + sizes[..., 2:]), -1)
+        else:
+            boxes_xyxy = ops.concat((centres - sizes / 2, centres + sizes / 2), -1)
+        embeddings = l2_normalize(gather_at(embedding, cells).astype(ms.float32))
+        return boxes_xyxy, scores, classes, embeddings, cells
+
+
+def to_image_boxes(
+    boxes_xyxy: np.ndarray, image_size_hw: tuple[int, int], output_size_hw: tuple[int, int]
+) -> np.ndarray:
+    """Boxes from cells of the output map to pixels of the picture it came from.
+
+    One magnification about the two centres, as in the original: the rounding of the letterboxed picture to whole
+    pixels is left out. Boxes are not cut at the picture's border.
+
+    Args:
+        boxes_xyxy: [..., 4], cells.
+        image_size_hw: of the picture before the letterbox, pixels.
+        output_size_hw: of the output map, cells.
+
+    Returns:
+        float64 [..., 4], xyxy.
+    """
+    (image_height, image_width), (height, width) = image_size_hw, output_size_hw
+    pixels_per_cell = max(image_height / height, image_width / width)
+    cells_centre = np.array([width, height] * 2) / 2
+    image_centre = np.array([image_width, image_height] * 2) / 2
+    return (np.asarray(boxes_xyxy, np.float64) - cells_centre) * pixels_per_cell + image_centre

@@ -1,0 +1,265 @@
+"""FairMOT's online tracker (Zhang et al., IJCV 2021): one object follows one sequence.
+
+A frame passes through four matchings, each over what the one before left: by appearance and motion (followed and lost
+tracks), by overlap (followed tracks), optionally by overlap with weak detections (BYTE), and by overlap for tracks seen
+only once. The rules, thresholds and the order of tracks and detections are those of the original.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from fairmot.structures import Detections, Tracks
+from fairmot.tracking import kalman
+from fairmot.tracking.camera import CameraMotion
+from fairmot.tracking.matching import (
+    Pairs,
+    assign,
+    cosine_distances,
+    gate_by_motion,
+    giou_distances,
+    iou_pairs,
+    normalize,
+    xyxy_to_xyah,
+)
+from fairmot.tracking.track_table import TrackTable
+
+
+class Cost(Enum):
+    """What the first matching compares, within the gate of the motion model."""
+
+    embedding = "embedding"
+    giou_embedding = "giou_embedding"
+
+
+@dataclass
+class TrackerConfig:
+    """The tracker's rules; the defaults are the paper's.
+
+    Attributes:
+        conf_thres: detections must score more than this to be matched and to start tracks.
+        track_buffer: frames, at 30 frames a second, for which a lost track may be found again.
+        frame_rate: frames a second of the sequence.
+        match_embedding: largest cost of a match by appearance and motion.
+        match_iou: largest IoU distance of a match by overlap.
+        match_unconfirmed: the same for tracks seen only once.
+        match_duplicate: a followed and a lost track closer than this are one; the one with the shorter history goes.
+        cost: `embedding`, the cosine distance fused with the motion model's; or `giou_embedding`, the product of
+            the GIoU distance (0 to 2) and the cosine distance.
+        appearance_weight: share of the cosine distance in the fused cost; the rest is the squared Mahalanobis distance.
+        smoothing: share of a track's running embedding that survives an update.
+        byte: match weak detections too (Zhang et al., ECCV 2022).
+        low_thres: weak detections score more than this and at most conf_thres.
+        match_low: largest IoU distance of a match with a weak detection.
+        camera_motion: carry the tracks along with the background; `update` then needs the frames.
+        min_box_area: boxes of this many square pixels or fewer are not reported.
+        max_aspect: boxes with more than this width / height are not reported.
+    """
+
+    conf_thres: float = 0.4
+    track_buffer: int = 30
+    frame_rate: float = 30.0
+    match_embedding: float = 0.4
+    match_iou: float = 0.5
+    match_unconfirmed: float = 0.7
+    match_duplicate: float = 0.15
+    cost: Cost = Cost.embedding
+    appearance_weight: float = 0.98
+    smoothing: float = 0.9
+    byte: bool = False
+    low_thres: float = 0.2
+    match_low: float = 0.4
+    camera_motion: bool = False
+    min_box_area: float = 100.0
+    max_aspect: float = 1.6
+
+    def __post_init__(self) -> None:
+        shares = "conf_thres", "low_thres", "appearance_weight", "smoothing"
+        distances = "match_iou", "match_unconfirmed", "match_duplicate", "match_low"
+        for key in (*shares, *distances):
+            if not 0 <= getattr(self, key) <= 1:
+                raise ValueError(f"tracker.{key} must be from 0 to 1, got {getattr(self, key)}")
+        for key in ("track_buffer", "match_embedding", "min_box_area"):
+            if not 0 <= getattr(self, key) < np.inf:
+                raise ValueError(f"tracker.{key} must be finite and not negative, got {getattr(self, key)}")
+        for key in ("frame_rate", "max_aspect"):
+            if not 0 < getattr(self, key) < np.inf:
+                raise ValueError(f"tracker.{key} must be finite and more than 0, got {getattr(self, key)}")
+        if self.byte and not self.low_thres < self.conf_thres:
+            raise ValueError(
+                f"tracker.low_thres must be less than tracker.conf_thres, got {self.low_thres} and {self.conf_thres}"
+            )
+
+
+class Tracker:
+    """Identities of one sequence, from 1. A second sequence takes a second tracker.
+
+    Memory is bounded by the objects of the last `track_buffer` frames, however long the sequence.
+
+    Attributes:
+        n_frames: frames seen.
+        n_tracked: tracks that the last frame's detections continued or started.
+        n_removed: how often a track was given up. One that was lost for too long counts twice: it can still be found
+            in the frame after its time is over, and counts again once that has passed (the original's count).
+    """
+
+    def __init__(self, config: TrackerConfig) -> None:
+        self.n_frames = 0
+        self.n_tracked = 0
+        self.n_removed = 0
+        self._config = config
+        self._max_lost_frames = int(config.frame_rate / 30.0 * config.track_buffer)
+        self._camera = CameraMotion() if config.camera_motion else None
+        self._next_id = 1
+        self._tracks = TrackTable.start(_no_detections(0), 1, 0)  # the n_tracked followed ones, then the lost ones
+
+    @property
+    def n_lost(self) -> int:
+        """Tracks that may be found again."""
+        return len(self._tracks) - self.n_tracked
+
+    def update(self, detections: Detections, frame: np.ndarray | None = None) -> Tracks:
+        """Take in the next frame.
+
+        Args:
+            detections: all of the frame's, also weak ones. Boxes without area are ignored.
+            frame: uint8 [H, W, 3] or [H, W]; needed with `camera_motion` only.
+
+        Returns:
+            The confirmed tracks found in this frame.
+
+        Raises:
+            ValueError: the embeddings' length is not that of the frames before, or the frame is missing.
+        """
+        if self._camera is not None and frame is None:
+            raise ValueError("tracker.camera_motion needs the picture of every frame: update(detections, frame)")
+        detections = self._usable(detections)
+        if self._camera is not None and frame is not None:
+            self._tracks.move(self._camera.estimate(frame, detections.boxes_xyxy))
+        self.n_frames += 1
+        is_strong = detections.scores > np.float32(self._config.conf_thres)
+        rows, columns = self._associate(detections, is_strong)
+        self._tracks.correct(rows, detections.boxes_xyxy[columns], detections.scores[columns], self.n_frames)
+        trusted = is_strong[columns]  # weak detections are blurred or covered: they show where, not who
+        self._tracks.blend(rows[trusted], detections.embeddings[columns[trusted]], self._config.smoothing)
+        is_strong[columns] = False
+        self._turn_over(rows, self._start(detections.select(is_strong)))
+        self._drop_duplicates()
+        return self._report()
+
+    def _usable(self, detections: Detections) -> Detections:
+        """Detections that score enough and have an area, their embeddings at length 1."""
+        given = detections.embeddings.shape[1]
+        if self._next_id == 1:
+            self._tracks = TrackTable.start(_no_detections(given), 1, 0)
+        expected = self._tracks.features.shape[1]
+        if len(detections) and given != expected:
+            raise ValueError(
+                f"detections.embeddings must have {expected} columns as in the sequence's earlier frames, got {given}"
+            )
+        threshold = self._config.low_thres if self._config.byte else self._config.conf_thres
+        sides = detections.boxes_xyxy[:, 2:] - detections.boxes_xyxy[:, :2]
+        usable = detections.select((detections.scores > np.float32(threshold)) & (sides > 0).all(axis=1))
+        usable.embeddings = normalize(usable.embeddings).reshape(len(usable), expected)
+        return usable
+
+    def _associate(self, detections: Detections, is_strong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Predict, then match in stages: rows of tracks and of detections, each int64 [M]."""
+        config, tracks = self._config, self._tracks
+        confirmed = tracks.confirmed[: self.n_tracked]
+        followed, unconfirmed = np.flatnonzero(confirmed), np.flatnonzero(~confirmed)
+        pool = np.concatenate([followed, np.arange(self.n_tracked, len(tracks))])
+        tracks.predict(pool, is_lost=pool >= self.n_tracked)
+        strong, weak = np.flatnonzero(is_strong), np.flatnonzero(~is_strong)
+        stages = (
+            (pool, strong, config.match_embedding),
+            (followed, strong, config.match_iou),
+            (followed, weak, config.match_low),
+            (unconfirmed, strong, config.match_unconfirmed),
+        )
+        column_of = np.full(len(tracks), -1)
+        is_free = np.ones(len(detections), bool)
+        for candidates, seen, limit in stages:
+            rows, columns = candidates[column_of[candidates] < 0], seen[is_free[seen]]
+            if not len(rows) or not len(columns):
+                continue
+            if candidates is pool:
+                pairs = self._appearance_pairs(rows, detections, columns)
+            else:
+                pairs = iou_pairs(tracks.boxes_xyxy(rows), detections.boxes_xyxy[columns], limit)
+            one_class = tracks.classes[rows[pairs.rows]] == detections.classes[columns[pairs.columns]]
+            matched_rows, matched_columns = assign(pairs.where(one_class), limit)
+            column_of[rows[matched_rows]] = columns[matched_columns]
+            is_free[columns[matched_columns]] = False
+        rows = np.flatnonzero(column_of >= 0)
+        return rows, column_of[rows]
+
+    def _appearance_pairs(self, rows: np.ndarray, detections: Detections, columns: np.ndarray) -> Pairs:
+        """Costs of the first matching, of pairs within the motion model's gate."""
+        tracks, config = self._tracks, self._config
+        means, boxes_xyxy = tracks.means[rows], detections.boxes_xyxy[columns]
+        spread = kalman.innovation_variances(means, tracks.variances[rows])
+        pairs = gate_by_motion(means, spread, xyxy_to_xyah(boxes_xyxy))
+        near = rows[pairs.rows]
+        costs = cosine_distances(tracks.features[near], detections.embeddings[columns[pairs.columns]])
+        if config.cost is Cost.giou_embedding:
+            costs *= giou_distances(tracks.boxes_xyxy(near), boxes_xyxy[pairs.columns])
+        else:
+            costs = config.appearance_weight * costs + (1 - config.appearance_weight) * pairs.costs
+        return pairs._replace(costs=costs)
+
+    def _start(self, detections: Detections) -> TrackTable:
+        """New tracks with the next ids."""
+        new = TrackTable.start(detections, self._next_id, self.n_frames)
+        self._next_id += len(new)
+        return new
+
+    def _turn_over(self, found_rows: np.ndarray, new: TrackTable) -> None:
+        """Sort all tracks into followed, lost and forgotten ones, in the original's order."""
+        tracks, n_tracked = self._tracks, self.n_tracked
+        found = np.zeros(len(tracks), bool)
+        found[found_rows] = True
+        followed, found_again = np.flatnonzero(found[:n_tracked]), n_tracked + np.flatnonzero(found[n_tracked:])
+        still_lost = n_tracked + np.flatnonzero(~found[n_tracked:])
+        missed = np.flatnonzero(~found[:n_tracked])
+        newly_lost = missed[tracks.confirmed[missed]]
+        too_old = still_lost[self.n_frames - tracks.last_frames[still_lost] > self._max_lost_frames]
+        self.n_removed += len(missed) - len(newly_lost) + len(too_old)
+        lost = np.concatenate([still_lost, newly_lost])
+        lost = lost[~tracks.expired[lost]]
+        tracks.expired[too_old] = True
+        started = np.arange(len(tracks), len(tracks) + len(new))
+        self._tracks = tracks.join(new).take(np.concatenate([followed, started, found_again, lost]))
+        self.n_tracked = len(followed) + len(started) + len(found_again)
+
+    def _drop_duplicates(self) -> None:
+        """Where a followed and a lost track cover each other, keep the one with the longer history."""
+        tracks, n_tracked, limit = self._tracks, self.n_tracked, self._config.match_duplicate
+        boxes_xyxy, history = tracks.boxes_xyxy(), tracks.last_frames - tracks.first_frames
+        pairs = iou_pairs(boxes_xyxy[:n_tracked], boxes_xyxy[n_tracked:], limit)
+        followed, lost = pairs.rows, n_tracked + pairs.columns
+        twins = (pairs.costs < limit) & (tracks.classes[followed] == tracks.classes[lost])
+        if not twins.any():
+            return
+        followed, lost = followed[twins], lost[twins]
+        keep = np.ones(len(tracks), bool)
+        keep[np.where(history[followed] > history[lost], lost, followed)] = False
+        self._tracks = tracks.take(keep)
+        self.n_tracked = int(keep[:n_tracked].sum())
+
+    def _report(self) -> Tracks:
+        tracks = self._tracks
+        rows = np.flatnonzero(tracks.confirmed[: self.n_tracked])
+        return Tracks(tracks.ids[rows], tracks.boxes_xyxy(rows), tracks.scores[rows], tracks.classes[rows])
+
+
+def _no_detections(reid_dim: int) -> Detections:
+    return Detections(np.zeros((0, 4)), np.zeros(0), np.zeros((0, reid_dim)))
+
+
+def plausible(tracks: Tracks, config: TrackerConfig) -> Tracks:
+    """The tracks worth reporting: boxes that are large enough and not wider than a person can be."""
+    widths_px, heights_px = (tracks.boxes_xyxy[:, 2:] - tracks.boxes_xyxy[:, :2]).T
+    upright = ~(widths_px / heights_px > config.max_aspect)
+    return tracks.select(upright & (widths_px * heights_px > config.min_box_area))

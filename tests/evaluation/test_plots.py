@@ -1,0 +1,48 @@
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from evaluation_data import rows, walk
+
+from fairmot.evaluation.metrics import MatchEvents, evaluate_sequence, match_events
+from fairmot.evaluation.mot_format import MotRows
+from fairmot.evaluation.plots import plot_frames, plot_overall, plot_tracks
+
+
+def size(path: Path) -> tuple[int, int]:
+    """(height, width) from the header of a PNG file, which must be whole."""
+    content = path.read_bytes()
+    assert content.startswith(b"\x89PNG\r\n\x1a\n")
+    assert content.endswith(b"IEND\xaeB`\x82")
+    width, height = struct.unpack(">II", content[16:24])
+    return height, width
+
+
+ONE_FRAME = rows((7, 1, 0, 0, 9, 9)), rows((7, 3, 0, 0, 9, 9))
+NO_RESULTS = walk(3)[0], rows()
+
+
+@pytest.mark.parametrize("pair", [walk(3), ONE_FRAME, NO_RESULTS], ids=["walk", "one frame", "no results"])
+def test_pictures_of_a_sequence(tmp_path: Path, pair: tuple[MotRows, MotRows]) -> None:
+    events = match_events(*pair)
+    plot_frames(tmp_path / "new" / "frames.png", "walk", events)
+    plot_tracks(tmp_path / "new" / "tracks.png", "walk", events)
+    assert min(size(tmp_path / "new" / "frames.png")) > 300
+    assert min(size(tmp_path / "new" / "tracks.png")) > 200
+
+
+def test_a_crowd_does_not_make_the_picture_grow_without_end(tmp_path: Path) -> None:
+    count = 500
+    crowd = MatchEvents(
+        np.ones(count, np.int64), np.full(count, "MISS"), np.arange(count) * 1.0, np.full(count, np.nan)
+    )
+    plot_tracks(tmp_path / "tracks.png", "crowd", crowd)
+    assert size(tmp_path / "tracks.png")[0] < 2000
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_overall(tmp_path: Path, count: int) -> None:
+    sequences = [evaluate_sequence(*walk(seed), f"MOT17-{seed:02}-FRCNN") for seed in range(count)]
+    plot_overall(tmp_path / "overall.png", sequences)
+    assert size(tmp_path / "overall.png")[1] > 600
