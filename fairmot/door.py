@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,6 +38,9 @@ def to_config(composed: DictConfig, schema: type[Config]) -> Config:
     Raises:
         ConfigError: a value is missing or refused; the message names the key.
     """
+    for key, known in _walk(composed, ""):
+        if not known:  # OmegaConf lets a + put it there
+            raise ConfigError(f"unknown key '{key}'{_suggest(key, list(known_keys(schema)))}")
     try:
         config = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:
@@ -114,13 +117,15 @@ def _suggest(name: str, known: list[str]) -> str:
 
 def known_keys(schema: type) -> Iterator[str]:
     """Every dotted key of a configuration dataclass, groups included."""
-    return _walk(OmegaConf.structured(schema), "")
+    return (key for key, _ in _walk(OmegaConf.structured(schema), ""))
 
 
-def _walk(node: DictConfig, prefix: str) -> Iterator[str]:
+def _walk(node: DictConfig, prefix: str) -> Iterator[tuple[str, bool]]:
+    """Dotted keys of a dataclass's node, each with whether the dataclass has it."""
+    names = {field.name for field in fields(OmegaConf.get_type(node))}  # type: ignore[arg-type]
     for name in map(str, node):
         key = f"{prefix}{name}"
-        yield key
+        yield key, name in names
         child = node._get_node(name)
         if not isinstance(child, DictConfig) or child._is_missing() or child._is_none():
             continue

@@ -1,0 +1,105 @@
+"""Every configuration that ships composes and parses."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
+from small_run import compose_config
+
+from fairmot.door import CONF_DIR, explain, known_keys
+from fairmot.errors import ConfigError
+from train.config import TrainConfig
+
+OVERLAYS = [
+    (group, path.stem)
+    for group in ("experiment", "data", "model", "loss", "optim", "runtime", "debug")
+    for path in sorted((CONF_DIR / group).glob("*.yaml"))
+]
+RECIPES = {  # the paper's table: epochs, batch, learning rate, epochs after which it falls
+    "crowdhuman_dla34": (60, 8, 1e-4, [50]),
+    "mix_dla34": (30, 12, 1e-4, [20]),
+    "mix_ft_ch_dla34": (30, 12, 1e-4, [20]),
+    "mot17_dla34": (30, 12, 1e-4, [20]),
+    "mot17_half_dla34": (30, 12, 1e-4, [20]),
+    "mix_mot17_half_dla34": (30, 12, 1e-4, [20]),
+    "mix_mot17_half_hrnet18": (30, 8, 1e-4, [20]),
+    "mix_mot17_half_res34": (30, 12, 1e-4, [20]),
+    "mix_mot17_half_res34fpn": (30, 12, 1e-4, [20]),
+    "mix_mot17_half_res50": (30, 12, 1e-4, [20]),
+    "mot15_ft_mix_dla34": (20, 12, 1e-4, [15]),
+    "mot20_ft_mix_dla34": (20, 12, 1e-4, [15]),
+    "mot20_finetune": (20, 12, 1e-4, [15]),
+    "all_yolov5s": (30, 16, 5e-4, [20]),
+}
+
+
+def test_there_is_something_to_compose():
+    assert len(OVERLAYS) > 30
+
+
+@pytest.mark.parametrize(("group", "name"), OVERLAYS)
+def test_every_overlay_composes(group, name):
+    words = [f"{group}={name}"]
+    if (group, name) == ("data", "custom"):
+        words.append("+data.train.mine=mine.train")
+    config = compose_config(words)
+    assert isinstance(config, TrainConfig)
+    if group == "experiment":
+        assert config.name == name
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_are_the_papers(name):
+    config = compose_config([f"experiment={name}"])
+    assert (config.epochs, config.batch_size_per_rank, config.optim.lr, config.optim.lr_step) == RECIPES[name]
+    assert config.data.input_size == [608, 1088]
+    assert config.data.max_objects == 500
+    assert config.weights is not None
+    assert config.data.transforms.clip_boxes is name.startswith("mot20")
+
+
+def test_the_light_backbones_recipe():
+    config = compose_config(["experiment=all_yolov5s"])
+    assert (config.model.reid_dim, config.loss.wh_weight, config.loss.multi_loss.name) == (64, 0.5, "fix")
+
+
+def test_an_experiment_and_a_debug_overlay_go_together():
+    config = compose_config(["experiment=mot20_finetune", "debug=smoke"])
+    assert config.max_steps == 3
+    assert config.epochs == 20
+
+
+def refused(words):
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"), pytest.raises(HydraException) as error:
+        compose("train", words)
+    return explain(error.value, TrainConfig)
+
+
+@pytest.mark.parametrize(
+    ("word", "suggestion"),
+    [
+        ("epoch=3", "did you mean 'epochs'?"),
+        ("optim.lerning_rate=1", "unknown key 'optim.lerning_rate'"),
+        ("clip_norm=1", "did you mean 'optim.clip_norm'?"),
+        ("data.sinthetic.walkers=3", "did you mean 'data.synthetic'?"),
+        ("model.widht=2", "did you mean 'model.width'?"),
+        ("model=dlaconv34", "did you mean 'dlaconv_34'?"),
+    ],
+)
+def test_a_mistyped_word_is_refused_with_a_suggestion(word, suggestion):
+    assert suggestion in refused([word])
+
+
+@pytest.mark.parametrize("key", ["optim.lrr", "seeed", "data.synthetic.walkerz"])
+def test_a_plus_does_not_let_an_unknown_key_in(key):
+    with pytest.raises(ConfigError, match=f"unknown key '{key}': did you mean"):
+        compose_config([f"+{key}=1"])
+
+
+def test_known_keys_reach_into_groups():
+    keys = set(known_keys(TrainConfig))
+    assert {"seed", "optim.lr", "data.transforms.hsv_fraction", "runtime.loss_scale.initial"} <= keys
