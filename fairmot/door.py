@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed with one clear error, 2 refused arguments or config
 import difflib
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
@@ -70,6 +71,8 @@ def run_door(function: Callable[[Any], None], schema: type, config_name: str) ->
         except FairMOTError as error:  # kept from Hydra, which would print a line of its own before ours
             failures.append(error)
 
+    # While a graph runs MindSpore turns Ctrl-C into SIGTERM; both must leave time to clean up.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     # Hydra would print its own errors and leave with 1; told not to, it raises, and this door explains.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:

@@ -2,7 +2,6 @@
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from enum import Enum
 from itertools import islice
 from pathlib import Path
 
@@ -13,9 +12,11 @@ from mindspore import Tensor, nn
 
 from fairmot.checkpoint import Checkpoint, read_checkpoint
 from fairmot.data.transforms import letterbox
+from fairmot.device import Device, use_device
 from fairmot.errors import CheckpointError, ConfigError, FairMOTError
 from fairmot.model.decode import Decode, to_image_boxes
 from fairmot.model.fairmot import FairMOT, ModelConfig, build_network
+from fairmot.ops import gather_at, l2_normalize
 from fairmot.stages import StageTimes, in_background
 from fairmot.structures import Detections, Tracks
 from fairmot.tracking.tracker import Tracker
@@ -27,29 +28,34 @@ _BATCHES_AHEAD = 2
 _NAMES_SHOWN = 4
 
 
-class Device(Enum):
-    """Where the network runs."""
-
-    cpu = "cpu"
-    ascend = "ascend"
-
-
-_TARGETS = {Device.cpu: "CPU", Device.ascend: "Ascend"}
-
-
 class _Detect(nn.Cell):
-    """Network and decoder, compiled as one graph."""
+    """Network and decoder, compiled as one graph in graph mode.
+
+    Not by `ms.jit`: outside graph mode its graphs miss later changes of parameters by `set_data`.
+    """
 
     def __init__(self, network: nn.Cell, max_objects: int) -> None:
         super().__init__(auto_prefix=False)  # a live network's parameters keep their names
         self.network = network
         self.decode = Decode(max_objects)
 
-    @ms.jit
     def construct(self, image: Tensor) -> tuple[Tensor, ...]:
         """Uint8 [B, H, W, 3] RGB -> what Decode returns."""
         hm, wh, embedding, reg = self.network(image)
         return self.decode(hm, wh, embedding, reg)
+
+
+class _Embed(nn.Cell):
+    """Network and the embeddings at given places, compiled as one graph."""
+
+    def __init__(self, network: nn.Cell) -> None:
+        super().__init__(auto_prefix=False)
+        self.network = network
+
+    def construct(self, image: Tensor, cells: Tensor) -> Tensor:
+        """Uint8 [B, H, W, 3] RGB and int32 [B, K] (y * w + x) -> float32 [B, K, D] of length 1."""
+        _, _, embedding, _ = self.network(image)
+        return l2_normalize(gather_at(embedding, cells).astype(ms.float32))
 
 
 class Detector:
@@ -78,11 +84,14 @@ class Detector:
             max_objects: objects taken from a picture.
             batch_size: pictures that go through the network together.
         """
+        ms.set_context(mode=ms.GRAPH_MODE)
         self.input_size_hw = input_size_hw
         self.batch_size = batch_size
         self._output_size_hw = (input_size_hw[0] // down_ratio, input_size_hw[1] // down_ratio)
         self._network = network
+        self._max_objects = max_objects
         self._graph = _Detect(network, max_objects)
+        self._embed = _Embed(network)
 
     @classmethod
     def from_checkpoint(
@@ -101,11 +110,7 @@ class Detector:
             ConfigError: the device is not there.
         """
         checkpoint = read_checkpoint(path)
-        try:
-            ms.set_context(mode=ms.GRAPH_MODE)
-            ms.set_device(_TARGETS[device])
-        except (RuntimeError, ValueError) as error:
-            raise ConfigError(f"device={device.value} cannot be used: {str(error).splitlines()[0]}") from error
+        use_device(device)
         network, config, input_size_hw = _build_from(checkpoint)
         _load_strictly(network, checkpoint)
         return cls(network, input_size_hw, down_ratio=config.down_ratio, max_objects=max_objects, batch_size=batch_size)
@@ -143,11 +148,36 @@ class Detector:
                 found += [self._detections(outputs, row, size_hw) for row, size_hw in enumerate(sizes_hw)]
         return found
 
+    def embeddings_at(self, frame_bgr: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:
+        """Embeddings at the centres of known objects, as the losses read them in training.
+
+        Args:
+            frame_bgr: uint8 [H, W, 3].
+            boxes_xyxy: [N, 4], its pixels; a centre outside the picture counts as the nearest place inside.
+
+        Returns:
+            float32 [N, D] of length 1.
+        """
+        height, width = self._output_size_hw
+        image_hw = np.array(frame_bgr.shape[:2])
+        pixels_per_cell = max(image_hw / self._output_size_hw)
+        centres_xy = (np.asarray(boxes_xyxy)[:, :2] + np.asarray(boxes_xyxy)[:, 2:]) / 2
+        places = (centres_xy - image_hw[::-1] / 2) / pixels_per_cell + (width / 2, height / 2)
+        columns, rows = np.clip(places, 0, (width - 1, height - 1)).astype(np.int32).T
+        cells, image = rows * width + columns, Tensor(self.prepare(frame_bgr)[None])
+        found = []
+        with _evaluating(self._network):
+            for start in range(0, max(1, len(cells)), self._max_objects):  # another count would be compiled anew
+                some = cells[start : start + self._max_objects]
+                filled = np.pad(some, (0, self._max_objects - len(some)))
+                found.append(self._embed(image, Tensor(filled[None])).asnumpy()[0, : len(some)])
+        return np.concatenate(found)
+
     def _detections(self, outputs: list[np.ndarray], row: int, image_size_hw: tuple[int, ...]) -> Detections:
         boxes_xyxy, scores, classes, embeddings, cells = (output[row] for output in outputs)
         if not all(np.isfinite(values).all() for values in (boxes_xyxy, scores, embeddings)):
             raise FairMOTError(
-                "the network's output is not finite: its weights are those of a diverged run, choose an older checkpoint"
+                "the network's output is not finite: its weights are of a diverged run, choose an older checkpoint"
             )
         order = np.lexsort((cells, classes, -scores))  # devices differ in the order of equal scores
         order = order[scores[order] > 0]

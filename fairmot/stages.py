@@ -5,7 +5,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -54,10 +54,9 @@ def in_background(items: Iterable[Item], ahead: int) -> Generator[Item, None, No
 
     def hand_over(kind: str, value: Item | BaseException | None) -> None:
         while not stop.is_set():
-            try:
-                return ready.put((kind, value), timeout=_POLL_S)
-            except queue.Full:
-                continue
+            with suppress(queue.Full):
+                ready.put((kind, value), timeout=_POLL_S)
+                return
 
     def work() -> None:
         try:

@@ -16,9 +16,10 @@ from fairmot.data.synthetic import generate
 from fairmot.door import run_door
 from fairmot.errors import ConfigError, FairMOTError
 from fairmot.files import write_atomic
+from fairmot.inference import Detector
 from fairmot.losses.fairmot_loss import FairMOTLoss, HeatmapLoss
-from fairmot.model.fairmot import build_network
-from train.checkpoint import clean_up, save_checkpoint
+from fairmot.model.fairmot import FairMOT, build_network
+from train.checkpoint import checkpoint_name, clean_up, save_checkpoint
 from train.config import TrainConfig, make_run_dir
 from train.curves import draw_curves
 from train.distributed import World, connect
@@ -27,8 +28,9 @@ from train.mlflow_delivery import MlflowConfig, resolve_tracking_uri
 from train.mlflow_run import RUN_ID_NAME, masked
 from train.optimizer import Optimizer
 from train.run_logger import RunLogger, print_summary
-from train.state import TrainState, load_weights
+from train.state import Progress, TrainState, load_weights
 from train.step import LossScale, TrainOneStep
+from train.validate import Validator, find_validation_sequences
 
 _log = logging.getLogger("train")
 
@@ -141,19 +143,30 @@ def _build(config: TrainConfig, world: World, run_dir: Path, index: LabelIndex) 
 
     def save() -> None:
         if world.is_lead:
+            folder, best = run_dir / "checkpoints", checkpoint_name(state.progress.best_step)
             save_checkpoint(
-                run_dir / "checkpoints",
+                folder,
                 state.progress.step,
                 state.tensors(),
                 state.manifest(_mlflow_run_id(run_dir), world.size),
                 _as_yaml(config),
                 config.keep_checkpoints,
+                protect=frozenset({best}),
             )
+            if state.progress.best and (folder / best).is_dir():
+                write_atomic(folder / "best", best + "\n")
 
-    trainer = Trainer(config, world, step, loader, state, save, RunLogger.silent())
+    validator = _build_validator(config, world, run_dir, network) if config.validate_every_epochs else None
+    trainer = Trainer(config, world, step, loader, state, save, RunLogger.silent(), validator)
     if world.is_lead:
         trainer.logger = RunLogger(run_dir, config.mlflow, trainer.total_steps)
     return trainer
+
+
+def _build_validator(config: TrainConfig, world: World, run_dir: Path, network: FairMOT) -> Validator:
+    height, width = config.data.input_size
+    detector = Detector(network, (height, width), down_ratio=config.model.down_ratio)
+    return Validator(detector, find_validation_sequences(config.data), config.tracker, world, run_dir / "validation")
 
 
 def _choose_start(config: TrainConfig, run_dir: Path, state: TrainState) -> str:
@@ -248,10 +261,17 @@ def _conclude(config: TrainConfig, run_dir: Path, trainer: Trainer, status: str,
     rows = [
         (status.lower(), f"{trainer.state.progress.step} steps, {time.perf_counter() - began_at_s:.0f} s"),
         ("checkpoint", str(checkpoints[-1]) if checkpoints else "none"),
+        *_best_row(run_dir, trainer.state.progress),
         ("curves", str(curves) if curves else "none"),
         ("MLflow", _mlflow_page(config.mlflow)),
     ]
     print_summary(rows)
+
+
+def _best_row(run_dir: Path, progress: Progress) -> list[tuple[str, str]]:
+    """Nothing where nothing was validated."""
+    values = "  ".join(f"{name} {value:.1f}" for name, value in progress.best.items())
+    return [("best", f"{run_dir / 'checkpoints' / checkpoint_name(progress.best_step)}  {values}")] if values else []
 
 
 if __name__ == "__main__":

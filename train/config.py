@@ -3,13 +3,15 @@
 import os
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from pathlib import Path
 
 from fairmot.data.dataset import DataConfig
+from fairmot.device import Device
 from fairmot.errors import ConfigError
 from fairmot.losses.fairmot_loss import LossConfig
 from fairmot.model.fairmot import ModelConfig
-from train.distributed import Device
+from fairmot.tracking.tracker import TrackerConfig
 from train.mlflow_delivery import MlflowConfig
 from train.optimizer import OptimConfig
 from train.step import LossScaleConfig
@@ -38,6 +40,15 @@ class RuntimeConfig:
                 raise ValueError(f"runtime.{key}={getattr(self, key)}: must be at least 0")
 
 
+class BestMetric(Enum):
+    """What can choose the best checkpoint; higher is better."""
+
+    MOTA = "MOTA"
+    IDF1 = "IDF1"
+    HOTA = "HOTA"
+    AP = "AP"
+
+
 @dataclass
 class TrainConfig:
     """Everything `python -m train` can be told.
@@ -55,6 +66,9 @@ class TrainConfig:
         resume_from: a checkpoint or run directory whose whole training state is continued in a new run directory.
         log_every_steps: steps between two logged values; the host waits for the device only then.
         save_every_steps: steps between two checkpoints; one more is saved at the end.
+        validate_every_epochs: epochs between two validations on data.validation; one more follows at the end;
+            0: never.
+        best_metric: what a validation must improve for its checkpoint to be kept as the best: MOTA, IDF1, HOTA or AP.
         keep_checkpoints: how many of the newest are kept.
         data: training data.
         model: network.
@@ -62,6 +76,7 @@ class TrainConfig:
         optim: optimiser and schedule.
         runtime: how the program runs.
         mlflow: where runs are logged.
+        tracker: how validation tracks; its frame_rate is that of the sequences that do not say theirs.
     """
 
     name: str = "train"
@@ -75,6 +90,8 @@ class TrainConfig:
     resume_from: str | None = None
     log_every_steps: int = 10
     save_every_steps: int = 500
+    validate_every_epochs: int = 0
+    best_metric: BestMetric = BestMetric.MOTA
     keep_checkpoints: int = 3
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -82,6 +99,7 @@ class TrainConfig:
     optim: OptimConfig = field(default_factory=OptimConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
     mlflow: MlflowConfig = field(default_factory=MlflowConfig)
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -91,6 +109,13 @@ class TrainConfig:
                 raise ValueError(f"{key}={getattr(self, key)}: must be at least 1")
         if self.max_steps is not None and self.max_steps < 1:
             raise ValueError(f"max_steps={self.max_steps}: must be at least 1, or null for no limit")
+        if self.validate_every_epochs < 0:
+            raise ValueError(f"validate_every_epochs={self.validate_every_epochs}: must be at least 0 (0: never)")
+        if self.validate_every_epochs and not self.data.validation:
+            raise ValueError(
+                "data.validation is empty: name folders of sequences such as [mot17/images/train/*], or set "
+                "validate_every_epochs=0"
+            )
         if not self.data.train:
             raise ValueError("data.train is empty: name at least one list file, such as '+data.train.mine=mine.train'")
 

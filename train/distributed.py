@@ -4,24 +4,14 @@ import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum
 
 import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.communication import get_group_size, get_rank, init
 
+from fairmot.device import Device, use_device
 from fairmot.errors import FairMOTError
-
-
-class Device(Enum):
-    """Where training runs."""
-
-    cpu = "cpu"
-    ascend = "ascend"
-
-
-_TARGETS = {Device.cpu: "CPU", Device.ascend: "Ascend"}
 
 
 @dataclass(frozen=True)
@@ -101,19 +91,19 @@ def connect(device: Device, threads: int = 0) -> World:
         threads: CPU threads for the operators; 0 leaves MindSpore's choice.
 
     Raises:
-        FairMOTError: the device is not there or the ranks did not find each other.
+        ConfigError: the device is not there.
+        FairMOTError: the ranks did not find each other.
     """
-    ms.set_context(mode=ms.GRAPH_MODE)
+    use_device(device)
     if threads > 0:
         ms.set_context(runtime_num_threads=threads)
+    if not _started_by_launcher():
+        return World()
     try:
-        ms.set_device(_TARGETS[device])
-        if not _started_by_launcher():
-            return World()
         init("hccl" if device is Device.ascend else "mccl")
         world = World(get_rank(), get_group_size())
     except (RuntimeError, ValueError) as error:
-        raise FairMOTError(f"device={device.value} cannot be used: {str(error).splitlines()[0]}") from error
+        raise FairMOTError(f"the ranks did not find each other: {str(error).splitlines()[0]}") from error
     if world.size > 1:
         ms.set_auto_parallel_context(
             parallel_mode=ms.ParallelMode.DATA_PARALLEL, gradients_mean=True, device_num=world.size

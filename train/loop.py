@@ -1,6 +1,5 @@
 """fit(): epochs and steps in plain sight."""
 
-import dataclasses
 import itertools
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from train.optimizer import learning_rate
 from train.run_logger import RunLogger
 from train.state import Progress, TrainState
 from train.step import SCALARS, TrainOneStep
+from train.validate import Validator
 
 _HOPELESS_OVERFLOWS = 50
 _SHOWN = ("loss", "hm_loss", "wh_loss", "off_loss", "id_loss")
@@ -37,6 +37,7 @@ class Trainer:
         state: what is trained, and how far.
         save: writes a checkpoint of the state; returns where.
         logger: records what is measured.
+        validator: tracks the validation sequences; None where the configuration has none.
     """
 
     config: TrainConfig
@@ -46,6 +47,7 @@ class Trainer:
     state: TrainState
     save: Callable[[], None]
     logger: RunLogger
+    validator: Validator | None = None
 
     @property
     def samples_per_step(self) -> int:
@@ -90,8 +92,32 @@ def fit(trainer: Trainer) -> None:
                 break
         else:
             meter.end_epoch()
+            if _is_due(config.validate_every_epochs, progress.epoch):
+                validate(trainer)
+                meter.begin_clock()
     meter.read()
+    if config.validate_every_epochs and progress.validated_step != progress.step:
+        validate(trainer)
     if not _is_due(config.save_every_steps, progress.step):
+        trainer.save()
+
+
+def validate(trainer: Trainer) -> None:
+    """Track the validation sequences, report the scores, and keep the best checkpoint.
+
+    Raises:
+        FairMOTError: see `Validator.run`; or the checkpoint cannot be written.
+    """
+    progress, config = trainer.state.progress, trainer.config
+    progress.validated_step = progress.step
+    # A run that ends within an epoch reports under that epoch's number.
+    epoch = progress.epoch + (progress.samples_in_epoch > 0)
+    scores = trainer.validator.run(epoch) if trainer.validator is not None else None
+    if scores is None:  # another rank leads
+        return
+    trainer.logger.epoch_metrics(epoch, {f"validation/{name}": value for name, value in scores.values.items()})
+    trainer.logger.artifact(scores.sheet)
+    if progress.is_best(config.best_metric.value, scores.values[config.best_metric.value]):
         trainer.save()
 
 
@@ -140,7 +166,7 @@ class Meter:
         """Take notice of one step."""
         self._pending.append(scalars)
         if self._window_began_at_s is None:
-            # The first step compiles the graph: speed is counted from its end.
+            # The first step compiles the graph or waits for the first batch: speed is counted from its end.
             scalars.asnumpy()
             self._window_began_at_s = time.perf_counter()
         else:
@@ -185,9 +211,11 @@ class Meter:
         sums = dict(zip(SCALARS, progress.epoch_sums, strict=True))
         means = {name: sums[name] / max(progress.epoch_steps, 1) for name in _IN_EPOCH_MEANS}
         seconds = time.perf_counter() - self._epoch_began_at_s
-        progress.epoch += 1
+        progress.begin_epoch()
         self._trainer.logger.epoch_metrics(progress.epoch, {**means, "seconds": seconds})
         self._epoch_began_at_s = time.perf_counter()
-        fresh = Progress(epoch=progress.epoch, step=progress.step)
-        for name, value in dataclasses.asdict(fresh).items():
-            setattr(progress, name, value)
+
+    def begin_clock(self) -> None:
+        """Leave what happened since the last step out of the epoch's time and of the speed."""
+        self._window_began_at_s, self._window_steps = None, 0
+        self._epoch_began_at_s = time.perf_counter()

@@ -34,6 +34,9 @@ class Progress:
         step: optimiser steps done.
         epoch_steps: steps that the sums below hold.
         epoch_sums: sums of the step's SCALARS over the running epoch, for its means.
+        validated_step: the step after which the network was last validated.
+        best: the metric that chooses the best checkpoint and its highest value so far; empty before a validation.
+        best_step: the step at which it was reached, of this run or of the one it was resumed from.
     """
 
     epoch: int = 0
@@ -41,6 +44,23 @@ class Progress:
     step: int = 0
     epoch_steps: int = 0
     epoch_sums: list[float] = field(default_factory=lambda: [0.0] * len(SCALARS))
+    validated_step: int = 0
+    best: dict[str, float] = field(default_factory=dict)
+    best_step: int = 0
+
+    def begin_epoch(self) -> None:
+        """Count the running epoch as finished."""
+        self.epoch += 1
+        self.samples_in_epoch = 0
+        self.epoch_steps = 0
+        self.epoch_sums = [0.0] * len(SCALARS)
+
+    def is_best(self, metric: str, value: float) -> bool:
+        """Compare the newest step's value with the best so far and remember the higher one."""
+        if metric in self.best and value <= self.best[metric]:
+            return False
+        self.best, self.best_step = {metric: value}, self.step
+        return True
 
 
 @dataclass

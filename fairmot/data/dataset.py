@@ -37,6 +37,13 @@ class Augmentation(Enum):
     reference = "reference"  # the original's chain, see transforms
 
 
+class ValidationFrames(Enum):
+    """Which frames of the validation sequences are tracked."""
+
+    all = "all"
+    second_half = "second_half"
+
+
 @dataclass
 class DataConfig:
     """The training data.
@@ -44,6 +51,9 @@ class DataConfig:
     Attributes:
         root: folder that image paths, and list files, are relative to.
         train: data set name -> list file (one image path a line), in the order that numbers identities.
+        validation: sequences to track while training: glob patterns, relative to root, of folders that hold
+            img1 and gt/gt.txt, such as mot17/images/train/*.
+        validation_frames: which of their frames; second_half leaves out those that a half data set trains on.
         cache_dir: where the label index is kept; None: inside root, or in the user's cache folder.
         workers: threads that prepare samples.
         input_size: height and width of the network's input, pixels.
@@ -56,6 +66,8 @@ class DataConfig:
 
     root: str = "data"
     train: dict[str, str] = field(default_factory=dict)
+    validation: list[str] = field(default_factory=list)
+    validation_frames: ValidationFrames = ValidationFrames.all
     cache_dir: str | None = None
     workers: int = 2
     input_size: list[int] = field(default_factory=lambda: [608, 1088])

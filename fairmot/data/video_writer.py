@@ -1,0 +1,153 @@
+"""Writing annotated frames: H.264 in MP4, which browsers and notebooks play, or a folder of pictures."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import av
+import cv2
+import numpy as np
+
+from fairmot.errors import DataError
+
+_QUALITY = {"crf": "23", "preset": "veryfast"}
+_LARGEST_DENOMINATOR = 1001  # 30000/1001 and its kin stay exact
+_BT709 = 1
+
+
+class VideoWriter:
+    """An MP4 file that gets its name only once it is whole; leaving the `with` block by an exception leaves nothing.
+
+    The picture's size and rate are kept. H.264's colours need even sides: an odd one gets a repeated row or column.
+    Without a single frame there is no file.
+    """
+
+    def __init__(self, path: Path, frame_rate: float, size_hw: tuple[int, int]) -> None:
+        """Open a temporary file beside `path`.
+
+        Args:
+            path: final name, ending in .mp4; an existing file is replaced at the end.
+            frame_rate: frames per second.
+            size_hw: height and width of the frames, pixels.
+
+        Raises:
+            DataError: the folder refuses.
+        """
+        self._path = path
+        self._size_hw = size_hw
+        self._is_empty = True
+        height, width = size_hw
+        self._padding = (0, height % 2, 0, width % 2)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, temporary = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=".tmp", dir=path.parent)
+        except OSError as error:
+            raise DataError(f"{path}: cannot be written ({error.strerror})") from error
+        os.fchmod(descriptor, 0o644)
+        os.close(descriptor)
+        self._temporary = Path(temporary)
+        self._container = av.open(temporary, "w", format="mp4", options={"movflags": "+faststart"})
+        rate = Fraction(frame_rate).limit_denominator(_LARGEST_DENOMINATOR)
+        self._stream = self._container.add_stream("libx264", rate=rate, options=_QUALITY)
+        self._stream.height, self._stream.width = height + height % 2, width + width % 2
+        self._stream.pix_fmt = "yuv420p"
+        context = self._stream.codec_context
+        context.colorspace = context.color_primaries = context.color_trc = _BT709
+        context.color_range = 1  # limited, as players expect
+
+    def write(self, frame_bgr: np.ndarray) -> None:
+        """Append a frame uint8 [H, W, 3].
+
+        Raises:
+            DataError: the disk refuses.
+            ValueError: the frame has another size.
+        """
+        if frame_bgr.shape[:2] != self._size_hw:
+            raise ValueError(f"{self._path}: a frame of {frame_bgr.shape[:2]} in a video of {self._size_hw}")
+        if any(self._padding):
+            frame_bgr = cv2.copyMakeBorder(frame_bgr, *self._padding, cv2.BORDER_REPLICATE)
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame_bgr), format="bgr24")
+        self._is_empty = False
+        self._encode(picture.reformat(format="yuv420p", dst_colorspace="ITU709"))
+
+    def _encode(self, picture: av.VideoFrame | None) -> None:
+        """Encode a picture, or what is left when there are no more."""
+        try:
+            self._container.mux(self._stream.encode(picture))
+        except av.FFmpegError as error:
+            raise DataError(f"{self._path}: cannot be written ({error})") from error
+
+    def __enter__(self) -> "VideoWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None and not self._is_empty:
+                self._encode(None)
+                self._finish()
+        finally:
+            with contextlib.suppress(av.FFmpegError):
+                self._container.close()
+            self._temporary.unlink(missing_ok=True)
+
+    def _finish(self) -> None:
+        try:
+            self._container.close()
+            with self._temporary.open("rb") as stream:
+                os.fsync(stream.fileno())
+            self._temporary.replace(self._path)
+        except (av.FFmpegError, OSError) as error:
+            raise DataError(f"{self._path}: cannot be written ({error})") from error
+
+
+class FramesWriter:
+    """A folder of JPEG files, 000001.jpg on, that gets its name only once it is whole, as VideoWriter's file does."""
+
+    def __init__(self, folder: Path) -> None:
+        """Make a temporary folder beside `folder`; an existing one is replaced at the end.
+
+        Raises:
+            DataError: the parent folder refuses.
+        """
+        self._folder = folder
+        self._count = 0
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            self._temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
+            self._temporary.chmod(0o755)
+        except OSError as error:
+            raise DataError(f"{folder}: cannot be written ({error.strerror})") from error
+
+    def write(self, frame_bgr: np.ndarray) -> None:
+        """Add a frame uint8 [H, W, 3].
+
+        Raises:
+            DataError: the disk refuses.
+        """
+        self._count += 1
+        _, content = cv2.imencode(".jpg", frame_bgr)
+        try:
+            (self._temporary / f"{self._count:06d}.jpg").write_bytes(content.tobytes())
+        except OSError as error:
+            raise DataError(f"{self._folder}: cannot be written ({error.strerror})") from error
+
+    def __enter__(self) -> "FramesWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                shutil.rmtree(self._folder, ignore_errors=True)
+                self._temporary.replace(self._folder)
+        except OSError as refused:
+            raise DataError(f"{self._folder}: cannot be written ({refused.strerror})") from refused
+        finally:
+            shutil.rmtree(self._temporary, ignore_errors=True)

@@ -1,0 +1,32 @@
+"""Where networks run."""
+
+from enum import Enum
+
+import mindspore as ms
+
+from fairmot.errors import ConfigError
+
+
+class Device(Enum):
+    """The hardware a network runs on."""
+
+    cpu = "cpu"
+    ascend = "ascend"
+
+
+_TARGETS = {Device.cpu: "CPU", Device.ascend: "Ascend"}
+
+
+def use_device(device: Device) -> None:
+    """Let this process compile graphs for `device`.
+
+    Raises:
+        ConfigError: it is not there.
+    """
+    ms.set_context(mode=ms.GRAPH_MODE)
+    if ms.get_context("device_target") == _TARGETS[device]:
+        return  # once MindSpore has run something it refuses every choice, even the one it has
+    try:
+        ms.set_device(_TARGETS[device])
+    except (RuntimeError, ValueError) as error:
+        raise ConfigError(f"device={device.value} cannot be used: {str(error).splitlines()[0]}") from error

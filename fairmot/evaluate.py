@@ -1,0 +1,201 @@
+"""Score tracks: python -m fairmot.evaluate gt=<sequences> results=<folder>|checkpoint=<run> output=<folder>."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import MISSING
+from tqdm import tqdm
+
+from fairmot.device import Device
+from fairmot.door import run_door
+from fairmot.errors import ConfigError, DataError
+from fairmot.evaluation.detection import ImageMatches, detection_metrics
+from fairmot.evaluation.embedding import true_positive_rates
+from fairmot.evaluation.metrics import OVERALL, SequencePair, combine, evaluate_sequences, match_events
+from fairmot.evaluation.mot_format import MotRows, read_results, write_results
+from fairmot.evaluation.plots import plot_frames, plot_overall, plot_tracks
+from fairmot.evaluation.preprocess import Benchmark, preprocess
+from fairmot.evaluation.report import text_table, write_report
+from fairmot.evaluation.sequences import GENERAL_RULES, GroundTruthSequence, find_ground_truth, rules_of
+from fairmot.files import write_json_atomic
+from fairmot.inference import Detector
+from fairmot.scoring import Embeddings, embeddings_of_objects, frames_of, track_with_ground_truth
+from fairmot.tracking.tracker import TrackerConfig
+
+_log = logging.getLogger(__name__)
+
+Extras = dict[str, dict[str, float]]
+"""Sequence, or OVERALL -> figures beside those of the tracks, by name."""
+
+
+@dataclass
+class EvaluateConfig:
+    """Everything `python -m fairmot.evaluate` can be told.
+
+    Attributes:
+        gt: folder of sequences (`<name>/gt/gt.txt`, or `<name>.txt`), or one sequence's folder.
+        results: folder with `<name>.txt` for every sequence; instead of checkpoint.
+        checkpoint: a checkpoint or run directory: its network tracks the sequences first; instead of results.
+        output: folder for tables and plots.
+        benchmark: whose rules apply; null: those of each sequence's name.
+        workers: processes that score sequences.
+        overwrite: write over an earlier evaluation.
+        batch_size: frames that go through the network together.
+        device: where the network runs: cpu or ascend.
+        tracker: the tracker's rules; frame_rate counts where a sequence does not know its own.
+    """
+
+    gt: str = MISSING
+    results: str | None = None
+    checkpoint: str | None = None
+    output: str = MISSING
+    benchmark: Benchmark | None = None
+    workers: int = 1
+    overwrite: bool = False
+    batch_size: int = 1
+    device: Device = Device.cpu
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
+
+    def __post_init__(self) -> None:
+        if (self.results is None) == (self.checkpoint is None):
+            given = "neither was given" if self.results is None else "both were given"
+            raise ValueError(f"give either results=<folder> or checkpoint=<run or checkpoint>; {given}")
+        for key in ("workers", "batch_size"):
+            if getattr(self, key) < 1:
+                raise ValueError(f"{key}={getattr(self, key)}: must be at least 1")
+
+
+def evaluate(config: EvaluateConfig) -> None:
+    """Score one set of sequences and write and print the tables.
+
+    Raises:
+        ConfigError: the output is there already, or the device is not.
+        DataError: ground truth, results or pictures that cannot be used, or an output that cannot be written.
+        CheckpointError: the checkpoint cannot be used.
+    """
+    output = Path(config.output).expanduser()
+    refuse_to_overwrite(output / "metrics.json", config.overwrite)
+    sequences, skipped = find_ground_truth(Path(config.gt).expanduser(), config.benchmark)
+    _say_what_is_scored(sequences, skipped, config.benchmark)
+    extras: Extras = {}
+    if config.results is not None:
+        results = read_all_results(Path(config.results).expanduser(), sequences)
+    else:
+        results, extras = _track(config, sequences, output / "results")
+    pairs = [SequencePair(one.name, one.gt, results[one.name], one.benchmark) for one in sequences]
+    metrics = evaluate_sequences(pairs, config.workers)
+    try:
+        write_report(output, metrics)
+        figures = {one.name: {**one.figures(), **extras.get(one.name, {})} for one in [*metrics, combine(metrics)]}
+        write_json_atomic(output / "metrics.json", figures)
+        plot_overall(output / "overall.png", metrics)
+        for pair in pairs:
+            events = match_events(*preprocess(pair.gt, pair.results, pair.benchmark))
+            plot_frames(output / f"{pair.name}_frames.png", pair.name, events)
+            plot_tracks(output / f"{pair.name}_tracks.png", pair.name, events)
+    except OSError as error:
+        raise DataError(f"{error.filename or output}: cannot be written ({error.strerror})") from error
+    print(text_table(metrics), end="")
+    print("".join(f"{name}  {value:.1f}\n" for name, value in extras.get(OVERALL, {}).items()), end="")
+    print(f"wrote {output}/metrics.txt .md .csv .json and plots")
+
+
+def refuse_to_overwrite(path: Path, overwrite: bool) -> None:
+    """Keep what an earlier call wrote.
+
+    Raises:
+        ConfigError: `path` is there and `overwrite` is off.
+    """
+    if path.exists() and not overwrite:
+        raise ConfigError(f"output: {path} exists; choose another folder or set overwrite=true")
+
+
+def read_all_results(folder: Path, sequences: list[GroundTruthSequence]) -> dict[str, MotRows]:
+    """The result of every sequence, by name.
+
+    Raises:
+        DataError: a sequence has no file, a file cannot be used, or its frames are not those of the ground truth.
+    """
+    missing = [one.name for one in sequences if not (folder / f"{one.name}.txt").is_file()]
+    if missing:
+        raise DataError(
+            f"{folder}: no result for {', '.join(missing)}; every sequence of the ground truth needs a file "
+            "<sequence>.txt, an empty one where nothing was found"
+        )
+    results = {}
+    for one in sequences:
+        path = folder / f"{one.name}.txt"
+        results[one.name] = read_results(path)
+        frames, gt_frames = results[one.name].frames, one.counted().frames
+        if len(frames) and not np.isin(frames, gt_frames).any():
+            raise DataError(
+                f"{path}: frames {frames.min()} to {frames.max()}, but the ground truth of {one.name} is of frames "
+                f"{gt_frames.min()} to {gt_frames.max()}; is it the same sequence, numbered from 1?"
+            )
+    return results
+
+
+def _say_what_is_scored(
+    sequences: list[GroundTruthSequence], skipped: Mapping[str, str], benchmark: Benchmark | None
+) -> None:
+    for name, reason in skipped.items():
+        _log.warning("%s is left out: %s", name, reason)
+    unknown = [one.name for one in sequences if rules_of(one.name) is None]
+    if unknown and benchmark is None:
+        _log.info(
+            "%s: not named by MOTChallenge: rows with flag 0 do not count and no other rule applies, as with "
+            "benchmark=%s; benchmark= chooses another",
+            ", ".join(unknown),
+            GENERAL_RULES.value,
+        )
+
+
+def _track(
+    config: EvaluateConfig, sequences: list[GroundTruthSequence], folder: Path
+) -> tuple[dict[str, MotRows], Extras]:
+    """Track every sequence; write and return the results, and the figures of detections and embeddings."""
+    lengths = {one.name: frames_of(one).length or 0 for one in sequences}  # all are there before the first is tracked
+    detector = Detector.from_checkpoint(Path(str(config.checkpoint)), config.device, batch_size=config.batch_size)
+    results: dict[str, MotRows] = {}
+    images: dict[str, list[ImageMatches]] = {}
+    embeddings: dict[str, Embeddings] = {}
+    with tqdm(total=2 * sum(lengths.values()), unit="frame", disable=None) as bar:
+        for one in sequences:
+            bar.set_description(one.name)
+            tracked = track_with_ground_truth(detector, one, config.tracker, watch=lambda *_: bar.update())
+            results[one.name], images[one.name] = tracked.results, tracked.images
+            try:
+                write_results(folder / f"{one.name}.txt", tracked.results)
+            except OSError as error:
+                raise DataError(f"{error.filename or folder}: cannot be written ({error.strerror})") from error
+            embeddings[one.name] = embeddings_of_objects(detector, one, watch=bar.update)
+    extras = {name: _extra_figures(images[name], [embeddings[name]]) for name in results}
+    everything = [image for name in results for image in images[name]]
+    return results, {**extras, OVERALL: _extra_figures(everything, list(embeddings.values()))}
+
+
+def _extra_figures(images: list[ImageMatches], embeddings: list[Embeddings]) -> dict[str, float]:
+    """What the network is worth without a tracker, in percent, as the original's two tests measure it."""
+    detections = detection_metrics(images)
+    figures: dict[str, float] = {
+        "AP": detections.average_precision,
+        "image AP": detections.image_average_precision,
+    }
+    # Identities of different sequences are different people.
+    starts = np.cumsum([0, *(int(one.ids.max(initial=0)) + 1 for one in embeddings)])
+    ids = np.concatenate([one.ids + start for one, start in zip(embeddings, starts, strict=False)])
+    try:
+        rates: dict[float, Any] = true_positive_rates(np.concatenate([one.vectors for one in embeddings]), ids)
+    except DataError as error:
+        _log.warning("no embedding test: %s", error)
+        return figures
+    return {**figures, **{f"TPR@FAR={rate:g}": 100 * share for rate, share in rates.items()}}
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
+    run_door(evaluate, EvaluateConfig, "evaluate")

@@ -1,0 +1,184 @@
+"""Make a submission to MOTChallenge: python -m fairmot.submit root=<download> checkpoint=<run> output=<folder>."""
+
+import io
+import logging
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from omegaconf import MISSING
+from tqdm import tqdm
+
+from fairmot.data.prepare.mot17 import one_variant_a_scene
+from fairmot.data.prepare.sequences import find_sequences
+from fairmot.data.video import FrameSource, open_source
+from fairmot.device import Device
+from fairmot.door import run_door
+from fairmot.errors import ConfigError, DataError
+from fairmot.evaluation.mot_format import MotRows, read_results, write_results
+from fairmot.evaluation.official import TEST_LENGTHS, TRAIN_LENGTHS, file_names, scene_of
+from fairmot.evaluation.preprocess import Benchmark, benchmark_of
+from fairmot.files import write_atomic
+from fairmot.inference import Detector
+from fairmot.scoring import track_source, with_frame_rate
+from fairmot.tracking.tracker import Tracker, TrackerConfig
+
+
+@dataclass
+class SubmitConfig:
+    """Everything `python -m fairmot.submit` can be told.
+
+    Attributes:
+        root: the data set's folder, with test/ (and train/) in it, to track; with checkpoint.
+        checkpoint: a checkpoint or run directory whose network tracks the sequences.
+        results: folder with `<sequence>.txt` of all sequences, tracked before; instead of root and checkpoint.
+        output: folder for the submission's files and their archive.
+        overwrite: write over an earlier submission.
+        batch_size: frames that go through the network together.
+        device: where the network runs: cpu or ascend.
+        tracker: the tracker's rules; frame_rate counts where a sequence does not know its own.
+    """
+
+    root: str | None = None
+    checkpoint: str | None = None
+    results: str | None = None
+    output: str = MISSING
+    overwrite: bool = False
+    batch_size: int = 1
+    device: Device = Device.cpu
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
+
+    def __post_init__(self) -> None:
+        to_track = self.root is not None and self.checkpoint is not None
+        named = [key for key in ("root", "checkpoint", "results") if getattr(self, key) is not None]
+        if not (named == ["results"] or (to_track and self.results is None)):
+            raise ValueError(
+                "give root=<data set> and checkpoint=<run or checkpoint>, or results=<folder> alone; "
+                f"given: {', '.join(named) or 'none of them'}"
+            )
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size={self.batch_size}: must be at least 1")
+
+
+def submit(config: SubmitConfig) -> None:
+    """Track, or take results, and write what the evaluation server wants.
+
+    Raises:
+        ConfigError: the submission is there already, or the device is not.
+        DataError: sequences are missing, too short or unknown, or files that cannot be used or written.
+        CheckpointError: the checkpoint cannot be used.
+    """
+    output = Path(config.output).expanduser()
+    if output.is_dir() and any(output.iterdir()) and not config.overwrite:
+        raise ConfigError(f"output={config.output}: is not empty; choose another folder or set overwrite=true")
+    if config.results is not None:
+        benchmark, results = _read_results(Path(config.results).expanduser())
+    else:
+        benchmark, results = _track(config)
+    try:
+        archive = write_submission(output, benchmark, results)
+    except OSError as error:
+        raise DataError(f"{error.filename or output}: cannot be written ({error.strerror})") from error
+    tested = [scene for scene in results if scene in TEST_LENGTHS[benchmark]]
+    print(f"{benchmark.value}: all {len(tested)} test and {len(results) - len(tested)} training scenes")
+    print(f"wrote {archive}: upload this file")
+
+
+def write_submission(output: Path, benchmark: Benchmark, results: dict[str, MotRows]) -> Path:
+    """Write a text file for each official sequence and the archive of them, all at its top level.
+
+    Args:
+        output: the folder.
+        benchmark: decides the files' names.
+        results: scene -> tracks.
+
+    Returns:
+        The archive, `<benchmark>.zip`.
+
+    Raises:
+        OSError: the folder or the disk refuses.
+    """
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, scene in file_names(benchmark, sorted(results)).items():
+            write_results(output / name, results[scene])
+            archive.write(output / name, name)
+    path = output / f"{benchmark.value}.zip"
+    write_atomic(path, packed.getvalue())
+    return path
+
+
+def benchmark_of_scenes(place: Path, scenes: Iterable[str]) -> Benchmark:
+    """The benchmark whose test set these scenes complete.
+
+    Raises:
+        DataError: they are of several benchmarks, one is unknown to it, or scenes of the test set are missing.
+    """
+    by_benchmark: dict[Benchmark, list[str]] = {}
+    for scene in scenes:
+        by_benchmark.setdefault(benchmark_of(scene), []).append(scene)
+    if len(by_benchmark) != 1:
+        found = "; ".join(f"{key.value}: {', '.join(names)}" for key, names in by_benchmark.items()) or "no sequence"
+        raise DataError(f"{place}: a submission is for one benchmark, found {found}")
+    ((benchmark, found_scenes),) = by_benchmark.items()
+    known = TEST_LENGTHS[benchmark] | TRAIN_LENGTHS[benchmark]
+    unknown = [scene for scene in found_scenes if scene not in known]
+    if unknown:
+        raise DataError(f"{place}: {', '.join(unknown)} is no sequence of {benchmark.value}")
+    missing = [scene for scene in TEST_LENGTHS[benchmark] if scene not in found_scenes]
+    if missing:
+        raise DataError(
+            f"{place}: {len(missing)} of the {len(TEST_LENGTHS[benchmark])} test scenes of {benchmark.value} are "
+            f"missing: {', '.join(missing)}; the server takes only complete test sets"
+        )
+    return benchmark
+
+
+def _length(benchmark: Benchmark, scene: str) -> int:
+    return (TEST_LENGTHS[benchmark] | TRAIN_LENGTHS[benchmark])[scene]
+
+
+def _read_results(folder: Path) -> tuple[Benchmark, dict[str, MotRows]]:
+    """Results tracked before; a scene may be there under one detector's name or all of them."""
+    if not folder.is_dir():
+        raise DataError(f"results={folder}: no such folder; name one with <sequence>.txt files")
+    files: dict[str, Path] = {}
+    for path in sorted(folder.glob("*.txt")):
+        same = files.setdefault(scene_of(path.stem), path)
+        if same.read_bytes() != path.read_bytes():
+            raise DataError(f"{path}: differs from {same.name}; one result a scene is submitted, keep one of them")
+    benchmark = benchmark_of_scenes(folder, sorted(files))
+    results = {scene: read_results(path) for scene, path in sorted(files.items())}
+    for scene, rows in results.items():
+        last, length = rows.frames.max(initial=0), _length(benchmark, scene)
+        if last > length:
+            raise DataError(f"{files[scene]}: frame {last}, but {scene} has {length} frames")
+    return benchmark, results
+
+
+def _track(config: SubmitConfig) -> tuple[Benchmark, dict[str, MotRows]]:
+    """Track every scene once; everything is looked at before the first is tracked."""
+    root = Path(str(config.root)).expanduser()
+    sources = {scene_of(path.name): open_source(str(path)) for path in one_variant_a_scene(find_sequences(str(root)))}
+    benchmark = benchmark_of_scenes(root, sources)
+    for scene, source in sources.items():
+        if source.length != _length(benchmark, scene):
+            raise DataError(
+                f"{root}: {source.name} holds {source.length} pictures, but {scene} has {_length(benchmark, scene)}; "
+                "is the download complete?"
+            )
+    detector = Detector.from_checkpoint(Path(str(config.checkpoint)), config.device, batch_size=config.batch_size)
+    with tqdm(total=sum(source.length or 0 for source in sources.values()), unit="frame", disable=None) as bar:
+        return benchmark, {scene: _track_scene(config, detector, source, bar) for scene, source in sources.items()}
+
+
+def _track_scene(config: SubmitConfig, detector: Detector, source: FrameSource, bar: tqdm) -> MotRows:
+    bar.set_description(source.name)
+    rules = with_frame_rate(config.tracker, source)
+    return track_source(detector, source, rules, Tracker(rules), watch=lambda *_: bar.update())
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
+    run_door(submit, SubmitConfig, "submit")

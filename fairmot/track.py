@@ -1,0 +1,231 @@
+"""Track the people of a video: python -m fairmot.track source=video.mp4 checkpoint=runs/mot20 output=tracked."""
+
+import dataclasses
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from omegaconf import MISSING
+from tqdm import tqdm
+
+from fairmot.data.video import FrameSource, open_source
+from fairmot.data.video_writer import FramesWriter, VideoWriter
+from fairmot.device import Device
+from fairmot.door import run_door
+from fairmot.errors import ConfigError, DataError
+from fairmot.evaluation.mot_format import result_rows, write_results
+from fairmot.inference import MAX_OBJECTS, Detector, track_frames
+from fairmot.stages import StageTimes, in_background
+from fairmot.structures import Tracks
+from fairmot.tracking.interpolation import InterpolationConfig, interpolate
+from fairmot.tracking.tracker import Tracker, TrackerConfig, plausible
+from fairmot.visualize import Painter
+
+STAGES = ("read", "network", "tracker", "write")
+
+
+@dataclass
+class TrackConfig:
+    """Everything `python -m fairmot.track` can be told.
+
+    Attributes:
+        source: a video file, a folder of pictures, a MOTChallenge sequence folder, or a camera's number.
+        checkpoint: a checkpoint or run directory.
+        output: folder for <name>.txt (MOTChallenge rows), <name>.mp4 and <name>_frames; name is the source's.
+        conf_thres: detections must score more than this; null: tracker.conf_thres.
+        video: write the annotated MP4.
+        frames: write the annotated frames as JPEG files.
+        scores: write scores beside the identities.
+        trail_frames: length of the trails; 0 draws none.
+        max_frames: stop after so many frames.
+        overwrite: replace results that are there.
+        batch_size: frames that go through the network together.
+        max_objects: objects taken from a frame at most.
+        device: cpu or ascend.
+        tracker: the tracker's rules; frame_rate counts where the source does not know its own.
+        interpolation: filling gaps in the text file; the video shows what was seen frame by frame.
+    """
+
+    source: str = MISSING
+    checkpoint: str = MISSING
+    output: str = MISSING
+    conf_thres: float | None = None
+    video: bool = True
+    frames: bool = False
+    scores: bool = False
+    trail_frames: int = 30
+    max_frames: int | None = None
+    overwrite: bool = False
+    batch_size: int = 1
+    max_objects: int = MAX_OBJECTS
+    device: Device = Device.cpu
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
+    interpolation: InterpolationConfig = field(default_factory=InterpolationConfig)
+
+    def __post_init__(self) -> None:
+        for key, least in (("batch_size", 1), ("max_objects", 1), ("trail_frames", 0)):
+            if getattr(self, key) < least:
+                raise ValueError(f"{key}={getattr(self, key)}: must be at least {least}")
+        if self.max_frames is not None and self.max_frames < 1:
+            raise ValueError(f"max_frames={self.max_frames}: must be at least 1, or null for all")
+        if self.conf_thres is not None:
+            self.tracker = dataclasses.replace(self.tracker, conf_thres=self.conf_thres)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where the results of a source go; what is not wanted is None."""
+
+    text: Path
+    video: Path | None
+    frames: Path | None
+
+    @property
+    def wanted(self) -> list[Path]:
+        """All that will be written."""
+        return [path for path in (self.text, self.video, self.frames) if path is not None]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What tracking a source gave and took.
+
+    Attributes:
+        n_frames: frames tracked.
+        n_identities: identities in the text file.
+        n_boxes: rows of the text file.
+        elapsed_s: wall time from the first frame to the last, without loading and compiling.
+        stage_s: seconds of work in each of STAGES; they overlap.
+        written: the result's files and folders.
+    """
+
+    n_frames: int
+    n_identities: int
+    n_boxes: int
+    elapsed_s: float
+    stage_s: dict[str, float]
+    written: list[Path]
+
+    def __str__(self) -> str:
+        per_frame = 1e3 / max(1, self.n_frames)
+        lines = [f"{'stage':<12}{'ms/frame':>10}"]
+        lines += [f"{stage:<12}{self.stage_s[stage] * per_frame:>10.1f}" for stage in STAGES]
+        frames_per_s = self.n_frames / self.elapsed_s
+        lines.append(f"{'overlapped':<12}{self.elapsed_s * per_frame:>10.1f}   {frames_per_s:.1f} frames/s")
+        lines.append(f"{self.n_identities} identities, {self.n_boxes} boxes in {self.n_frames} frames")
+        return "\n".join([*lines, *(f"wrote {path}" for path in self.written)])
+
+
+def track(config: TrackConfig) -> Report:
+    """Track one source and write the results; the text file, written last, says that all are whole.
+
+    Raises:
+        ConfigError: results are there already, or the device is not.
+        DataError: frames cannot be read, or results not written.
+        CheckpointError: the checkpoint cannot be used.
+    """
+    source = open_source(config.source)
+    outputs = choose_outputs(config, source.name)
+    detector = Detector.from_checkpoint(
+        Path(config.checkpoint), config.device, max_objects=config.max_objects, batch_size=config.batch_size
+    )
+    detector.detect([np.zeros((*source.size_hw, 3), np.uint8)])  # compiles, which no frame should wait for
+    frame_rate = source.frame_rate or config.tracker.frame_rate
+    tracker_config = dataclasses.replace(config.tracker, frame_rate=frame_rate)
+    times, began_at_s = StageTimes(), time.perf_counter()
+    with (
+        closing(track_frames(detector, islice(source, config.max_frames), Tracker(tracker_config), times)) as frames,
+        closing(in_background(frames, config.batch_size)) as tracked,  # the tracker need not wait for the writing
+    ):
+        rows, n_frames = _write_pictures(tracked, source, config, tracker_config, outputs, times)
+    elapsed_s = time.perf_counter() - began_at_s
+    rows = interpolate(rows, config.interpolation)
+    try:
+        write_results(outputs.text, result_rows(rows[:, 0], rows[:, 1], rows[:, 2:6], rows[:, 6]))
+    except OSError as error:
+        raise DataError(f"{outputs.text}: cannot be written ({error.strerror})") from error
+    n_identities = len(np.unique(rows[:, 1]))
+    return Report(n_frames, n_identities, len(rows), elapsed_s, dict(times.seconds), outputs.wanted)
+
+
+def choose_outputs(config: TrackConfig, name: str) -> Outputs:
+    """The files to write for a source of this name; none of them may destroy anything.
+
+    Raises:
+        ConfigError: one is there already and overwrite is off, or one is the source itself.
+    """
+    folder = Path(config.output).expanduser()
+    video = folder / f"{name}.mp4" if config.video else None
+    frames = folder / f"{name}_frames" if config.frames else None
+    outputs = Outputs(folder / f"{name}.txt", video, frames)
+    source = Path(config.source).expanduser().resolve()
+    if {path.resolve() for path in outputs.wanted} & {source, *source.parents}:
+        raise ConfigError(
+            f"output={config.output}: the result would replace the source {source}; choose another folder"
+        )
+    existing = [str(path) for path in outputs.wanted if path.exists()]
+    if existing and not config.overwrite:
+        raise ConfigError(f"output={config.output}: {', '.join(existing)} exists; choose another or set overwrite=true")
+    return outputs
+
+
+def _write_pictures(
+    tracked: Iterable[tuple[int, np.ndarray, Tracks]],
+    source: FrameSource,
+    config: TrackConfig,
+    tracker_config: TrackerConfig,
+    outputs: Outputs,
+    times: StageTimes,
+) -> tuple[np.ndarray, int]:
+    """Draw and write every frame; return rows [R, 7] (frame, id, x, y, w, h, score) and the number of frames."""
+    rows = [np.zeros((0, 7))]
+    number = 0
+    painter = Painter(config.trail_frames, config.scores)
+    known = [count for count in (source.length, config.max_frames) if count is not None]
+    with ExitStack() as stack:
+        sinks = _open_sinks(stack, outputs, tracker_config.frame_rate, source.size_hw)
+        bar = stack.enter_context(tqdm(total=min(known, default=None), unit="frame", disable=None, file=sys.stderr))
+        try:
+            for number, frame, tracks in tracked:
+                shown = plausible(tracks, tracker_config)
+                rows.append(_rows(number, shown))
+                with times.measure("write"):
+                    if sinks:
+                        picture = painter.draw(frame, shown, f"frame {number}  {len(shown)} tracks")
+                    for sink in sinks:
+                        sink.write(picture)
+                bar.update()
+        except KeyboardInterrupt:
+            if not source.is_live:  # a camera has no other end
+                raise
+    return np.concatenate(rows), number
+
+
+def _open_sinks(
+    stack: ExitStack, outputs: Outputs, frame_rate: float, size_hw: tuple[int, int]
+) -> list[VideoWriter | FramesWriter]:
+    sinks: list[VideoWriter | FramesWriter] = []
+    if outputs.video is not None:
+        sinks.append(stack.enter_context(VideoWriter(outputs.video, frame_rate, size_hw)))
+    if outputs.frames is not None:
+        sinks.append(stack.enter_context(FramesWriter(outputs.frames)))
+    return sinks
+
+
+def _rows(number: int, tracks: Tracks) -> np.ndarray:
+    low, high = tracks.boxes_xyxy[:, :2], tracks.boxes_xyxy[:, 2:]
+    numbers = np.full(len(tracks), number)
+    return np.concatenate([np.stack([numbers, tracks.ids], 1), low, high - low, tracks.scores[:, None]], axis=1)
+
+
+def _track_and_print(config: TrackConfig) -> None:
+    print(track(config))
+
+
+if __name__ == "__main__":
+    run_door(_track_and_print, TrackConfig, "track")

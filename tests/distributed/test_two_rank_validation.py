@@ -1,0 +1,36 @@
+"""Two real ranks share the validation sequences."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from test_two_ranks import train_on_two
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
+from blob_sequences import write_sequence
+from small_run import overrides, write_pictures
+
+from fairmot.checkpoint import read_checkpoint
+from train.run_record import read_metrics
+
+pytestmark = [pytest.mark.distributed, pytest.mark.timeout(900)]
+
+
+def test_two_ranks_track_their_shares_and_the_lead_reports(tmp_path):
+    write_pictures(tmp_path, count=9)
+    for name, frames in (("a", 4), ("b", 30), ("c", 4)):
+        write_sequence(tmp_path / "val" / name, frames)
+    run_dir = tmp_path / "run"
+    words = overrides(
+        tmp_path, run_dir, data__validation="[val/*]", validate_every_epochs=1, tracker__conf_thres=0.0,
+        runtime__check_ranks_every_steps=1,
+    )  # fmt: skip
+    train_on_two(words, tmp_path / "logs")
+    assert [epoch for epoch, _ in read_metrics(run_dir)["epoch/validation/MOTA"]] == [1, 2]
+    for epoch in (1, 2):
+        folder = run_dir / "validation" / f"epoch_{epoch:03d}"
+        assert {f"{name}.txt" for name in "abc"} <= {path.name for path in folder.iterdir()}
+        assert not list(folder.glob(".*"))
+        assert "OVERALL" in (folder / "metrics.txt").read_text()
+    best = (run_dir / "checkpoints" / "best").read_text().strip()
+    assert read_checkpoint(run_dir / "checkpoints" / best).manifest["progress"]["best"]

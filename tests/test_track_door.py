@@ -1,0 +1,248 @@
+"""The door python -m fairmot.track: what it writes, what it refuses, how it ends."""
+
+import dataclasses
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import cv2
+import numpy as np
+import pytest
+from blob_network import INPUT_SIZE_HW, BlobNetwork, picture, walk
+from hydra import compose, initialize_config_dir
+
+from fairmot.checkpoint import GROUPS
+from fairmot.data.video import open_source
+from fairmot.data.video_writer import VideoWriter
+from fairmot.door import CONF_DIR, register, to_config
+from fairmot.errors import CheckpointError, ConfigError, DataError
+from fairmot.evaluation.mot_format import read_results
+from fairmot.inference import Detector
+from fairmot.model.fairmot import ModelConfig, build_network
+from fairmot.track import STAGES, TrackConfig, track
+from fairmot.tracking.interpolation import Interpolation, InterpolationConfig
+from fairmot.tracking.tracker import TrackerConfig
+from train.checkpoint import save_checkpoint
+
+
+@pytest.fixture
+def blobs(monkeypatch):
+    """The door with the stand-in network: only the checkpoint's reading is replaced."""
+
+    def from_checkpoint(path, device, *, max_objects, batch_size):
+        return Detector(BlobNetwork(batch_size), INPUT_SIZE_HW, max_objects=max_objects, batch_size=batch_size)
+
+    monkeypatch.setattr(Detector, "from_checkpoint", from_checkpoint)
+
+
+def config(tmp_path, source, **changes):
+    settings = {"checkpoint": "run", "output": str(tmp_path / "out"), "tracker": TrackerConfig(conf_thres=0.5)}
+    return TrackConfig(source=str(source), **(settings | changes))
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def write_walk(path, frames=None, frame_rate=12.0):
+    with VideoWriter(path, frame_rate, INPUT_SIZE_HW) as writer:
+        for frame in walk(12) if frames is None else frames:
+            writer.write(frame)
+    return path
+
+
+def test_a_video_becomes_rows_a_video_and_pictures(tmp_path, blobs):
+    source = write_walk(tmp_path / "street.mp4")
+    report = track(config(tmp_path, source, frames=True, batch_size=5))
+    rows = read_results(tmp_path / "out" / "street.txt")
+    assert len(rows) == 24 and set(rows.ids) == {1, 2}
+    assert rows.frames.tolist() == sorted([*range(1, 13)] * 2)
+    first = rows.boxes_xywh[rows.ids == 1]
+    np.testing.assert_allclose(first[:, 2:], 16, atol=0.5)
+    assert first[-1, 0] - first[0, 0] == pytest.approx(44, abs=1)
+    video = open_source(str(tmp_path / "out" / "street.mp4"))
+    assert (video.frame_rate, video.size_hw, video.length) == (12.0, INPUT_SIZE_HW, 12)
+    assert np.abs(next(iter(video)).astype(int) - walk(1)[0]).max() > 100  # something is drawn
+    assert len(names(tmp_path / "out" / "street_frames")) == 12
+    assert all(report.stage_s[stage] > 0 for stage in STAGES)
+    assert "2 identities, 24 boxes in 12 frames" in str(report)
+    assert names(tmp_path / "out") == ["street.mp4", "street.txt", "street_frames"]
+
+
+def test_nothing_found_is_a_valid_empty_result(tmp_path, blobs):
+    source = write_walk(tmp_path / "empty.mp4", [picture([])] * 3)
+    track(config(tmp_path, source))
+    assert len(read_results(tmp_path / "out" / "empty.txt")) == 0
+    assert open_source(str(tmp_path / "out" / "empty.mp4")).length == 3
+
+
+def test_max_frames_and_no_video(tmp_path, blobs):
+    source = write_walk(tmp_path / "street.mp4")
+    track(config(tmp_path, source, video=False, max_frames=4, batch_size=3))
+    assert names(tmp_path / "out") == ["street.txt"]
+    assert read_results(tmp_path / "out" / "street.txt").frames.max() == 4
+
+
+def test_gaps_are_filled_when_asked(tmp_path, blobs):
+    frames = walk(12)
+    frames[6] = picture([(42 + 4 * 6, 70)])  # the first one is hidden
+    source = write_walk(tmp_path / "gap.mp4", frames)
+    counts = []
+    for method in (Interpolation.none, Interpolation.linear):
+        changes = {"interpolation": InterpolationConfig(method=method), "overwrite": True, "video": False}
+        track(config(tmp_path, source, **changes))
+        counts.append(len(read_results(tmp_path / "out" / "gap.txt")))
+    assert counts == [23, 24]
+
+
+def test_the_sources_frame_rate_sets_how_long_a_track_is_remembered(tmp_path, blobs):
+    """Hidden for 8 frames: remembered at 30 frames a second and track_buffer 9, forgotten at 12."""
+    frames = [frame if t < 4 or t > 11 else picture([]) for t, frame in enumerate([picture([(42, 42)])] * 16)]
+    identities = []
+    for frame_rate in (30.0, 12.0):
+        source = write_walk(tmp_path / "hidden.mp4", frames, frame_rate)
+        tracker = TrackerConfig(conf_thres=0.5, track_buffer=9)
+        track(config(tmp_path, source, tracker=tracker, overwrite=True, video=False))
+        identities.append(len(set(read_results(tmp_path / "out" / "hidden.txt").ids)))
+    assert identities == [1, 2]
+
+
+def test_results_are_not_overwritten_unasked(tmp_path, blobs):
+    source = write_walk(tmp_path / "street.mp4")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "street.mp4").write_text("mine")
+    with pytest.raises(ConfigError, match="street.mp4 exists; .*overwrite=true"):
+        track(config(tmp_path, source))
+    assert names(tmp_path / "out") == ["street.mp4"]
+    track(config(tmp_path, source, overwrite=True, max_frames=2))
+    assert open_source(str(tmp_path / "out" / "street.mp4")).length == 2
+
+
+def test_the_source_is_never_replaced(tmp_path, blobs):
+    source = write_walk(tmp_path / "street.mp4")
+    before = source.read_bytes()
+    with pytest.raises(ConfigError, match="would replace the source"):
+        track(config(tmp_path, source, output=str(tmp_path), overwrite=True))
+    assert source.read_bytes() == before
+
+
+def test_an_unreadable_frame_ends_the_job_and_leaves_no_result(tmp_path, blobs):
+    folder = tmp_path / "walk"
+    folder.mkdir()
+    for number, frame in enumerate(walk(6)):
+        cv2.imwrite(str(folder / f"{number}.png"), frame)
+    content = (folder / "4.png").read_bytes()
+    (folder / "4.png").write_bytes(content[: len(content) // 2])
+    before = threading.active_count()
+    with pytest.raises(DataError, match="4.png: PNG file is cut short"):
+        track(config(tmp_path, folder, frames=True))
+    assert names(tmp_path / "out") == []
+    assert threading.active_count() == before
+
+
+def test_a_full_disk_while_writing_ends_the_job(tmp_path, blobs, monkeypatch):
+    def refuse(self, frame):
+        raise DataError("street.mp4: cannot be written (No space left on device)")
+
+    monkeypatch.setattr(VideoWriter, "write", refuse)
+    source = write_file_of_pictures(tmp_path / "street")
+    before = threading.active_count()
+    with pytest.raises(DataError, match="No space left"):
+        track(config(tmp_path, source))
+    assert names(tmp_path / "out") == []
+    assert threading.active_count() == before
+
+
+def write_file_of_pictures(folder):
+    folder.mkdir()
+    for number, frame in enumerate(walk(6)):
+        cv2.imwrite(str(folder / f"{number}.png"), frame)
+    return folder
+
+
+def composed(*words):
+    register("track", TrackConfig)
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        return to_config(compose("track", list(words)), TrackConfig)
+
+
+def test_the_command_line_reaches_the_tracker():
+    words = ["source=0", "checkpoint=run", "output=out"]
+    assert composed(*words).tracker == TrackerConfig()
+    assert composed(*words).source == "0"
+    assert composed(*words, "conf_thres=0.6").tracker.conf_thres == 0.6
+    chosen = composed(*words, "tracker=byte", "tracker.low_thres=0.3", "interpolation.method=linear")
+    assert chosen.tracker == TrackerConfig(byte=True, low_thres=0.3)
+    assert chosen.interpolation.method is Interpolation.linear
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["conf_thres=1.5"], "tracker.conf_thres must be from 0 to 1, got 1.5"),
+        (["tracker=byte", "conf_thres=0.1"], "tracker.low_thres must be less than tracker.conf_thres"),
+        (["batch_size=0"], "batch_size=0: must be at least 1"),
+        (["max_frames=0"], "max_frames=0: must be at least 1"),
+    ],
+)
+def test_refused_values_name_their_key(words, message):
+    with pytest.raises(ConfigError, match=message):
+        composed("source=a.mp4", "checkpoint=run", "output=out", *words)
+
+
+def test_a_missing_checkpoint_is_one_clear_error(tmp_path):
+    source = write_walk(tmp_path / "street.mp4")
+    with pytest.raises(CheckpointError, match="nothing_here: no checkpoint there"):
+        track(config(tmp_path, source, checkpoint=str(tmp_path / "nothing_here")))
+    assert not (tmp_path / "out").exists()
+
+
+def door(*words, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "fairmot.track", *map(str, words)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def narrow_run(tmp_path_factory):
+    """A run directory with an untrained narrow network."""
+    run_dir = tmp_path_factory.mktemp("run")
+    model = ModelConfig(width=0.25, head_conv=16, reid_dim=8)
+    tensors = {group: {} for group in GROUPS}
+    tensors["network"] = {name: value.asnumpy() for name, value in build_network(model, seed=2).state().items()}
+    manifest = {"model": dataclasses.asdict(model), "input_size": list(INPUT_SIZE_HW), "num_classes": 1}
+    save_checkpoint(run_dir / "checkpoints", 1, tensors, manifest, "", keep=1)
+    return run_dir
+
+
+@pytest.mark.slow
+def test_the_door_end_to_end(tmp_path, narrow_run):
+    source = write_walk(tmp_path / "street.mp4")
+    words = (f"source={source}", f"checkpoint={narrow_run}", f"output={tmp_path / 'out'}")
+    first = door(*words, "conf_thres=0.05", "tracker.max_aspect=100")
+    out, err = first.communicate(timeout=300)
+    assert first.returncode == 0, err
+    assert "12 frames" in out
+    assert (tmp_path / "out" / "street.txt").is_file() and (tmp_path / "out" / "street.mp4").is_file()
+    again = door(*words)
+    _, err = again.communicate(timeout=300)
+    assert again.returncode == 2
+    assert err.startswith("error: ") and "overwrite=true" in err and "Traceback" not in err
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_nothing_half_written(tmp_path, narrow_run):
+    source = write_walk(tmp_path / "street.mp4", [walk(1)[0]] * 3000)
+    process = door(f"source={source}", f"checkpoint={narrow_run}", f"output={tmp_path / 'out'}")
+    deadline_s = time.monotonic() + 240
+    while not (tmp_path / "out").is_dir() and time.monotonic() < deadline_s:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "error: interrupted" in err and "Traceback" not in err
+    assert names(tmp_path / "out") == []

@@ -1,0 +1,179 @@
+"""Tracking the validation sequences with a network in training."""
+
+import dataclasses
+import json
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from blob_network import INPUT_SIZE_HW, BlobNetwork
+from blob_sequences import gt_text, write_sequence
+
+from fairmot.boxes import cxcywh_to_xyxy, xywh_to_cxcywh
+from fairmot.data.dataset import DataConfig, ValidationFrames
+from fairmot.data.synthetic import SyntheticConfig, generate
+from fairmot.errors import DataError
+from fairmot.evaluation.metrics import evaluate_sequence
+from fairmot.evaluation.mot_format import result_rows
+from fairmot.evaluation.sequences import find_ground_truth
+from fairmot.inference import Detector
+from fairmot.structures import Detections
+from fairmot.tracking.tracker import Tracker, TrackerConfig
+from train.distributed import World
+from train.validate import Validator, find_validation_sequences
+
+
+def detector():
+    return Detector(BlobNetwork(), INPUT_SIZE_HW, max_objects=16)
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Three sequences below data/val."""
+    for name in ("a", "b", "c"):
+        write_sequence(tmp_path / "data" / "val" / name)
+    return tmp_path / "data"
+
+
+def sequences(root, **changes):
+    return find_validation_sequences(DataConfig(root=str(root), validation=["val/*"], **changes))
+
+
+def test_scores_tables_and_pictures(root, tmp_path):
+    validator = Validator(detector(), sequences(root), TrackerConfig(), World(), tmp_path / "validation")
+    scores = validator.run(3)
+    assert scores is not None
+    assert {name: scores.values[name] for name in ("MOTA", "IDF1", "switches", "AP")} == {
+        "MOTA": 100, "IDF1": 100, "switches": 0, "AP": 100,
+    }  # fmt: skip
+    assert 95 < scores.values["HOTA"] < 100  # the motion model moves boxes by fractions of a pixel
+    folder = tmp_path / "validation" / "epoch_003"
+    assert scores.sheet.parent == folder
+    assert cv2.imread(str(scores.sheet)).shape[1] == 1600
+    assert {path.name for path in folder.iterdir()} == {
+        *(f"{name}.txt" for name in "abc"), *(f"metrics.{ending}" for ending in ("txt", "md", "csv", "json")),
+        scores.sheet.name,
+    }  # fmt: skip
+
+
+def test_only_second_halves(root, tmp_path):
+    """As a data set of halves is cut: of 13 frames the last 7 validate."""
+    write_sequence(root / "val" / "d", n_frames=13)
+    halves = sequences(root, validation_frames=ValidationFrames.second_half)
+    assert [(one.frame_count, one.skip_frames) for one in halves] == [(12, 6)] * 3 + [(13, 6)]
+    validator = Validator(detector(), halves, TrackerConfig(), World(), tmp_path / "validation")
+    scores = validator.run(1)
+    assert scores is not None and scores.values["MOTA"] == 100
+    rows = (tmp_path / "validation" / "epoch_001" / "d.txt").read_text().splitlines()
+    assert sorted({int(row.split(",")[0]) for row in rows}) == list(range(7, 14))
+
+
+def test_ranks_share_the_sequences_and_the_lead_sums_up(root, tmp_path):
+    """Two ranks in two threads; an outcome left by an earlier, killed attempt is not taken for a new one."""
+    meeting = threading.Barrier(2)
+
+    @dataclasses.dataclass(frozen=True)
+    class Rank(World):
+        def barrier(self):
+            meeting.wait(timeout=60)
+
+    folder = tmp_path / "validation"
+    (folder / "epoch_001").mkdir(parents=True)
+    (folder / "epoch_001" / ".b.outcome").write_bytes(b"half a pickle")
+    validators = [Validator(detector(), sequences(root), TrackerConfig(), Rank(rank, 2), folder) for rank in (0, 1)]
+    tracked: dict[int, list[str]] = {0: [], 1: []}
+    one_at_a_time = threading.Lock()  # MindSpore runs one graph in a process
+
+    def listen(rank):
+        original = validators[rank]._track
+
+        def track(own, *rest):
+            tracked[rank].append(own.sequence.name)
+            with one_at_a_time:
+                return original(own, *rest)
+
+        validators[rank]._track = track
+
+    listen(0), listen(1)
+    returned = {}
+    other = threading.Thread(target=lambda: returned.update(other=validators[1].run(1)))
+    other.start()
+    scores = validators[0].run(1)
+    other.join()
+    assert tracked == {0: ["a", "c"], 1: ["b"]}
+    assert returned == {"other": None}
+    assert scores is not None and scores.values["MOTA"] == 100
+    assert json.loads((folder / "epoch_001" / "metrics.json").read_text())["OVERALL"]["GT"] == 6
+
+
+def test_the_live_network_is_left_as_it_was_and_its_newest_weights_count(root, tmp_path):
+    network = BlobNetwork()
+    network.set_train(True)
+    before = {name: parameter.asnumpy().copy() for name, parameter in network.parameters_and_names()}
+    validator = Validator(
+        Detector(network, INPUT_SIZE_HW, max_objects=16), sequences(root), TrackerConfig(), World(), tmp_path
+    )
+    first = validator.run(1)
+    assert network.training
+    for name, parameter in network.parameters_and_names():
+        np.testing.assert_array_equal(parameter.asnumpy(), before[name], err_msg=name)
+    network.norm.gamma.set_data(network.norm.gamma * 0)  # now it is blind
+    second = validator.run(2)
+    assert first is not None and second is not None
+    assert (first.values["MOTA"], second.values["MOTA"]) == (100, 0)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (lambda val: (val / "b" / "gt" / "gt.txt").unlink(), "b: no sequence with ground truth there"),
+        (lambda val: (val / "b" / "img1" / "000012.png").unlink(), "up to frame 12, but img1 holds 11 pictures"),
+        (lambda val: (val / "b" / "gt" / "gt.txt").write_text("1,1,2\n"), "gt.txt:1: 3 columns"),
+        (lambda val: (val / "b" / "gt" / "gt.txt").write_text(gt_text(4)), "no object in frames 7 to 12"),
+    ],
+)
+def test_sequences_that_cannot_validate_are_refused_at_the_start(root, break_it, message):
+    break_it(root / "val")
+    with pytest.raises(DataError, match=message):
+        sequences(root, validation_frames=ValidationFrames.second_half)
+
+
+def test_patterns(root):
+    def names(*patterns):
+        return [one.sequence.name for one in find_validation_sequences(DataConfig(str(root), validation=[*patterns]))]
+
+    assert names("val/c", "val/[ab]", "*/a") == ["a", "b", "c"]
+    with pytest.raises(DataError, match=r"data.validation: no folder .*/val/x\*"):
+        names("val/a", "val/x*")
+    write_sequence(Path(root) / "other" / "a")
+    with pytest.raises(DataError, match="other/a and .*/val/a have the same name"):
+        names("val/*", "other/a")
+
+
+def test_true_boxes_lose_only_what_unconfirmed_tracks_cost(tmp_path):
+    """Boxes of the ground truth, each person with an embedding orthogonal to all others, through tracker and metrics.
+
+    Everybody but those of the first frame is reported from the second frame on, the original's rule. Nothing else may
+    be lost as long as the track buffer outlasts everybody's absence.
+    """
+    generate(tmp_path, SyntheticConfig(train_sequences=1, frames_per_sequence=60), progress=False)
+    (sequence,), _ = find_ground_truth(tmp_path / "synthetic" / "images" / "val")
+    objects = sequence.counted()
+    config = TrackerConfig(track_buffer=60, max_aspect=10.0)
+    tracker, rows = Tracker(config), [np.zeros((0, 6))]
+    for frame in range(1, 61):
+        here = objects.frames == frame
+        boxes_xyxy = cxcywh_to_xyxy(xywh_to_cxcywh(objects.boxes_xywh[here]))
+        embeddings = np.eye(16)[objects.ids[here]]
+        tracks = tracker.update(Detections(boxes_xyxy, np.full(here.sum(), 0.9), embeddings))
+        low, high = tracks.boxes_xyxy[:, :2], tracks.boxes_xyxy[:, 2:]
+        rows.append(np.column_stack([np.full(len(tracks), frame), tracks.ids, low, high - low]))
+    table = np.concatenate(rows)
+    results = result_rows(table[:, 0], table[:, 1], table[:, 2:6], np.ones(len(table)))
+    metrics = evaluate_sequence(objects, results)
+    late = len(np.unique(objects.ids)) - int((objects.frames == 1).sum())
+    assert late > 0
+    assert (metrics.false_positives, metrics.switches, metrics.misses) == (0, 0, late)
+    assert metrics.mota == pytest.approx(100 * (1 - late / len(objects)))

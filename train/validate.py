@@ -1,0 +1,210 @@
+"""Validation while training: track the validation sequences with the live network and score the tracks."""
+
+import pickle
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from fairmot.data.dataset import DataConfig, ValidationFrames
+from fairmot.errors import DataError, FairMOTError
+from fairmot.evaluation.detection import ImageMatches, detection_metrics
+from fairmot.evaluation.metrics import SequenceMetrics, SequencePair, combine, evaluate_pair
+from fairmot.evaluation.mot_format import write_results
+from fairmot.evaluation.report import write_report
+from fairmot.evaluation.sequences import GroundTruthSequence, find_ground_truth
+from fairmot.files import write_atomic
+from fairmot.inference import Detector
+from fairmot.scoring import frames_of, track_with_ground_truth
+from fairmot.structures import Tracks
+from fairmot.tracking.tracker import TrackerConfig
+from fairmot.visualize import Painter, sheet
+from train.distributed import World
+
+_PATIENCE_S = 4 * 3600.0
+_POLL_S = 0.2
+_PICTURES, _COLUMNS = 6, 3
+_MOST_SEQUENCES_SHOWN = 8
+
+
+@dataclass
+class ValidationSequence:
+    """A sequence and how much of its beginning is left out."""
+
+    sequence: GroundTruthSequence
+    frame_count: int
+    skip_frames: int
+
+
+@dataclass
+class Scores:
+    """A validation's outcome.
+
+    Attributes:
+        values: MOTA, IDF1, HOTA and AP (of detections, at IoU 0.5) in percent, switches, and the seconds it took.
+        sheet: picture of tracked frames.
+    """
+
+    values: dict[str, float]
+    sheet: Path
+
+    def __str__(self) -> str:
+        return "  ".join(f"{name} {value:.1f}" for name, value in self.values.items())
+
+
+@dataclass
+class _Outcome:
+    metrics: SequenceMetrics
+    images: list[ImageMatches]
+    picture: np.ndarray
+
+
+def find_validation_sequences(config: DataConfig) -> list[ValidationSequence]:
+    """The sequences `data.validation` names, opened and checked, in order of name.
+
+    Raises:
+        DataError: a pattern without a folder, two sequences of one name, or one that cannot be tracked and scored.
+    """
+    folders: dict[str, Path] = {}
+    for pattern in config.validation:
+        matches = [path for path in sorted(Path(config.root).glob(pattern)) if path.is_dir()]
+        if not matches:
+            raise DataError(
+                f"data.validation: no folder {Path(config.root) / pattern}; name folders that hold img1 and "
+                "gt/gt.txt, or set validate_every_epochs=0"
+            )
+        for path in matches:
+            if folders.setdefault(path.name, path) != path:
+                raise DataError(f"data.validation: {path} and {folders[path.name]} have the same name")
+    return [_open(folders[name], config.validation_frames) for name in sorted(folders)]
+
+
+def _open(folder: Path, frames: ValidationFrames) -> ValidationSequence:
+    (sequence,), _ = find_ground_truth(folder)
+    count = frames_of(sequence).length or 0
+    skip = count // 2 if frames is ValidationFrames.second_half else 0  # as the lists of halves are cut
+    sequence.gt = sequence.gt.select(sequence.gt.frames > skip)
+    if not len(sequence.counted()):
+        raise DataError(f"{folder}: no object in frames {skip + 1} to {count}: nothing to validate on")
+    return ValidationSequence(sequence, count, skip)
+
+
+class Validator:
+    """Tracks the validation sequences, shared among the ranks; every rank calls `run` at the same time.
+
+    Args:
+        detector: around the network in training; it leaves its mode and parameters as they are.
+        sequences: what to track, the same on every rank.
+        tracker: the tracker's rules.
+        world: this rank among all.
+        folder: of all validations, on storage that all ranks share.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        sequences: list[ValidationSequence],
+        tracker: TrackerConfig,
+        world: World,
+        folder: Path,
+    ) -> None:
+        self._detector = detector
+        self._sequences = sequences
+        self._tracker = tracker
+        self._world = world
+        self._folder = folder
+
+    def run(self, epoch: int) -> Scores | None:
+        """Track this rank's share, wait for the others' and, on the lead rank, sum up.
+
+        Writes to `epoch_<epoch>/` a result file for each sequence, the tables of metrics and a sheet of tracked frames.
+
+        Returns:
+            The scores; None on the other ranks.
+
+        Raises:
+            DataError: a picture cannot be read.
+            FairMOTError: the network's output is not finite, or another rank does not finish.
+        """
+        began_at_s = time.perf_counter()
+        folder = self._folder / f"epoch_{epoch:03d}"
+        share = self._sequences[self._world.rank :: self._world.size]
+        for own in share:
+            self._outcome_path(folder, own).unlink(missing_ok=True)
+        self._world.barrier()  # from here on a file that is there is a new one
+        with tqdm(
+            total=sum(own.frame_count - own.skip_frames for own in share),
+            desc=f"validation after epoch {epoch}",
+            unit="frame",
+            leave=False,
+            disable=None if self._world.is_lead else True,
+        ) as bar:
+            for own in share:
+                outcome = self._track(own, folder, bar)
+                write_atomic(self._outcome_path(folder, own), pickle.dumps(outcome), sync=False)
+        self._wait(folder)
+        self._world.barrier()  # the lead removes what the others wait for
+        if not self._world.is_lead:
+            return None
+        return self._sum_up(folder, epoch, began_at_s)
+
+    def _outcome_path(self, folder: Path, own: ValidationSequence) -> Path:
+        return folder / f".{own.sequence.name}.outcome"
+
+    def _track(self, own: ValidationSequence, folder: Path, bar: tqdm) -> _Outcome:
+        sequence = own.sequence
+        painter, pictures = Painter(), []
+        shown = set(np.linspace(own.skip_frames + 1, own.frame_count, _PICTURES).round().astype(int).tolist())
+
+        def watch(number: int, frame: np.ndarray, tracks: Tracks) -> None:
+            bar.update()
+            picture = painter.draw(frame, tracks, caption=f"{sequence.name}  {number}")
+            if number in shown:
+                pictures.append(picture)
+
+        tracked = track_with_ground_truth(
+            self._detector, sequence, self._tracker, skip_frames=own.skip_frames, watch=watch
+        )
+        write_results(folder / f"{sequence.name}.txt", tracked.results)
+        metrics = evaluate_pair(SequencePair(sequence.name, sequence.gt, tracked.results, sequence.benchmark))
+        return _Outcome(metrics, tracked.images, sheet(pictures, _COLUMNS))
+
+    def _wait(self, folder: Path) -> None:
+        """Until every rank has written its share: a collective operation would time out on sequences this unequal."""
+        deadline_s = time.monotonic() + _PATIENCE_S
+        for any_rank in self._sequences:
+            path = self._outcome_path(folder, any_rank)
+            while not path.is_file():
+                if time.monotonic() > deadline_s:
+                    raise FairMOTError(
+                        f"{path}: not written by its rank within {_PATIENCE_S / 3600:.0f} hours; do all ranks share "
+                        "this folder?"
+                    )
+                time.sleep(_POLL_S)
+
+    def _sum_up(self, folder: Path, epoch: int, began_at_s: float) -> Scores:
+        paths = [self._outcome_path(folder, any_rank) for any_rank in self._sequences]
+        outcomes: list[_Outcome] = [pickle.loads(path.read_bytes()) for path in paths]
+        metrics = [outcome.metrics for outcome in outcomes]
+        write_report(folder, metrics)
+        overall = combine(metrics)
+        detections = detection_metrics([image for outcome in outcomes for image in outcome.images])
+        values = {
+            "MOTA": overall.mota,
+            "IDF1": overall.idf1,
+            "HOTA": overall.hota_score,
+            "switches": float(overall.switches),
+            "AP": detections.average_precision,
+            "seconds": time.perf_counter() - began_at_s,
+        }
+        pictures = [outcome.picture for outcome in outcomes[:_MOST_SEQUENCES_SHOWN]]
+        picture = sheet(pictures, columns=min(2, len(pictures)))
+        scores = Scores(values, folder / f"validation_epoch_{epoch:03d}.png")
+        write_atomic(scores.sheet, cv2.imencode(".png", picture)[1].tobytes(), sync=False)
+        for path in paths:
+            path.unlink()
+        tqdm.write(f"validation after epoch {epoch}  {scores}")
+        return scores
