@@ -1,6 +1,17 @@
 #!/usr/bin/env bash
-# Install, train a narrow network on the embedded synthetic set, and show what came of it.
+# Install, train a narrow network on the embedded synthetic set, track a sequence it has not seen, and show the result.
 # Further words are overrides of `python -m train`, such as epochs=4.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
-exec "$PYTHON" -m train experiment=quickstart "$@"
+
+run_dir="runs/quickstart/$(date +%Y-%m-%d_%H-%M-%S)"
+data_root=data
+for word in "$@"; do
+    case "$word" in
+        run_dir=*) run_dir="${word#run_dir=}" ;;
+        data.root=*) data_root="${word#data.root=}" ;;
+    esac
+done
+"$PYTHON" -m train experiment=quickstart "run_dir=$run_dir" "$@"
+"$PYTHON" -m fairmot.track "source=$data_root/synthetic/images/val/synthetic-val-01" "checkpoint=$run_dir" \
+    "output=$run_dir/tracked" overwrite=true

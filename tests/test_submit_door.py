@@ -7,7 +7,7 @@ from blob_network import INPUT_SIZE_HW, BlobNetwork
 from blob_sequences import result_text, run_door_in_process, write_sequence
 
 from fairmot.evaluation.mot_format import read_results
-from fairmot.evaluation.official import TEST_LENGTHS, TRAIN_LENGTHS, file_names, scene_of
+from fairmot.evaluation.official import MOT17_DETECTORS, TEST_LENGTHS, TRAIN_LENGTHS, file_names, scene_of
 from fairmot.evaluation.preprocess import Benchmark, benchmark_of
 from fairmot.inference import Detector
 
@@ -45,9 +45,7 @@ def test_only_mot17_has_scenes_under_three_names():
     assert [scene_of(name) for name in ("MOT17-01-SDP", "MOT17-01", "MOT16-01", "TUD-Campus")] == [
         "MOT17-01", "MOT17-01", "MOT16-01", "TUD-Campus",
     ]  # fmt: skip
-    assert list(file_names(Benchmark.mot17, ["MOT17-01"])) == [
-        f"MOT17-01-{name}.txt" for name in MOT17_DETECTORS
-    ]
+    assert list(file_names(Benchmark.mot17, ["MOT17-01"])) == [f"MOT17-01-{name}.txt" for name in MOT17_DETECTORS]
     assert file_names(Benchmark.mot20, ["MOT20-04"]) == {"MOT20-04.txt": "MOT20-04"}
 
 
