@@ -13,6 +13,7 @@ A directory gets its name only once it is whole (see train.checkpoint).
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ GROUPS = ("network", "loss", "optimizer")
 MANIFEST = "checkpoint.json"
 
 Tensors = dict[str, np.ndarray]
+
+_NAMES_SHOWN = 8
 
 
 @dataclass
@@ -93,3 +96,30 @@ def whole_checkpoints(directory: Path) -> list[Path]:
 def digest(content: bytes) -> str:
     """Sha256 of a file's content."""
     return hashlib.sha256(content).hexdigest()
+
+
+def tensor_differences(wanted: Mapping[str, tuple[int, ...]], found: Tensors) -> list[str]:
+    """What keeps saved arrays from filling parameters, in words.
+
+    Args:
+        wanted: shape of each parameter by name.
+        found: the saved arrays.
+
+    Returns:
+        Nothing when names and shapes agree.
+    """
+    missing = [name for name in wanted if name not in found]
+    unexpected = [name for name in found if name not in wanted]
+    shapes = [
+        f"{name} {list(found[name].shape)} here {list(shape)}"
+        for name, shape in wanted.items()
+        if name in found and shape != found[name].shape
+    ]
+    kinds = (("missing", missing), ("unexpected", unexpected), ("other shape", shapes))
+    return [f"{len(names)} {kind}: {shortened(names)}" for kind, names in kinds if names]
+
+
+def shortened(names: list[str]) -> str:
+    """The first few of them, and how many more there are."""
+    more = len(names) - _NAMES_SHOWN
+    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")

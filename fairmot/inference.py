@@ -10,7 +10,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
-from fairmot.checkpoint import Checkpoint, read_checkpoint
+from fairmot.checkpoint import Checkpoint, read_checkpoint, tensor_differences
 from fairmot.data.transforms import letterbox
 from fairmot.device import Device, use_device
 from fairmot.errors import CheckpointError, ConfigError, FairMOTError
@@ -25,7 +25,6 @@ MAX_OBJECTS = 500
 """Objects the decoder takes from a picture, as in the original; the tracker picks those that score enough."""
 
 _BATCHES_AHEAD = 2
-_NAMES_SHOWN = 4
 
 
 class _Detect(nn.Cell):
@@ -212,18 +211,11 @@ def _build_from(checkpoint: Checkpoint) -> tuple[FairMOT, ModelConfig, tuple[int
 
 def _load_strictly(network: FairMOT, checkpoint: Checkpoint) -> None:
     wanted, found = network.state(), checkpoint.tensors("network")
-    differences = [f"{name} is missing" for name in wanted if name not in found]
-    differences += [f"{name} is unknown" for name in found if name not in wanted]
-    differences += [
-        f"{name} has shape {list(found[name].shape)} instead of {list(parameter.shape)}"
-        for name, parameter in wanted.items()
-        if name in found and found[name].shape != tuple(parameter.shape)
-    ]
+    differences = tensor_differences({name: tuple(parameter.shape) for name, parameter in wanted.items()}, found)
     if differences:
-        more = f" and {len(differences) - _NAMES_SHOWN} more" if len(differences) > _NAMES_SHOWN else ""
         raise CheckpointError(
             f"{checkpoint.path}: its weights are not those of the network its checkpoint.json describes: "
-            f"{', '.join(differences[:_NAMES_SHOWN])}{more}"
+            f"{'; '.join(differences)}"
         )
     for name, parameter in wanted.items():
         parameter.set_data(Tensor(found[name], parameter.dtype))

@@ -123,9 +123,9 @@ def test_a_checkpoint_or_its_run_directory_gives_the_network_back(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"num_classes": 3}, r"hm.2.weight has shape \[1, 8, 1, 1\] instead of \[3, 8, 1, 1\], hm.2.bias"),
-        ({"drop": ("wh.2.bias", "reg.0.weight")}, "(wh.2.bias|reg.0.weight) is missing"),
-        ({"model": {**dataclasses.asdict(NARROW), "head_conv": 0}}, "is unknown, .* is unknown and 12 more"),
+        ({"num_classes": 3}, r"2 other shape: hm.2.weight \[1, 8, 1, 1\] here \[3, 8, 1, 1\], hm.2.bias"),
+        ({"drop": ("wh.2.bias", "reg.0.weight")}, "2 missing: (wh.2.bias|reg.0.weight), "),
+        ({"model": {**dataclasses.asdict(NARROW), "head_conv": 0}}, "8 unexpected: .*; 8 other shape: "),
         ({"model": {**dataclasses.asdict(NARROW), "name": "resdcn_34"}}, "cannot be built: model.name=resdcn_34"),
         ({"model": {**dataclasses.asdict(NARROW), "depth": 2}}, "cannot be built: .*depth"),
     ],

@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -91,30 +92,8 @@ def _open_data(config: TrainConfig, world: World) -> LabelIndex:
 
 
 def _build(config: TrainConfig, world: World, run_dir: Path, index: LabelIndex) -> Trainer:
-    """Dataset, loader, network, loss, optimiser and step, in the order in which data walks through them."""
-    dataset = JointDataset(
-        index,
-        config.data,
-        seed=config.seed,
-        ltrb=config.model.ltrb,
-        down_ratio=config.model.down_ratio,
-        msra=config.loss.heatmap is HeatmapLoss.mse,
-    )
-    try:
-        loader = TrainLoader(
-            dataset,
-            batch_size=config.batch_size_per_rank,
-            rank=world.rank,
-            world_size=world.size,
-            seed=config.seed,
-            workers=config.data.workers,
-        )
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-    if loader.steps_per_epoch < config.optim.accumulation:
-        raise ConfigError(
-            f"optim.accumulation={config.optim.accumulation}: an epoch has only {loader.steps_per_epoch} batches a rank"
-        )
+    """Loader, network, loss, optimiser and step, in the order in which data walks through them."""
+    loader = _build_loader(config, world, index)
     network = build_network(config.model, config.seed, config.data.num_classes)
     loss = FairMOTLoss(config.loss, index.identities.num_identities, config.model.reid_dim, config.seed)
     optimizer = Optimizer(config.optim, network.trainable_params() + loss.trainable_params())
@@ -140,27 +119,57 @@ def _build(config: TrainConfig, world: World, run_dir: Path, index: LabelIndex) 
         num_classes=config.data.num_classes,
         seed=config.seed,
     )
-
-    def save() -> None:
-        if world.is_lead:
-            folder, best = run_dir / "checkpoints", checkpoint_name(state.progress.best_step)
-            save_checkpoint(
-                folder,
-                state.progress.step,
-                state.tensors(),
-                state.manifest(_mlflow_run_id(run_dir), world.size),
-                _as_yaml(config),
-                config.keep_checkpoints,
-                protect=frozenset({best}),
-            )
-            if state.progress.best and (folder / best).is_dir():
-                write_atomic(folder / "best", best + "\n")
-
     validator = _build_validator(config, world, run_dir, network) if config.validate_every_epochs else None
+    save = partial(_save, config, world, run_dir, state)
     trainer = Trainer(config, world, step, loader, state, save, RunLogger.silent(), validator)
     if world.is_lead:
         trainer.logger = RunLogger(run_dir, config.mlflow, trainer.total_steps)
     return trainer
+
+
+def _build_loader(config: TrainConfig, world: World, index: LabelIndex) -> TrainLoader:
+    dataset = JointDataset(
+        index,
+        config.data,
+        seed=config.seed,
+        ltrb=config.model.ltrb,
+        down_ratio=config.model.down_ratio,
+        msra=config.loss.heatmap is HeatmapLoss.mse,
+    )
+    try:
+        loader = TrainLoader(
+            dataset,
+            batch_size=config.batch_size_per_rank,
+            rank=world.rank,
+            world_size=world.size,
+            seed=config.seed,
+            workers=config.data.workers,
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    if loader.steps_per_epoch < config.optim.accumulation:
+        raise ConfigError(
+            f"optim.accumulation={config.optim.accumulation}: an epoch has only {loader.steps_per_epoch} batches a rank"
+        )
+    return loader
+
+
+def _save(config: TrainConfig, world: World, run_dir: Path, state: TrainState) -> None:
+    """Save the state on the lead rank and say which checkpoint is the best so far."""
+    if not world.is_lead:
+        return
+    folder, best = run_dir / "checkpoints", checkpoint_name(state.progress.best_step)
+    save_checkpoint(
+        folder,
+        state.progress.step,
+        state.tensors(),
+        state.manifest(_mlflow_run_id(run_dir), world.size),
+        _as_yaml(config),
+        config.keep_checkpoints,
+        protect=frozenset({best}),
+    )
+    if state.progress.best and (folder / best).is_dir():
+        write_atomic(folder / "best", best + "\n")
 
 
 def _build_validator(config: TrainConfig, world: World, run_dir: Path, network: FairMOT) -> Validator:

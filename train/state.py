@@ -14,14 +14,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 import fairmot
-from fairmot.checkpoint import GROUPS, Checkpoint, Tensors, read_checkpoint
+from fairmot.checkpoint import GROUPS, Checkpoint, Tensors, read_checkpoint, shortened, tensor_differences
 from fairmot.data.identities import IdentityTable
 from fairmot.errors import CheckpointError
 from fairmot.model.fairmot import FairMOT, ModelConfig
 from train.optimizer import Optimizer
 from train.step import SCALARS, LossScale
-
-_NAMES_SHOWN = 8
 
 
 @dataclass
@@ -143,7 +141,8 @@ class TrainState:
         arrays = {}
         for group in GROUPS:
             arrays[group] = checkpoint.tensors(group)
-            differences += _differences(group, self.parameters(group), arrays[group])
+            shapes = {name: tuple(parameter.shape) for name, parameter in self.parameters(group).items()}
+            differences += [f"{group}: {text}" for text in tensor_differences(shapes, arrays[group])]
         if differences:
             listed = "\n  ".join(differences)
             raise CheckpointError(
@@ -168,23 +167,6 @@ class TrainState:
         return differences
 
 
-def _differences(group: str, wanted: Mapping[str, Parameter], found: Tensors) -> list[str]:
-    missing = [name for name in wanted if name not in found]
-    unexpected = [name for name in found if name not in wanted]
-    shapes = [
-        f"{name} {list(found[name].shape)} here {list(parameter.shape)}"
-        for name, parameter in wanted.items()
-        if name in found and tuple(parameter.shape) != found[name].shape
-    ]
-    kinds = (("missing", missing), ("unexpected", unexpected), ("other shape", shapes))
-    return [f"{group}: {len(names)} {kind}: {_shortened(names)}" for kind, names in kinds if names]
-
-
-def _shortened(names: list[str]) -> str:
-    more = len(names) - _NAMES_SHOWN
-    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
-
-
 def _assign(parameters: Mapping[str, Parameter], arrays: Tensors) -> None:
     for name, parameter in parameters.items():
         if name in arrays:
@@ -207,7 +189,7 @@ class WeightsReport:
             ("skipped, not in this network", self.unknown),
             ("left at their initial values", self.left_at_init),
         ):
-            parts.append(f"{len(names)} {label}" + (f" ({_shortened(names)})" if names else ""))
+            parts.append(f"{len(names)} {label}" + (f" ({shortened(names)})" if names else ""))
         return "; ".join(parts)
 
 
