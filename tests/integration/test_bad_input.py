@@ -95,6 +95,7 @@ def test_wrong_checkpoint(root, tmp_path):
         start(root, tmp_path, weights=tmp_path / "none.safetensors")
 
 
+@pytest.mark.slow
 def test_gradients_that_stay_infinite_end_the_run(root, tmp_path):
     with pytest.raises(FairMOTError, match="the gradients of the last 50 steps were not finite"):
         train(

@@ -83,6 +83,7 @@ def test_starting_a_finished_run_again_changes_nothing(root, undisturbed, tmp_pa
     assert_same_run(tmp_path / "run", undisturbed)
 
 
+@pytest.mark.slow
 def test_accumulation_resumes_too(root, tmp_path):
     changes = {"optim__accumulation": 2, "epochs": 3}
     train(compose_config(overrides(root, tmp_path / "whole", **changes)))
