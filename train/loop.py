@@ -80,7 +80,7 @@ def fit(trainer: Trainer) -> None:
             meter.add(run_step(trainer, batches))
             progress.step += 1
             progress.samples_in_epoch += trainer.samples_per_step
-            if progress.step % config.log_every_steps == 0:
+            if _is_due(config.log_every_steps, progress.step):
                 meter.log()
             trainer.logger.progress(progress.step)
             if _is_due(config.runtime.check_ranks_every_steps, progress.step):

@@ -7,6 +7,7 @@ import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import nn, ops
+from weights_rule import targets_of
 
 from fairmot.losses.fairmot_loss import SCALARS, FairMOTLoss, LossConfig
 
@@ -37,15 +38,7 @@ def run(fixture, config):
     loss.classifier.weight.set_data(ms.Tensor(fixture["classifier_weight"]))
     loss.classifier.bias.set_data(ms.Tensor(fixture["classifier_bias"]))
     maps = [ms.Tensor(fixture[f"out_{head}"]) for head in HEADS]
-    kinds = {
-        "hm": np.float32,
-        "reg_mask": np.int32,
-        "ind": np.int32,
-        "wh": np.float32,
-        "reg": np.float32,
-        "ids": np.int32,
-    }
-    targets = [ms.Tensor(fixture[f"tgt_{name}"].astype(kind)) for name, kind in kinds.items()]
+    targets = targets_of(fixture, "tgt_")
     (_, scalars), (by_map, by_parameter) = _LossAndGradients(loss)(*maps, *targets)
     gradients = {head: gradient.asnumpy() for head, gradient in zip(HEADS, by_map, strict=True)}
     names = [parameter.name for parameter in loss.trainable_params()]

@@ -6,7 +6,7 @@ from pathlib import Path
 import mindspore as ms
 import numpy as np
 import pytest
-from weights_rule import fill_by_rule, torch_name
+from weights_rule import fill_by_rule, targets_of, torch_name
 
 from fairmot.losses.fairmot_loss import FairMOTLoss, LossConfig
 from fairmot.model.fairmot import ModelConfig, build_network
@@ -25,15 +25,7 @@ OF_THE_LOSS = ("classifier.weight", "classifier.bias", "s_det", "s_id")
 
 def batch(fixture, step):
     image = np.random.Generator(np.random.PCG64(3000 + step)).random((2, 3, 96, 160), dtype=np.float32)
-    kinds = {
-        "hm": np.float32,
-        "reg_mask": np.int32,
-        "ind": np.int32,
-        "wh": np.float32,
-        "reg": np.float32,
-        "ids": np.int32,
-    }
-    return [ms.Tensor(image)] + [ms.Tensor(fixture[f"step{step}_{name}"].astype(kind)) for name, kind in kinds.items()]
+    return [ms.Tensor(image), *targets_of(fixture, f"step{step}_")]
 
 
 def l2(array):

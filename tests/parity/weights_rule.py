@@ -1,4 +1,4 @@
-"""The rule by which the parity fixtures fill weights (see tests/parity/README.md), and names in PyTorch's spelling."""
+"""How the parity fixtures fill weights and name things (see tests/parity/README.md)."""
 
 import math
 import zlib
@@ -36,3 +36,12 @@ def fill_by_rule(state: dict) -> None:
     for name, parameter in state.items():
         is_batch_norm = name.rsplit(".", 1)[1] in ("gamma", "beta", "moving_mean", "moving_variance")
         parameter.set_data(ms.Tensor(rule_value(torch_name(name), parameter.shape, is_batch_norm)))
+
+
+def targets_of(fixture, prefix: str) -> list:
+    """The six target columns of a fixture as tensors of the loader's types, in the loader's order."""
+    import mindspore as ms
+
+    kinds = {"hm": np.float32, "reg_mask": np.int32, "ind": np.int32}
+    kinds |= {"wh": np.float32, "reg": np.float32, "ids": np.int32}
+    return [ms.Tensor(fixture[f"{prefix}{name}"].astype(kind)) for name, kind in kinds.items()]
