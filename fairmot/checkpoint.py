@@ -4,6 +4,7 @@
         network.safetensors     weights and batch-norm buffers, loadable alone for inference
         loss.safetensors        classifier, s_det, s_id
         optimizer.safetensors   moments, step counters, loss scale
+        ema.safetensors         the network with averaged weights, where optim.ema_decay keeps them
         checkpoint.json         format version, progress, identities, seed, model, MLflow run, digests of the files
         config.yaml             the composed configuration
     <run_dir>/checkpoints/latest    name of the newest one, moved last
@@ -26,7 +27,9 @@ from fairmot.errors import CheckpointError
 
 FORMAT_VERSION = 1
 GROUPS = ("network", "loss", "optimizer")
-"""The tensor files of a checkpoint, without their ending."""
+"""The tensor files that every checkpoint has, without their ending."""
+EMA = "ema"
+"""The tensor file of a checkpoint whose run averages weights."""
 
 MANIFEST = "checkpoint.json"
 
@@ -47,8 +50,17 @@ class Checkpoint:
     path: Path
     manifest: dict[str, Any]
 
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """GROUPS, and EMA where there is one."""
+        return (*GROUPS, EMA) if f"{EMA}.safetensors" in self.manifest["files"] else GROUPS
+
+    def network_to_use(self) -> Tensors:
+        """The network for anything but further training: with averaged weights where the run kept them."""
+        return self.tensors(EMA if EMA in self.groups else "network")
+
     def tensors(self, group: str) -> Tensors:
-        """The arrays of one of GROUPS by name.
+        """The arrays of one of `groups` by name.
 
         Raises:
             CheckpointError: the file is missing or its content is not what was saved.

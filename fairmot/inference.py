@@ -210,7 +210,7 @@ def _build_from(checkpoint: Checkpoint) -> tuple[FairMOT, ModelConfig, tuple[int
 
 
 def _load_strictly(network: FairMOT, checkpoint: Checkpoint) -> None:
-    wanted, found = network.state(), checkpoint.tensors("network")
+    wanted, found = network.state(), checkpoint.network_to_use()
     differences = tensor_differences({name: tuple(parameter.shape) for name, parameter in wanted.items()}, found)
     if differences:
         raise CheckpointError(

@@ -13,7 +13,7 @@ from typing import Any
 
 from safetensors.numpy import save
 
-from fairmot.checkpoint import FORMAT_VERSION, GROUPS, MANIFEST, Tensors, digest, whole_checkpoints
+from fairmot.checkpoint import FORMAT_VERSION, MANIFEST, Tensors, digest, whole_checkpoints
 from fairmot.errors import CheckpointError
 from fairmot.files import sync_directory, write_atomic
 
@@ -42,7 +42,7 @@ def save_checkpoint(
     Args:
         directory: the run's checkpoints folder.
         step: optimiser steps done; names the checkpoint.
-        groups: arrays of each of GROUPS.
+        groups: arrays by tensor file.
         manifest: what else to remember; format version and file digests are added.
         config_yaml: the composed configuration.
         keep: how many of the newest stay.
@@ -59,8 +59,8 @@ def save_checkpoint(
     try:
         unfinished.mkdir(parents=True)
         files = {}
-        for group in GROUPS:
-            content = save(groups[group], metadata={"format": f"fairmot-{group}"})
+        for group, arrays in groups.items():
+            content = save(arrays, metadata={"format": f"fairmot-{group}"})
             write_atomic(unfinished / f"{group}.safetensors", content)
             files[f"{group}.safetensors"] = {"bytes": len(content), "sha256": digest(content)}
         write_atomic(unfinished / _CONFIG, config_yaml)
@@ -78,6 +78,20 @@ def save_checkpoint(
         if old.name not in protect:
             _remove(old)
     return final
+
+
+def amend_checkpoint(directory: Path, step: int, manifest: Mapping[str, Any]) -> None:
+    """Change what a whole checkpoint remembers besides its tensors, such as a validation after it was saved.
+
+    Raises:
+        CheckpointError: it cannot be written; it stays as it was.
+    """
+    path = directory / checkpoint_name(step) / MANIFEST
+    try:
+        before = json.loads(path.read_text())
+        write_atomic(path, json.dumps({**before, **manifest}, indent=2, sort_keys=True) + "\n")
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
 def _why_not_saved(final: Path, groups: Mapping[str, Tensors], error: OSError) -> str:

@@ -12,6 +12,7 @@ from fairmot.errors import ConfigError
 from fairmot.losses.fairmot_loss import LossConfig
 from fairmot.model.fairmot import ModelConfig
 from fairmot.tracking.tracker import TrackerConfig
+from train.batch_norm import BatchNorm
 from train.mlflow_delivery import MlflowConfig
 from train.optimizer import OptimConfig
 from train.step import LossScaleConfig
@@ -28,16 +29,29 @@ class RuntimeConfig:
         threads: CPU threads for operators; 0 leaves the choice to MindSpore.
         check_ranks_every_steps: compare all ranks' parameters this often; 0: at the start only.
         loss_scale: scaling of the loss against fp16 underflow.
+        profile_steps: steps, after the first few, that MindSpore's profiler records into <run_dir>/profile.
+        wait_for_lead_s: how long the other ranks wait for rank 0 to index labels or to make files visible.
+        max_restarts: how often the launcher starts all ranks again, from the newest checkpoint, after one has died.
+        hang_timeout_s: a rank that makes no step for so long is ended by the launcher.
+        stop_grace_s: how long the launcher leaves the ranks to save a checkpoint after Ctrl-C or SIGTERM.
     """
 
     threads: int = 0
     check_ranks_every_steps: int = 0
     loss_scale: LossScaleConfig = field(default_factory=LossScaleConfig)
+    profile_steps: int = 0
+    wait_for_lead_s: int = 3600
+    max_restarts: int = 0
+    hang_timeout_s: int = 1800
+    stop_grace_s: int = 60
 
     def __post_init__(self) -> None:
-        for key in ("threads", "check_ranks_every_steps"):
+        for key in ("threads", "check_ranks_every_steps", "profile_steps", "max_restarts"):
             if getattr(self, key) < 0:
                 raise ValueError(f"runtime.{key}={getattr(self, key)}: must be at least 0")
+        for key in ("wait_for_lead_s", "hang_timeout_s", "stop_grace_s"):
+            if getattr(self, key) < 1:
+                raise ValueError(f"runtime.{key}={getattr(self, key)}: must be at least 1 second")
 
 
 class BestMetric(Enum):
@@ -62,6 +76,9 @@ class TrainConfig:
         batch_size_per_rank: samples of one micro-batch on one rank; a step sees this times ranks times
             optim.accumulation.
         device: cpu or ascend.
+        batch_norm: whose statistics batch normalisation uses: those of each rank's batch (rank, the original's), the
+            running ones, kept as they are (frozen), or those of all ranks' batches (sync, Ascend only).
+        preflight: only check that training could start, hold no device, and print what is wrong.
         weights: network weights to start from: a .safetensors file, a checkpoint or run directory.
         resume_from: a checkpoint or run directory whose whole training state is continued in a new run directory.
         log_every_steps: steps between two logged values; the host waits for the device only then.
@@ -86,6 +103,8 @@ class TrainConfig:
     max_steps: int | None = None
     batch_size_per_rank: int = 12
     device: Device = Device.cpu
+    batch_norm: BatchNorm = BatchNorm.rank
+    preflight: bool = False
     weights: str | None = None
     resume_from: str | None = None
     log_every_steps: int = 10
@@ -115,6 +134,11 @@ class TrainConfig:
             raise ValueError(
                 "data.validation is empty: name folders of sequences such as [mot17/images/train/*], or set "
                 "validate_every_epochs=0"
+            )
+        if self.batch_norm is BatchNorm.sync and self.device is not Device.ascend:
+            raise ValueError(
+                f"batch_norm=sync: device={self.device.value} has no synchronised batch normalisation; choose rank "
+                "or frozen"
             )
         if not self.data.train:
             raise ValueError("data.train is empty: name at least one list file, such as '+data.train.mine=mine.train'")

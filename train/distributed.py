@@ -1,9 +1,12 @@
 """World(rank, size): the only caller of MindSpore's communication and parallel-context interfaces."""
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import mindspore as ms
 import numpy as np
@@ -12,6 +15,10 @@ from mindspore.communication import get_group_size, get_rank, init
 
 from fairmot.device import Device, use_device
 from fairmot.errors import FairMOTError
+from fairmot.files import write_atomic
+from train.shared_storage import is_listed, wait_until
+
+_READY, _FAILED = ".ready-", ".failed-"
 
 
 @dataclass(frozen=True)
@@ -41,10 +48,61 @@ class World:
         """A cell that turns a vector into its mean over ranks; None when alone."""
         return None if self.size == 1 else _VectorMean(self.size)
 
+    def clean_up(self, folder: Path) -> None:
+        """Remove what killed processes left of `lead_first`."""
+        for pattern in (f"{_READY}*", f"{_FAILED}*"):
+            for path in folder.glob(pattern):
+                path.unlink(missing_ok=True)
+
     def barrier(self) -> None:
-        """Wait until every rank is here."""
+        """Wait until every rank is here; for waits that may be long there is `lead_first`."""
         if self.size > 1:
             ops.AllReduce()(Tensor(np.zeros(1, np.float32))).asnumpy()
+
+    def agree(self, number: int) -> int:
+        """The lead rank's `number`, from 0 to 2^48, on every rank."""
+        if self.size == 1:
+            return number
+        return _from_words(self._gather(_to_words(number))[0])
+
+    def _gather(self, words: np.ndarray) -> np.ndarray:
+        """Small float32 [n] of every rank, [ranks, n]."""
+        return ops.AllGather()(Tensor(words.reshape(1, -1))).asnumpy()
+
+    @contextlib.contextmanager
+    def lead_first(self, folder: Path, what: str, patience_s: float) -> Iterator[None]:
+        """The body runs on the lead rank, then on all others; what the lead has written is there for them.
+
+        The others watch for a file: a collective operation would end in a time-out of its own.
+
+        Args:
+            folder: on storage that all ranks share.
+            what: the body's work, for messages.
+            patience_s: how long the others wait.
+
+        Raises:
+            FairMOTError: the lead failed, or took too long.
+        """
+        if self.size == 1:
+            yield
+            return
+        token = self.agree(time.time_ns() // 2**20)
+        ready, failed = folder / f"{_READY}{token}", folder / f"{_FAILED}{token}"
+        if self.is_lead:
+            try:
+                yield
+            except BaseException as error:
+                write_atomic(failed, f"{error}", sync=False)
+                raise
+            write_atomic(ready, "", sync=False)
+        else:
+            wait_until(lambda: is_listed(ready) or is_listed(failed), f"rank 0: {what}", patience_s)
+            if is_listed(failed):
+                raise FairMOTError(f"rank {self.rank}: ended because rank 0 failed: {what}: {failed.read_text()}")
+            yield
+        self.barrier()
+        if self.is_lead:
+            ready.unlink()
 
     def check_identical(self, parameters: Iterable[Parameter], moment: str) -> None:
         """Make sure that all ranks hold bit-identical parameters.
@@ -61,16 +119,22 @@ class World:
         digest = hashlib.sha256()
         for parameter in parameters:
             digest.update(parameter.asnumpy().tobytes())
-        # 24 bits fit a float32 exactly, the one type every backend gathers.
-        mine = np.frombuffer(digest.digest()[:12], np.uint8).reshape(4, 3)
-        words = (mine.astype(np.float32) @ np.array([65536, 256, 1], np.float32)).reshape(1, 4)
-        everyone = ops.AllGather()(Tensor(words)).asnumpy()
+        everyone = self._gather(_to_words(int.from_bytes(digest.digest()[:12], "big"), count=4))
         others = [rank for rank in range(self.size) if not np.array_equal(everyone[rank], everyone[0])]
         if others:
             raise FairMOTError(
                 f"rank {self.rank}: parameters differ {moment}: ranks {others} do not hold what rank 0 holds. "
                 "Give every rank the same seed, weights, checkpoint and version."
             )
+
+
+def _to_words(number: int, count: int = 2) -> np.ndarray:
+    """A number that is not negative as `count` float32 of 24 bits: exact, and the one type every backend gathers."""
+    return np.array([(number >> (24 * i)) & 0xFFFFFF for i in range(count)], np.float32)
+
+
+def _from_words(words: np.ndarray) -> int:
+    return sum(int(word) << (24 * i) for i, word in enumerate(words))
 
 
 class _VectorMean(nn.Cell):

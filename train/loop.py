@@ -1,5 +1,6 @@
 """fit(): epochs and steps in plain sight."""
 
+import contextlib
 import itertools
 import time
 from collections.abc import Callable, Iterator
@@ -9,16 +10,22 @@ import mindspore as ms
 from mindspore import Tensor
 
 from fairmot.data.loader import TrainLoader
+from fairmot.device import Device
 from fairmot.errors import FairMOTError
 from train.config import TrainConfig
 from train.distributed import World
-from train.optimizer import learning_rate
+from train.heartbeat import beat
+from train.optimizer import batch_factor, learning_rate
+from train.profiling import StepProfiler
 from train.run_logger import RunLogger
 from train.state import Progress, TrainState
 from train.step import SCALARS, TrainOneStep
+from train.stop import Stopped, StopRequest
 from train.validate import Validator
 
 _HOPELESS_OVERFLOWS = 50
+# Ranks learn of a request to stop from the step's scalars; reading them makes the host wait for an accelerator.
+_STEPS_BETWEEN_STOPS = {Device.cpu: 1, Device.ascend: 10}
 _SHOWN = ("loss", "hm_loss", "wh_loss", "off_loss", "id_loss")
 _IN_EPOCH_MEANS = ("loss", "hm_loss", "wh_loss", "off_loss", "id_loss", "det_loss")
 
@@ -35,8 +42,9 @@ class Trainer:
         step: the compiled training step.
         loader: batches of this rank.
         state: what is trained, and how far.
-        save: writes a checkpoint of the state; returns where.
+        save: writes a checkpoint of the state.
         logger: records what is measured.
+        profiler: records some steps.
         validator: tracks the validation sequences; None where the configuration has none.
     """
 
@@ -47,6 +55,7 @@ class Trainer:
     state: TrainState
     save: Callable[[], None]
     logger: RunLogger
+    profiler: StepProfiler
     validator: Validator | None = None
 
     @property
@@ -61,63 +70,84 @@ class Trainer:
 
     @property
     def total_steps(self) -> int:
-        """Optimiser steps of the whole run."""
-        planned = self.config.epochs * self.steps_per_epoch
-        return min(planned, self.config.max_steps or planned)
+        """Optimiser steps at the run's end; those done may have been made by another number of ranks."""
+        progress, accumulation = self.state.progress, self.config.optim.accumulation
+        left_in_epoch = self.loader.steps_left(progress.samples_in_epoch) // accumulation
+        later = max(self.config.epochs - progress.epoch - 1, 0) * self.steps_per_epoch
+        planned = progress.step + (left_in_epoch + later if progress.epoch < self.config.epochs else 0)
+        return min(planned, max(self.config.max_steps or planned, progress.step))
 
 
 def fit(trainer: Trainer) -> None:
     """Train until `epochs` or `max_steps`; start from wherever the state is.
 
     Raises:
+        Stopped: asked to by Ctrl-C or SIGTERM; the state is saved.
         FairMOTError: the data cannot be read, a checkpoint cannot be written, or gradients stay non-finite.
     """
     config, progress = trainer.config, trainer.state.progress
     meter = Meter(trainer)
     trainer.step.set_train()
-    while progress.epoch < config.epochs and not _is_done(config, progress):
-        for batches in micro_batches(trainer.loader, progress, config.optim.accumulation):
-            meter.add(run_step(trainer, batches))
-            progress.step += 1
-            progress.samples_in_epoch += trainer.samples_per_step
-            if _is_due(config.log_every_steps, progress.step):
-                meter.log()
-            trainer.logger.progress(progress.step)
-            if _is_due(config.runtime.check_ranks_every_steps, progress.step):
-                trainer.world.check_identical(trainer.step.optimizer.weights, f"after step {progress.step}")
-            if _is_due(config.save_every_steps, progress.step):
-                meter.read()
-                trainer.save()
-            if _is_done(config, progress):
-                break
-        else:
-            meter.end_epoch()
-            if _is_due(config.validate_every_epochs, progress.epoch):
-                validate(trainer)
+    with StopRequest() as stop:
+        validate_if_due(trainer, stop)
+        while progress.epoch < config.epochs and not _is_done(config, progress):
+            for batches in meter.waiting_for(micro_batches(trainer.loader, progress, config.optim.accumulation)):
+                with trainer.profiler.step():
+                    meter.add(run_step(trainer, batches, stop))
+                progress.step += 1
+                progress.samples_in_epoch += trainer.samples_per_step
+                beat(progress.step)
+                if _is_due(config.log_every_steps, progress.step):
+                    meter.log()
+                trainer.logger.progress(progress.step)
+                if _is_due(config.runtime.check_ranks_every_steps, progress.step):
+                    trainer.world.check_identical(trainer.step.optimizer.weights, f"after step {progress.step}")
+                if _is_due(config.save_every_steps, progress.step):
+                    meter.read()
+                    trainer.save()
+                if _is_due(_STEPS_BETWEEN_STOPS[config.device], progress.step) and meter.stop_wanted():
+                    trainer.save()
+                    raise Stopped(f"stopped after step {progress.step}, saved; the same command continues")
+                if _is_done(config, progress):
+                    break
+            else:
+                meter.end_epoch()
+                validate_if_due(trainer, stop)
                 meter.begin_clock()
-    meter.read()
-    if config.validate_every_epochs and progress.validated_step != progress.step:
-        validate(trainer)
-    if not _is_due(config.save_every_steps, progress.step):
+        meter.read()
+        if config.validate_every_epochs and progress.validated_step != progress.step:
+            validate(trainer, stop)
         trainer.save()
 
 
-def validate(trainer: Trainer) -> None:
-    """Track the validation sequences, report the scores, and keep the best checkpoint.
+def validate_if_due(trainer: Trainer, stop: StopRequest) -> None:
+    """Validate between two epochs where that is planned and has not been done, as after a stop in the middle of it."""
+    progress = trainer.state.progress
+    between_epochs = progress.epoch > 0 and progress.samples_in_epoch == 0
+    is_new = progress.validated_step != progress.step
+    if between_epochs and is_new and _is_due(trainer.config.validate_every_epochs, progress.epoch):
+        validate(trainer, stop)
+
+
+def validate(trainer: Trainer, stop: StopRequest) -> None:
+    """Save, track the validation sequences, report the scores, and remember whether this is the best checkpoint.
 
     Raises:
         FairMOTError: see `Validator.run`; or the checkpoint cannot be written.
     """
-    progress, config = trainer.state.progress, trainer.config
-    progress.validated_step = progress.step
+    progress, config, average = trainer.state.progress, trainer.config, trainer.state.average
+    if trainer.validator is None:
+        return
+    trainer.save()  # tracking takes long: nothing is lost when it is stopped or fails
     # A run that ends within an epoch reports under that epoch's number.
     epoch = progress.epoch + (progress.samples_in_epoch > 0)
-    scores = trainer.validator.run(epoch) if trainer.validator is not None else None
-    if scores is None:  # another rank leads
-        return
-    trainer.logger.epoch_metrics(epoch, {f"validation/{name}": value for name, value in scores.values.items()})
-    trainer.logger.artifact(scores.sheet)
-    if progress.is_best(config.best_metric.value, scores.values[config.best_metric.value]):
+    with stop.at_once(), average.in_place_of_weights() if average is not None else contextlib.nullcontext():
+        scores = trainer.validator.run(epoch)
+    progress.validated_step = progress.step
+    if scores is not None:  # only the lead rank knows them
+        trainer.logger.epoch_metrics(epoch, {f"validation/{name}": value for name, value in scores.values.items()})
+        trainer.logger.artifact(scores.sheet)
+        progress.is_best(config.best_metric.value, scores.values[config.best_metric.value])
         trainer.save()
 
 
@@ -131,15 +161,17 @@ def micro_batches(loader: TrainLoader, progress: Progress, accumulation: int) ->
         batches.close()  # type: ignore[attr-defined]
 
 
-def run_step(trainer: Trainer, batches: list[Batch]) -> Tensor:
+def run_step(trainer: Trainer, batches: list[Batch], stop: StopRequest) -> Tensor:
     """One optimiser step from its micro-batches; returns the vector of SCALARS, still on the device."""
     progress, config = trainer.state.progress, trainer.config
     samples_per_epoch = trainer.steps_per_epoch * trainer.samples_per_step
     epochs_done = progress.epoch + progress.samples_in_epoch / samples_per_epoch
-    rate = Tensor(learning_rate(config.optim, progress.step, epochs_done, config.epochs), ms.float32)
+    rate = learning_rate(config.optim, progress.step, epochs_done, config.epochs)
+    rate *= batch_factor(config.optim, trainer.samples_per_step)
+    arguments = Tensor(rate, ms.float32), Tensor(stop.made, ms.float32)
     for batch in batches[:-1]:
-        trainer.step(*batch, rate, Tensor(False))
-    return trainer.step(*batches[-1], rate, Tensor(True))
+        trainer.step(*batch, *arguments, Tensor(False))
+    return trainer.step(*batches[-1], *arguments, Tensor(True))
 
 
 def _is_due(every_steps: int, step: int) -> bool:
@@ -158,9 +190,21 @@ class Meter:
         self._pending: list[Tensor] = []
         self._last: dict[str, float] = {}
         self._overflows_in_a_row = 0
+        self._stop_wanted = False
+        self._waited_s = 0.0
         self._window_began_at_s: float | None = None
         self._window_steps = 0
         self._epoch_began_at_s = time.perf_counter()
+
+    def waiting_for(self, batches: Iterator[list[Batch]]) -> Iterator[list[Batch]]:
+        """The same batches; how long each was waited for is measured."""
+        while True:
+            began_at_s = time.perf_counter()
+            batch = next(batches, None)
+            self._waited_s += time.perf_counter() - began_at_s
+            if batch is None:
+                return
+            yield batch
 
     def add(self, scalars: Tensor) -> None:
         """Take notice of one step."""
@@ -168,7 +212,7 @@ class Meter:
         if self._window_began_at_s is None:
             # The first step compiles the graph or waits for the first batch: speed is counted from its end.
             scalars.asnumpy()
-            self._window_began_at_s = time.perf_counter()
+            self._window_began_at_s, self._waited_s = time.perf_counter(), 0.0
         else:
             self._window_steps += 1
 
@@ -178,6 +222,7 @@ class Meter:
         for tensor in self._pending:
             values = tensor.asnumpy().tolist()
             self._last = dict(zip(SCALARS, values, strict=True))
+            self._stop_wanted = self._stop_wanted or self._last["stop"] > 0
             self._overflows_in_a_row = self._overflows_in_a_row + 1 if self._last["overflow"] else 0
             if not self._last["overflow"]:
                 progress.epoch_sums = [total + value for total, value in zip(progress.epoch_sums, values, strict=True)]
@@ -189,20 +234,27 @@ class Meter:
                 f"loss {self._last['loss']}; lower optim.lr, set optim.clip_norm, or check the labels"
             )
 
+    def stop_wanted(self) -> bool:
+        """Whether any rank has asked all to stop; the same answer on every rank at the same step."""
+        self.read()
+        return self._stop_wanted
+
     def log(self) -> None:
         """Record the newest step and the speed since the last time."""
         self.read()
         trainer, now = self._trainer, time.perf_counter()
         progress = trainer.state.progress
-        values = {name: value for name, value in self._last.items() if name != "overflow"}
+        values = {name: value for name, value in self._last.items() if name not in ("overflow", "stop")}
         values["learning_rate"] = float(trainer.step.optimizer.update.learning_rate.asnumpy())
         if self._window_steps and self._window_began_at_s is not None:
             elapsed_s = now - self._window_began_at_s
             values["images_per_second"] = self._window_steps * trainer.samples_per_step / elapsed_s
+            values["step_ms"] = elapsed_s / self._window_steps * 1e3
+            values["data_wait_ms"] = self._waited_s / self._window_steps * 1e3
         trainer.logger.metrics(progress.step, values)
         shown = {name: values[name] for name in (*_SHOWN, "images_per_second") if name in values}
         trainer.logger.progress(progress.step, shown)
-        self._window_began_at_s, self._window_steps = now, 0
+        self._window_began_at_s, self._window_steps, self._waited_s = now, 0, 0.0
 
     def end_epoch(self) -> None:
         """Record the epoch's means and begin the next one."""

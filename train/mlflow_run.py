@@ -31,6 +31,12 @@ _MLFLOW_DEFAULTS = {
 }
 
 
+def read_run_id(run_dir: Path) -> str | None:
+    """The MLflow run that a run folder's values go to; None before there is one."""
+    path = run_dir / RUN_ID_NAME
+    return path.read_text().strip() if path.is_file() else None
+
+
 class MlflowRun:
     """Sends one run folder's record to its MLflow run, from where it stopped last time.
 

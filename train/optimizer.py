@@ -24,13 +24,24 @@ class Schedule(Enum):
     polynomial = "polynomial"
 
 
+class LrScaling(Enum):
+    """How the learning rate grows with the samples of a step: not at all, in proportion, or with their root."""
+
+    none = "none"
+    linear = "linear"
+    sqrt = "sqrt"
+
+
 @dataclass
 class OptimConfig:
     """Optimiser and learning-rate schedule.
 
     Attributes:
         name: optimiser.
-        lr: learning rate after the warm-up.
+        lr: learning rate after the warm-up, at a step of lr_reference_batch samples.
+        lr_scaling: whether other steps (batch_size_per_rank times ranks times accumulation) scale it: none, linear
+            or sqrt.
+        lr_reference_batch: the samples of a step for which lr was found; the paper's 12.
         weight_decay: applies to weights of convolutions and linear layers, not to biases, norms, s_det or s_id.
         betas: Adam's decay of the first and second moment.
         eps: Adam's epsilon.
@@ -44,10 +55,14 @@ class OptimConfig:
         warmup_factor: where the warm-up starts, as a share of lr.
         clip_norm: largest global norm of the gradients; 0 leaves them as they are.
         accumulation: micro-batches whose mean gradient makes one step.
+        ema_decay: keep an exponential moving average of the network's weights with this decay, and validate and track
+            with it; 0 keeps none.
     """
 
     name: OptimizerName = OptimizerName.adam
     lr: float = 1e-4
+    lr_scaling: LrScaling = LrScaling.none
+    lr_reference_batch: int = 12
     weight_decay: float = 0.0
     betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
     eps: float = 1e-8
@@ -61,6 +76,7 @@ class OptimConfig:
     warmup_factor: float = 0.1
     clip_norm: float = 0.0
     accumulation: int = 1
+    ema_decay: float = 0.0
 
     def __post_init__(self) -> None:
         _check(self.lr > 0 and math.isfinite(self.lr), f"optim.lr={self.lr}: must be above 0")
@@ -80,6 +96,8 @@ class OptimConfig:
         _check(0 <= self.warmup_factor <= 1, f"optim.warmup_factor={self.warmup_factor}: must lie between 0 and 1")
         _check(self.clip_norm >= 0, f"optim.clip_norm={self.clip_norm}: must be at least 0 (0 is off)")
         _check(self.accumulation >= 1, f"optim.accumulation={self.accumulation}: must be at least 1")
+        _check(self.lr_reference_batch >= 1, f"optim.lr_reference_batch={self.lr_reference_batch}: must be at least 1")
+        _check(0 <= self.ema_decay < 1, f"optim.ema_decay={self.ema_decay}: must be at least 0 (off) and below 1")
 
 
 def _check(holds: bool, message: str) -> None:
@@ -87,8 +105,14 @@ def _check(holds: bool, message: str) -> None:
         raise ValueError(message)
 
 
+def batch_factor(config: OptimConfig, samples_per_step: int) -> float:
+    """What `lr_scaling` multiplies every learning rate by (Goyal et al. 2017 for linear, Krizhevsky 2014 for sqrt)."""
+    growth = samples_per_step / config.lr_reference_batch
+    return {LrScaling.none: 1.0, LrScaling.linear: growth, LrScaling.sqrt: math.sqrt(growth)}[config.lr_scaling]
+
+
 def learning_rate(config: OptimConfig, step: int, epoch_progress: float, epochs: int) -> float:
-    """The rate for one optimiser step.
+    """The rate for one optimiser step, before `batch_factor`.
 
     Args:
         config: schedule and its numbers.

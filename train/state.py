@@ -14,10 +14,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 import fairmot
-from fairmot.checkpoint import GROUPS, Checkpoint, Tensors, read_checkpoint, shortened, tensor_differences
+from fairmot.checkpoint import EMA, GROUPS, Checkpoint, Tensors, read_checkpoint, shortened, tensor_differences
 from fairmot.data.identities import IdentityTable
 from fairmot.errors import CheckpointError
 from fairmot.model.fairmot import FairMOT, ModelConfig
+from train.average import WeightAverage
 from train.optimizer import Optimizer
 from train.step import SCALARS, LossScale
 
@@ -75,7 +76,9 @@ class TrainState:
         input_size: height and width of its input, pixels.
         num_classes: its heatmap channels.
         seed: of all random numbers; they are functions of it and the progress, so no generator has a state to save.
+        average: of the network's weights, where one is kept.
         progress: how far it is.
+        saved_step: the step whose tensors the run's newest checkpoint holds; None before there is one.
     """
 
     network: FairMOT
@@ -87,7 +90,14 @@ class TrainState:
     input_size: list[int]
     num_classes: int
     seed: int
+    average: WeightAverage | None = None
     progress: Progress = field(default_factory=Progress)
+    saved_step: int | None = None
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The tensor files of its checkpoints."""
+        return GROUPS if self.average is None else (*GROUPS, EMA)
 
     def parameters(self, group: str) -> dict[str, Parameter]:
         """The parameters of one checkpoint file by the names they have there."""
@@ -95,20 +105,24 @@ class TrainState:
             return self.network.state()
         if group == "loss":
             return dict(self.loss.parameters_and_names())
+        if group == EMA and self.average is not None:
+            averages = {average.name.removeprefix("ema."): average for average in self.average.averages}
+            return {name: averages.get(name, buffer) for name, buffer in self.network.state().items()}
         trained = {id(parameter) for parameter in self.optimizer.weights}
         own = [parameter for parameter in self.optimizer.get_parameters() if id(parameter) not in trained]
-        return {parameter.name: parameter for parameter in (*own, *self.loss_scale.get_parameters())}
+        counters = [*self.loss_scale.get_parameters(), *([self.average.updates] if self.average is not None else [])]
+        return {parameter.name: parameter for parameter in (*own, *counters)}
 
     def all_parameters(self) -> Iterable[Parameter]:
         """Every parameter of every group, in a fixed order."""
-        for group in GROUPS:
+        for group in self.groups:
             yield from self.parameters(group).values()
 
     def tensors(self) -> dict[str, Tensors]:
         """Copies of all arrays, by checkpoint file."""
         return {
             group: {name: np.array(parameter.asnumpy()) for name, parameter in self.parameters(group).items()}
-            for group in GROUPS
+            for group in self.groups
         }
 
     def manifest(self, mlflow_run_id: str | None, world_size: int) -> dict[str, Any]:
@@ -139,7 +153,7 @@ class TrainState:
         """
         differences = self._differences_in_meaning(checkpoint)
         arrays = {}
-        for group in GROUPS:
+        for group in checkpoint.groups if checkpoint.groups == self.groups else GROUPS:
             arrays[group] = checkpoint.tensors(group)
             shapes = {name: tuple(parameter.shape) for name, parameter in self.parameters(group).items()}
             differences += [f"{group}: {text}" for text in tensor_differences(shapes, arrays[group])]
@@ -149,7 +163,7 @@ class TrainState:
                 f"{checkpoint.path} does not belong to this run:\n  {listed}\n"
                 "Set the keys as in its config.yaml, or take its network weights alone by weights="
             )
-        for group in GROUPS:
+        for group in self.groups:
             _assign(self.parameters(group), arrays[group])
         self.progress = Progress(**checkpoint.manifest["progress"])
 
@@ -164,6 +178,10 @@ class TrainState:
         saved_seed = checkpoint.manifest["random"]["seed"]
         if saved_seed != self.seed:
             differences.append(f"seed: checkpoint {saved_seed}, this run {self.seed} (the data order would change)")
+        if checkpoint.groups != self.groups:
+            differences.append(
+                f"optim.ema_decay: the checkpoint {'has' if EMA in checkpoint.groups else 'lacks'} averaged weights"
+            )
         return differences
 
 
@@ -209,7 +227,7 @@ def load_weights(network: FairMOT, path: Path) -> WeightsReport:
             "to start from scratch"
         )
     if path.is_dir():
-        found = read_checkpoint(path).tensors("network")
+        found = read_checkpoint(path).network_to_use()
     else:
         try:
             found = load_file(path)

@@ -8,11 +8,12 @@ from mindspore import Parameter, Tensor, nn, ops
 from mindspore.amp import all_finite
 
 from fairmot.losses.fairmot_loss import SCALARS as LOSS_SCALARS
+from train.average import WeightAverage
 from train.optimizer import Optimizer
 
-SCALARS = (*LOSS_SCALARS, "gradient_norm", "loss_scale", "overflow_steps", "overflow")
-"""What a step returns, in this order: loss scalars, the norm before clipping, the scale used, skipped steps so far,
-and whether this step was skipped."""
+SCALARS = (*LOSS_SCALARS, "stop", "gradient_norm", "loss_scale", "overflow_steps", "overflow")
+"""What a step returns, in this order: loss scalars, the share of ranks that ask to stop, the norm before clipping, the
+scale used, skipped steps so far, and whether this step was skipped."""
 
 
 @dataclass
@@ -79,6 +80,7 @@ class TrainOneStep(nn.Cell):
         reduce_scalars: mean of a vector over ranks; None at world size 1.
         clip_norm: largest global norm of the gradients; 0 leaves them alone.
         accumulation: calls whose mean gradient makes one update.
+        average: of the weights, taken after every update; None: none is kept.
     """
 
     def __init__(
@@ -91,8 +93,10 @@ class TrainOneStep(nn.Cell):
         reduce_scalars: nn.Cell | None = None,
         clip_norm: float = 0.0,
         accumulation: int = 1,
+        average: WeightAverage | None = None,
     ) -> None:
         super().__init__(auto_prefix=False)
+        self.average = average
         self.network = network
         self.loss = loss
         self.optimizer = optimizer
@@ -137,6 +141,7 @@ class TrainOneStep(nn.Cell):
         reg: Tensor,
         ids: Tensor,
         rate: Tensor,
+        stop: Tensor,
         is_update: Tensor,
     ) -> Tensor:
         """One micro-batch; the last of `accumulation` calls changes the parameters.
@@ -150,6 +155,8 @@ class TrainOneStep(nn.Cell):
             reg: see hm.
             ids: see hm.
             rate: scalar learning rate.
+            stop: scalar, 1 where this rank asks all ranks to stop; it travels with the losses, so all learn of it at
+                the same step.
             is_update: bool scalar, true at the last micro-batch; without accumulation it has no effect.
 
         Returns:
@@ -158,20 +165,23 @@ class TrainOneStep(nn.Cell):
         scale = self.loss_scale.value * 1.0
         (_, scalars), gradients = self.differentiate(scale, image, hm, reg_mask, ind, wh, reg, ids)
         if self.accumulation == 1:
-            return self.update(gradients, scalars, scale, rate)
+            return self.update(gradients, scalars, scale, rate, stop)
         for total, gradient in zip(self.accumulated, gradients):
             ops.assign_add(total, gradient / self.accumulation)
         ops.assign_add(self.accumulated_scalars, scalars / self.accumulation)
         result = ops.zeros(len(SCALARS), ms.float32)
         if is_update:
-            result = self.update(self.accumulated, self.accumulated_scalars * 1.0, scale, rate)
+            result = self.update(self.accumulated, self.accumulated_scalars * 1.0, scale, rate, stop)
             for total in self.accumulated:
                 ops.assign(total, ops.zeros_like(total))
             ops.assign(self.accumulated_scalars, ops.zeros_like(self.accumulated_scalars))
         return result
 
-    def update(self, gradients: tuple[Tensor, ...], scalars: Tensor, scale: Tensor, rate: Tensor) -> Tensor:
+    def update(
+        self, gradients: tuple[Tensor, ...], scalars: Tensor, scale: Tensor, rate: Tensor, stop: Tensor
+    ) -> Tensor:
         """Reduce, unscale, test, clip and apply scaled gradients; a step with an overflow changes nothing."""
+        scalars = ops.concat((scalars, stop.reshape(1)))
         if self.reduce_gradients is not None and self.reduce_scalars is not None:
             gradients = self.reduce_gradients(gradients)
             scalars = self.reduce_scalars(scalars)
@@ -185,6 +195,8 @@ class TrainOneStep(nn.Cell):
             factor = factor * ops.minimum(self.clip_norm / (norm + 1e-6), 1.0)
         if finite:
             self.optimizer(_multiply(gradients, factor), rate)
+            if self.average is not None:
+                self.average()
         overflows = self.loss_scale(finite)
         rest = ops.stack((norm, scale, overflows.astype(ms.float32), ops.logical_not(finite).astype(ms.float32)))
         return ops.concat((scalars, rest))

@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from fairmot.data.dataset import DataConfig, ValidationFrames
-from fairmot.errors import DataError, FairMOTError
+from fairmot.errors import DataError
 from fairmot.evaluation.detection import ImageMatches, detection_metrics
 from fairmot.evaluation.metrics import SequenceMetrics, SequencePair, combine, evaluate_pair
 from fairmot.evaluation.mot_format import write_results
@@ -23,9 +23,10 @@ from fairmot.structures import Tracks
 from fairmot.tracking.tracker import TrackerConfig
 from fairmot.visualize import Painter, sheet
 from train.distributed import World
+from train.heartbeat import beat
+from train.shared_storage import is_listed, wait_until
 
 _PATIENCE_S = 4 * 3600.0
-_POLL_S = 0.2
 _PICTURES, _COLUMNS = 6, 3
 _MOST_SEQUENCES_SHOWN = 8
 
@@ -161,6 +162,7 @@ class Validator:
 
         def watch(number: int, frame: np.ndarray, tracks: Tracks) -> None:
             bar.update()
+            beat()
             picture = painter.draw(frame, tracks, caption=f"{sequence.name}  {number}")
             if number in shown:
                 pictures.append(picture)
@@ -174,16 +176,8 @@ class Validator:
 
     def _wait(self, folder: Path) -> None:
         """Until every rank has written its share: a collective operation would time out on sequences this unequal."""
-        deadline_s = time.monotonic() + _PATIENCE_S
-        for any_rank in self._sequences:
-            path = self._outcome_path(folder, any_rank)
-            while not path.is_file():
-                if time.monotonic() > deadline_s:
-                    raise FairMOTError(
-                        f"{path}: not written by its rank within {_PATIENCE_S / 3600:.0f} hours; do all ranks share "
-                        "this folder?"
-                    )
-                time.sleep(_POLL_S)
+        paths = [self._outcome_path(folder, any_rank) for any_rank in self._sequences]
+        wait_until(lambda: all(map(is_listed, paths)), "the other ranks' validation sequences", _PATIENCE_S)
 
     def _sum_up(self, folder: Path, epoch: int, began_at_s: float) -> Scores:
         paths = [self._outcome_path(folder, any_rank) for any_rank in self._sequences]

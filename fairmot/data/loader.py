@@ -67,7 +67,11 @@ class TrainLoader:
         self._batch_size, self._rank, self._world_size = batch_size, rank, world_size
         self._seed, self._shuffle, self._prefetch = seed, shuffle, prefetch
         self._workers = min(workers, os.cpu_count() or 1)  # the engine refuses more
-        self.steps_per_epoch = len(self._indices(epoch=0, start_sample=0)) // batch_size
+        self.steps_per_epoch = self.steps_left(0)
+
+    def steps_left(self, start_sample: int) -> int:
+        """Batches of this rank in an epoch of which all ranks together have already taken `start_sample` samples."""
+        return len(self._indices(epoch=0, start_sample=start_sample)) // self._batch_size
 
     def _indices(self, epoch: int, start_sample: int) -> np.ndarray:
         return rank_indices(

@@ -17,6 +17,8 @@ SCALARS = ("loss", "hm_loss", "wh_loss", "off_loss", "id_loss", "det_loss", "s_d
 """What `FairMOTLoss` reports, in this order."""
 
 FIXED_ID_WEIGHT = 0.1
+REGRESSION_EPSILON = 1e-4
+"""What the original adds to the number of regressed values before it divides."""
 FOCAL_PRIOR = 0.01
 
 
@@ -48,6 +50,13 @@ class MultiLoss(Enum):
     fix = "fix"
 
 
+class Normalizers(Enum):
+    """rank: each rank divides by its own counts (the original's data parallel). world: by those of all ranks."""
+
+    rank = "rank"
+    world = "world"
+
+
 @dataclass
 class LossConfig:
     """Weights and kinds of the losses.
@@ -60,6 +69,8 @@ class LossConfig:
         regression: box-size and offset loss.
         identity: identity loss.
         multi_loss: how detection and identity are balanced.
+        normalizers: whose positives, objects and identities the sums are divided by: rank, or world, where N ranks
+            with batches of B learn what one rank with a batch of N * B would.
         fp16_classifier: multiply by the identity classifier in fp16; its softmax stays in fp32.
     """
 
@@ -70,6 +81,7 @@ class LossConfig:
     regression: RegressionLoss = RegressionLoss.l1
     identity: IdentityLoss = IdentityLoss.ce
     multi_loss: MultiLoss = MultiLoss.uncertainty
+    normalizers: Normalizers = Normalizers.rank
     fp16_classifier: bool = True
 
     def __post_init__(self) -> None:
@@ -124,10 +136,23 @@ class FairMOTLoss(nn.Cell):
         num_identities: nID, the classes of the identity classifier.
         reid_dim: length of the embedding.
         seed: decides the classifier's initial values.
+        mean_over_ranks: a cell that turns a vector into its mean over the ranks; None for counts of this rank alone.
+        num_ranks: how many there are.
     """
 
-    def __init__(self, config: LossConfig, num_identities: int, reid_dim: int, seed: int) -> None:
+    def __init__(
+        self,
+        config: LossConfig,
+        num_identities: int,
+        reid_dim: int,
+        seed: int,
+        mean_over_ranks: nn.Cell | None = None,
+        num_ranks: int = 1,
+    ) -> None:
         super().__init__()
+        self.mean_over_ranks = mean_over_ranks if config.normalizers is Normalizers.world else None
+        # A mean of counts over ranks times their number is the count of a single rank with all their samples.
+        self.epsilon = REGRESSION_EPSILON / (num_ranks if self.mean_over_ranks is not None else 1)
         self.hm_weight, self.wh_weight, self.off_weight = config.hm_weight, config.wh_weight, config.off_weight
         self.heatmap_loss = heatmap_focal_loss if config.heatmap is HeatmapLoss.focal else heatmap_mse_loss
         self.regression_loss = masked_l1_loss if config.regression is RegressionLoss.l1 else masked_smooth_l1_loss
@@ -164,10 +189,16 @@ class FairMOTLoss(nn.Cell):
             The scalar loss and the vector of SCALARS, both fp32.
         """
         out_hm, out_wh, out_id, out_reg = outputs
-        hm_loss = self.heatmap_loss(out_hm, hm)
-        wh_loss = self.regression_loss(gather_at(out_wh, ind), reg_mask, wh)
-        off_loss = self.regression_loss(gather_at(out_reg, ind), reg_mask, reg)
-        id_loss = self.identity(gather_at(out_id, ind), reg_mask, ids)
+        hm_sum, positives = self.heatmap_loss(out_hm, hm)
+        wh_sum, wh_values = self.regression_loss(gather_at(out_wh, ind), reg_mask, wh)
+        off_sum, off_values = self.regression_loss(gather_at(out_reg, ind), reg_mask, reg)
+        id_sum, identified = self.identity(gather_at(out_id, ind), reg_mask, ids)
+        if self.mean_over_ranks is not None:
+            counts = ops.stop_gradient(ops.stack((positives, wh_values, off_values, identified)))
+            counts = self.mean_over_ranks(counts)
+            positives, wh_values, off_values, identified = counts[0], counts[1], counts[2], counts[3]
+        hm_loss, id_loss = hm_sum / _or_one(positives), id_sum / _or_one(identified)
+        wh_loss, off_loss = wh_sum / (wh_values + self.epsilon), off_sum / (off_values + self.epsilon)
         det_loss = self.hm_weight * hm_loss + self.wh_weight * wh_loss + self.off_weight * off_loss
         s_det, s_id = self.s_det.squeeze(0), self.s_id.squeeze(0)
         if self.uncertainty:
@@ -176,10 +207,15 @@ class FairMOTLoss(nn.Cell):
             loss = det_loss + FIXED_ID_WEIGHT * id_loss
         return loss, ops.stack((loss, hm_loss, wh_loss, off_loss, id_loss, det_loss, s_det, s_id))
 
-    def identity(self, embeddings: Tensor, reg_mask: Tensor, ids: Tensor) -> Tensor:
-        """[B, K, D] embeddings at the centres, [B, K] mask and identities -> scalar."""
+    def identity(self, embeddings: Tensor, reg_mask: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """[B, K, D] embeddings at the centres, [B, K] mask and identities -> sum and the slots with an identity."""
         embeddings = embeddings.reshape(-1, embeddings.shape[-1]).astype(ms.float32)
         ids = ids.reshape(-1)
         valid = ops.logical_and(reg_mask.reshape(-1) > 0, ids >= 0).astype(ms.float32)
         logits = self.classifier(self.emb_scale * l2_normalize(embeddings))
         return self.identity_loss(logits, ids, valid)
+
+
+def _or_one(count: Tensor) -> Tensor:
+    """A sum over nothing stays what it is: 0, or the original's undivided heatmap loss."""
+    return ops.select(count > 0, count, ops.ones_like(count))

@@ -1,4 +1,4 @@
-"""Identity classification losses over object slots."""
+"""Identity classification losses over object slots, each as a sum and the number to divide it by."""
 
 import mindspore as ms
 from mindspore import Tensor, ops
@@ -7,8 +7,8 @@ FOCAL_ALPHA = 0.25
 FOCAL_GAMMA = 2.0
 
 
-def identity_cross_entropy(logits: Tensor, identities: Tensor, valid: Tensor) -> Tensor:
-    """Cross entropy averaged over the slots that hold an object with an identity.
+def identity_cross_entropy(logits: Tensor, identities: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross entropy over the slots that hold an object with an identity.
 
     Args:
         logits: [N, nID]; the softmax is taken in fp32.
@@ -16,16 +16,16 @@ def identity_cross_entropy(logits: Tensor, identities: Tensor, valid: Tensor) ->
         valid: [N] float32, 1 for an object with an identity.
 
     Returns:
-        Scalar; 0 when no slot is valid (the original: mean over nothing, NaN).
+        The sum and the number of valid slots (the original takes a mean over nothing, NaN, when there are none).
     """
     logits = logits.astype(ms.float32)
     picked = ops.gather_elements(logits, 1, _safe(identities, valid).expand_dims(1)).squeeze(1)
     loss = ops.logsumexp(logits, 1) - picked
-    return (loss * valid).sum() / _at_least_one(valid.sum())
+    return (loss * valid).sum(), valid.sum()
 
 
-def identity_focal_loss(logits: Tensor, identities: Tensor, valid: Tensor) -> Tensor:
-    """Sigmoid focal loss over all identities (alpha 0.25, gamma 2), summed, divided by the valid slots.
+def identity_focal_loss(logits: Tensor, identities: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """Sigmoid focal loss over all identities (alpha 0.25, gamma 2).
 
     Shapes as `identity_cross_entropy`. Slots without identity take no part; the original's indexing fails on them.
     """
@@ -37,12 +37,8 @@ def identity_focal_loss(logits: Tensor, identities: Tensor, valid: Tensor) -> Te
     miss = probability + one_hot - 2 * probability * one_hot
     weight = FOCAL_ALPHA * one_hot + (1 - FOCAL_ALPHA) * (1 - one_hot)
     loss = (weight * miss * miss * cross_entropy).sum(1)
-    return (loss * valid).sum() / _at_least_one(valid.sum())
+    return (loss * valid).sum(), valid.sum()
 
 
 def _safe(identities: Tensor, valid: Tensor) -> Tensor:
     return (identities * valid.astype(ms.int32)).astype(ms.int32)
-
-
-def _at_least_one(count: Tensor) -> Tensor:
-    return ops.maximum(count, ops.ones_like(count))

@@ -13,6 +13,7 @@ from fairmot.losses.fairmot_loss import (
     IdentityLoss,
     LossConfig,
     MultiLoss,
+    Normalizers,
     RegressionLoss,
 )
 from fairmot.losses.focal import heatmap_focal_loss, heatmap_mse_loss
@@ -24,6 +25,10 @@ RNG = np.random.default_rng(5)
 
 def number(tensor):
     return float(tensor.asnumpy())
+
+
+def numbers(pair):
+    return tuple(map(number, pair))
 
 
 def tensors(*arrays):
@@ -40,27 +45,26 @@ def test_l1_counts_elements_and_smooth_l1_counts_objects():
     distance = np.abs(prediction - target)[mask == 1].astype(np.float64)
     smooth = np.where(distance < 1, distance**2 / 2, distance - 0.5)
     arguments = tensors(prediction, mask, target)
-    assert number(masked_l1_loss(*arguments)) == pytest.approx(distance.sum() / (3 * 4 + 1e-4), rel=1e-5)
-    assert number(masked_smooth_l1_loss(*arguments)) == pytest.approx(smooth.sum() / (3 + 1e-4), rel=1e-5)
+    assert numbers(masked_l1_loss(*arguments)) == pytest.approx((distance.sum(), 3 * 4), rel=1e-5)
+    assert numbers(masked_smooth_l1_loss(*arguments)) == pytest.approx((smooth.sum(), 3), rel=1e-5)
 
 
 @pytest.mark.parametrize("loss", [masked_l1_loss, masked_smooth_l1_loss])
 def test_regression_without_objects_is_zero(loss):
-    assert number(loss(*tensors(f32(1, 3, 2), np.zeros((1, 3), np.int32), f32(1, 3, 2)))) == 0
+    assert numbers(loss(*tensors(f32(1, 3, 2), np.zeros((1, 3), np.int32), f32(1, 3, 2)))) == (0, 0)
 
 
 def test_mse_is_on_the_raw_map():
     values, target = f32(2, 1, 3, 4), f32(2, 1, 3, 4)
-    assert number(heatmap_mse_loss(*tensors(values, target))) == pytest.approx(
-        ((values - target) ** 2).mean(), rel=1e-5
-    )
+    total = ((values - target) ** 2).sum()
+    assert numbers(heatmap_mse_loss(*tensors(values, target))) == pytest.approx((total, 24), rel=1e-5)
 
 
 def test_heatmap_loss_survives_saturated_logits():
     logits = np.array([[[[200.0, -200.0]]]], np.float32)
     target = np.array([[[[0.0, 1.0]]]], np.float32)
     wrong = -2 * math.log(1e-4) * (1 - 1e-4) ** 2
-    assert number(heatmap_focal_loss(*tensors(logits, target))) == pytest.approx(wrong, rel=1e-3)
+    assert numbers(heatmap_focal_loss(*tensors(logits, target))) == pytest.approx((wrong, 1), rel=1e-3)
 
 
 def test_identity_losses_ignore_slots_without_identity():
@@ -73,20 +77,20 @@ def test_identity_losses_ignore_slots_without_identity():
     p, t = 1 / (1 + np.exp(-x)), np.eye(9)[y]
     focal = -(0.25 * t * (1 - p) ** 2 * np.log(p) + 0.75 * (1 - t) * p**2 * np.log(1 - p))
     arguments = tensors(logits, identities, valid)
-    assert number(identity_cross_entropy(*arguments)) == pytest.approx(cross_entropy.mean(), rel=1e-5)
-    assert number(identity_focal_loss(*arguments)) == pytest.approx(focal.sum() / 3, rel=1e-5)
+    assert numbers(identity_cross_entropy(*arguments)) == pytest.approx((cross_entropy.sum(), 3), rel=1e-5)
+    assert numbers(identity_focal_loss(*arguments)) == pytest.approx((focal.sum(), 3), rel=1e-5)
     changed = logits.copy()
     changed[~kept] += 50
     for loss in (identity_cross_entropy, identity_focal_loss):
-        assert number(loss(*tensors(changed, identities, valid))) == number(loss(*arguments))
+        assert numbers(loss(*tensors(changed, identities, valid))) == numbers(loss(*arguments))
 
 
 @pytest.mark.parametrize("loss", [identity_cross_entropy, identity_focal_loss])
 def test_identity_losses_stay_finite_for_large_logits_and_are_zero_without_identities(loss):
     logits = f32(4, 5) * 1e4
     identities = np.array([0, 1, 2, 3], np.int32)
-    assert math.isfinite(number(loss(*tensors(logits, identities, np.ones(4, np.float32)))))
-    assert number(loss(*tensors(logits, identities - 4, np.zeros(4, np.float32)))) == 0
+    assert math.isfinite(numbers(loss(*tensors(logits, identities, np.ones(4, np.float32))))[0])
+    assert numbers(loss(*tensors(logits, identities - 4, np.zeros(4, np.float32)))) == (0, 0)
 
 
 def some_batch(ltrb_channels=4):
@@ -162,3 +166,32 @@ def test_data_without_or_with_one_identity_trains(num_identities):
 def test_refused_weight_names_its_key(value):
     with pytest.raises(ValueError, match="loss.wh_weight"):
         LossConfig(wh_weight=value)
+
+
+class MeanWith(ms.nn.Cell):
+    """The mean over two ranks, of which the other one holds `other`."""
+
+    def __init__(self, other):
+        super().__init__()
+        self.other = ms.Tensor(np.asarray(other, np.float32))
+
+    def construct(self, vector):
+        return (vector + self.other) / 2
+
+
+def test_world_normalizers_divide_by_the_counts_of_all_ranks():
+    """Two ranks' losses, each over the common counts, have the loss of one rank with both batches as their mean."""
+    maps, targets = some_batch()
+    config = LossConfig(normalizers=Normalizers.world, fp16_classifier=False)
+    alone = FairMOTLoss(LossConfig(fp16_classifier=False), num_identities=11, reid_dim=16, seed=3)
+    halves, counts = [], []
+    for image in (0, 1):
+        half = (tuple(m[image : image + 1] for m in maps), [t[image : image + 1] for t in targets])
+        halves.append(half)
+        mask, ids = half[1][1].asnumpy(), half[1][5].asnumpy()
+        counts.append((1, mask.sum() * 4, mask.sum() * 2, (mask * (ids >= 0)).sum()))
+    shares = []
+    for (half_maps, half_targets), other in zip(halves, reversed(counts), strict=True):
+        loss = FairMOTLoss(config, 11, 16, seed=3, mean_over_ranks=MeanWith(other), num_ranks=2)
+        shares.append(loss(half_maps, *half_targets)[1].asnumpy())
+    np.testing.assert_allclose(np.mean(shares, 0), alone(maps, *targets)[1].asnumpy(), rtol=2e-6)

@@ -34,9 +34,8 @@ def tiny_parts(optim=None, scale=None, loss=None, network_seed=0):
     return network, loss, optimizer, LossScale(scale or LossScaleConfig())
 
 
-def tiny_step(optim=None, scale=None, loss=None, clip_norm=0.0, accumulation=1):
-    parts = tiny_parts(optim, scale, loss)
-    return TrainOneStep(*parts, clip_norm=clip_norm, accumulation=accumulation)
+def tiny_step(optim=None, scale=None, loss=None, **options):
+    return TrainOneStep(*tiny_parts(optim, scale, loss), **options)
 
 
 def tiny_batch(seed, batch=2):
@@ -57,10 +56,10 @@ def tiny_batch(seed, batch=2):
     return [ms.Tensor(array) for array in arrays]
 
 
-def call(step, batch, rate=1e-2, is_update=True):
+def call(step, batch, rate=1e-2, is_update=True, stop=0.0):
     from train.step import SCALARS
 
-    vector = step(*batch, ms.Tensor(rate, ms.float32), ms.Tensor(is_update))
+    vector = step(*batch, ms.Tensor(rate, ms.float32), ms.Tensor(stop, ms.float32), ms.Tensor(is_update))
     return dict(zip(SCALARS, vector.asnumpy().tolist(), strict=True))
 
 

@@ -1,0 +1,106 @@
+"""What a run says of itself before and after training, on the console and in MLflow."""
+
+import dataclasses
+import subprocess
+import time
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from fairmot.checkpoint import whole_checkpoints
+from fairmot.data.index import LabelIndex
+from fairmot.files import write_atomic
+from train.checkpoint import checkpoint_name
+from train.config import TrainConfig
+from train.curves import draw_curves
+from train.distributed import World
+from train.loop import Trainer
+from train.mlflow_delivery import MlflowConfig, resolve_tracking_uri
+from train.mlflow_run import masked
+from train.optimizer import batch_factor
+from train.run_logger import print_summary
+from train.state import Progress
+
+
+def announce(config: TrainConfig, world: World, run_dir: Path, index: LabelIndex, trainer: Trainer, start: str) -> None:
+    """Say on the console and in MLflow what is about to happen."""
+    if not world.is_lead:
+        return
+    progress = trainer.state.progress
+    parameters = sum(parameter.size for parameter in trainer.state.network.trainable_params())
+    height, width = config.data.input_size
+    rows = [("experiment", config.name)]
+    for row in index.summary():
+        rows.append((f"data {row['name']}", f"{row['images']} images, {row['boxes']} boxes, {row['identities']} ids"))
+    rows += [
+        ("identities", f"nID {index.identities.num_identities}, up to {index.max_objects_per_image} objects an image"),
+        ("network", f"{config.model.name}, {parameters / 1e6:.2f} M parameters, input {height}x{width}"),
+        ("device", f"{config.device.value}, {world.size} rank(s)"),
+        ("batch", f"{trainer.samples_per_step} a step, {trainer.steps_per_epoch} steps an epoch"),
+        ("learning rate", f"{config.optim.lr * batch_factor(config.optim, trainer.samples_per_step):.4g}"),
+        ("steps", f"{progress.step} done, {trainer.total_steps} planned"),
+        ("start", start),
+        ("run", str(run_dir)),
+        ("MLflow", _mlflow_page(config.mlflow)),
+    ]
+    print_summary(rows)
+    tags = {
+        "git_commit": _git_commit(),
+        "world_size": str(world.size),
+        "device": config.device.value,
+        "data_index_digest": index.digest,
+        "start": start,
+        "run_dir": str(run_dir.absolute()),
+    }
+    summary_path = run_dir / "data_summary.yaml"
+    write_atomic(summary_path, OmegaConf.to_yaml(OmegaConf.create(index.summary())))
+    trainer.logger.start(
+        dataclasses.asdict(config),
+        tags,
+        [run_dir / "config.yaml", summary_path],
+        resumed_at_step=progress.step if progress.step else None,
+    )
+
+
+def conclude(config: TrainConfig, run_dir: Path, trainer: Trainer, status: str, began_at_s: float) -> None:
+    """Draw the curves, end the run and say where everything is."""
+    curves = draw_curves(run_dir)
+    if curves is not None:
+        trainer.logger.artifact(curves)
+    trainer.logger.close(status)
+    checkpoints = whole_checkpoints(run_dir / "checkpoints")
+    rows = [
+        (status.lower(), f"{trainer.state.progress.step} steps, {time.perf_counter() - began_at_s:.0f} s"),
+        ("checkpoint", str(checkpoints[-1]) if checkpoints else "none"),
+        *_best_row(run_dir, trainer.state.progress),
+        ("curves", str(curves) if curves else "none"),
+        ("MLflow", _mlflow_page(config.mlflow)),
+    ]
+    print_summary(rows)
+
+
+def _best_row(run_dir: Path, progress: Progress) -> list[tuple[str, str]]:
+    """Nothing where nothing was validated."""
+    values = "  ".join(f"{name} {value:.1f}" for name, value in progress.best.items())
+    return [("best", f"{run_dir / 'checkpoints' / checkpoint_name(progress.best_step)}  {values}")] if values else []
+
+
+def _mlflow_page(config: MlflowConfig) -> str:
+    """Where to look at the runs: the server's address, or the command that serves a local store."""
+    if not config.enabled:
+        return "off"
+    uri = masked(resolve_tracking_uri(config))
+    return uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
+
+
+def _git_commit() -> str:
+    """The commit of the program, with a + behind it when files were changed; "unknown" outside a checkout."""
+    folder = Path(__file__).resolve().parent
+    try:
+        commit = subprocess.run(
+            ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"],
+            capture_output=True, text=True, timeout=10, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return commit.stdout.strip()

@@ -1,0 +1,42 @@
+"""Whose statistics batch normalisation uses while training."""
+
+from collections.abc import Callable
+from enum import Enum
+
+from mindspore import nn
+
+
+class BatchNorm(Enum):
+    """Statistics of what batch normalisation divides by.
+
+    rank: of each rank's own batch (the original's data parallel). frozen: the running ones, which stay as they are.
+    sync: of all ranks' batches; on Ascend only.
+    """
+
+    rank = "rank"
+    frozen = "frozen"
+    sync = "sync"
+
+
+def set_batch_norm(network: nn.Cell, mode: BatchNorm) -> None:
+    """Let every batch normalisation of `network` take its statistics as `mode` says; parameters stay the same."""
+    if mode is BatchNorm.frozen:
+        for _, cell in network.cells_and_names():
+            if isinstance(cell, nn.BatchNorm2d):
+                cell.use_batch_statistics = False
+    elif mode is BatchNorm.sync:
+        replace_batch_norms(network, nn.SyncBatchNorm)
+
+
+def replace_batch_norms(network: nn.Cell, make: Callable[..., nn.Cell]) -> None:
+    """Put `make(channels, eps=, momentum=)` with the old parameters in the place of every batch normalisation."""
+    for _, parent in list(network.cells_and_names()):
+        for name, old in parent.name_cells().items():
+            if isinstance(old, nn.BatchNorm2d):
+                new = make(old.num_features, eps=old.eps, momentum=old.momentum)
+                for parameter in ("gamma", "beta", "moving_mean", "moving_variance"):
+                    setattr(new, parameter, getattr(old, parameter))
+                if isinstance(parent, nn.SequentialCell):
+                    parent[int(name)] = new
+                else:
+                    setattr(parent, name, new)

@@ -1,0 +1,49 @@
+"""Ctrl-C and SIGTERM: stop at a step's end with everything saved, as schedulers that pre-empt jobs expect."""
+
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+from types import FrameType
+
+
+class Stopped(KeyboardInterrupt):
+    """Training ended early because it was asked to; its state is saved."""
+
+
+class StopRequest:
+    """Notices the first SIGINT or SIGTERM; the second one interrupts at once.
+
+    Attributes:
+        made: whether this process has been asked to stop.
+    """
+
+    def __init__(self) -> None:
+        self.made = False
+        self._at_once = False
+
+    def __enter__(self) -> "StopRequest":
+        # While a graph runs MindSpore turns Ctrl-C into SIGTERM: both mean the same here.
+        self._previous = {number: signal.signal(number, self._notice) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _notice(self, number: int, frame: FrameType | None) -> None:
+        if self.made or self._at_once:
+            raise KeyboardInterrupt
+        self.made = True
+        print("stopping after this step with a checkpoint; once more: at once", file=sys.stderr, flush=True)
+
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """A request within the body interrupts it; one made before it does so too."""
+        if self.made:
+            raise KeyboardInterrupt
+        self._at_once = True
+        try:
+            yield
+        finally:
+            self._at_once = False
