@@ -79,8 +79,8 @@ def run_door(function: Callable[[Any], None], schema: type, config_name: str) ->
         compose_and_call()
     except (HydraException, OmegaConfBaseException) as error:
         _leave(explain(error, schema), ConfigError.exit_code)
-    except KeyboardInterrupt:
-        _leave("interrupted", 130)
+    except KeyboardInterrupt as interruption:
+        _leave(str(interruption) or "interrupted", 130)
     if failures:
         _leave("\nerror: ".join(map(str, failures)), failures[0].exit_code)
 

@@ -1,6 +1,7 @@
 """The door: python -m train experiment=mot20_finetune."""
 
 import logging
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from train.config import TrainConfig
 from train.distributed import World, connect
 from train.loop import Trainer, fit
 from train.mlflow_run import read_run_id
+from train.preflight.run import run_preflight
 from train.profiling import StepProfiler
 from train.run_logger import RunLogger
 from train.start import as_yaml, build_state, choose_start, opened_run_dir
@@ -36,6 +38,8 @@ def train(config: TrainConfig) -> None:
         Stopped: asked to by Ctrl-C or SIGTERM; the state is saved.
         FairMOTError: bad data, a refused value, a checkpoint of another run, a disk that is full.
     """
+    if config.preflight:
+        sys.exit(0 if run_preflight(config) else 1)
     began_at_s = time.perf_counter()
     world = connect(config.device, config.runtime.threads)
     with opened_run_dir(config, world) as run_dir:

@@ -3,8 +3,13 @@
 import contextlib
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from types import FrameType
+
+
+_ONE_REQUEST_S = 5.0
+"""Signals that come together are one request: a scheduler may signal a rank that its launcher signals too."""
 
 
 class Stopped(KeyboardInterrupt):
@@ -12,7 +17,7 @@ class Stopped(KeyboardInterrupt):
 
 
 class StopRequest:
-    """Notices the first SIGINT or SIGTERM; the second one interrupts at once.
+    """Notices the first SIGINT or SIGTERM; one that comes seconds later interrupts at once.
 
     Attributes:
         made: whether this process has been asked to stop.
@@ -20,6 +25,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.made = False
+        self._made_at_s = 0.0
         self._at_once = False
 
     def __enter__(self) -> "StopRequest":
@@ -32,9 +38,13 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _notice(self, number: int, frame: FrameType | None) -> None:
-        if self.made or self._at_once:
+        if self._at_once:
             raise KeyboardInterrupt
-        self.made = True
+        if self.made:
+            if time.monotonic() - self._made_at_s > _ONE_REQUEST_S:
+                raise KeyboardInterrupt
+            return
+        self.made, self._made_at_s = True, time.monotonic()
         print("stopping after this step with a checkpoint; once more: at once", file=sys.stderr, flush=True)
 
     @contextlib.contextmanager

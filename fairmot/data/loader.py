@@ -1,7 +1,10 @@
 """Batches for one rank, prepared in the background by MindSpore's data engine."""
 
 import os
+import signal
+import threading
 from collections.abc import Iterator
+from typing import Any
 
 import mindspore.dataset as ds
 import numpy as np
@@ -27,6 +30,19 @@ class _Source:
         except Exception as error:
             self.error = self.error or error
             raise
+
+
+def _signal_handlers() -> dict[int, Any]:
+    """The handlers of this thread's program; only the main thread may have any."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    return {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+
+def _restore(handlers: dict[int, Any]) -> None:
+    """Put handlers back that the data engine has replaced by its own, which end the process on the spot."""
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 class TrainLoader:
@@ -113,8 +129,11 @@ class TrainLoader:
             python_multiprocessing=False,
         ).batch(self._batch_size, drop_remainder=True)
         iterator = batches.create_tuple_iterator(num_epochs=1)
+        handlers = _signal_handlers()
         try:
-            for batch in iterator:
+            for number, batch in enumerate(iterator):
+                if number == 0:
+                    _restore(handlers)
                 yield tuple(batch)
         except RuntimeError:
             if source.error is not None:

@@ -1,4 +1,5 @@
 import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -134,3 +135,17 @@ def test_more_ranks_than_data(dataset: CountingDataset) -> None:
 def test_workers_beyond_the_machine_are_cut(dataset: CountingDataset) -> None:
     loader = loader_for(dataset, workers=(os.cpu_count() or 1) + 8)
     assert len(batches(loader, epoch=0)) == 3
+
+
+def test_the_programs_signal_handlers_outlive_the_data_engines(dataset: CountingDataset) -> None:
+    """The engine installs its own with the first batch: they would end a training without a last checkpoint."""
+    noticed: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: noticed.append(number))
+    iterator = loader_for(dataset).epoch(0)
+    try:
+        next(iterator)
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        iterator.close()  # type: ignore[attr-defined]
+        signal.signal(signal.SIGTERM, before)
+    assert noticed == [signal.SIGTERM]

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_two_ranks import train_on_two
+from ranks import train_on
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 from blob_sequences import write_sequence
@@ -25,7 +25,7 @@ def test_two_ranks_track_their_shares_and_the_lead_reports(tmp_path):
         tmp_path, run_dir, data__validation="[val/*]", validate_every_epochs=1, tracker__conf_thres=0.0,
         runtime__check_ranks_every_steps=1,
     )  # fmt: skip
-    train_on_two(words, tmp_path / "logs")
+    train_on(2, words, tmp_path / "logs")
     assert [epoch for epoch, _ in read_metrics(run_dir)["epoch/validation/MOTA"]] == [1, 2]
     for epoch in (1, 2):
         folder = run_dir / "validation" / f"epoch_{epoch:03d}"

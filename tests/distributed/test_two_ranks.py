@@ -1,71 +1,34 @@
-"""Two real ranks under msrun on this machine."""
+"""What two real ranks learn, and that they learn the same."""
 
-import os
-import shutil
-import socket
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ranks import START, run_ranks, tensors, train_on
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 from small_run import curves, overrides, write_pictures
 
-from fairmot.checkpoint import GROUPS, read_checkpoint
+from fairmot.checkpoint import read_checkpoint
 
 pytestmark = [pytest.mark.distributed, pytest.mark.timeout(900)]
 
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-START = """
-import runpy
-runpy.run_module("train", run_name="__main__", alter_sys=True)
-"""
-OTHER_SEED_ON_RANK_1 = f"""
+OTHER_SEED_ON_RANK_1 = """
 import os, sys
-sys.argv.append("seed=" + os.environ["RANK_ID"])
-{START}
+sys.argv.append("seed=" + os.environ.get("RANK_ID", "0"))
 """
-
-
-def run_ranks(count, words, log_dir, program=START):
-    """Exit code and logs of the ranks; msrun takes a script, not a module."""
-    log_dir.mkdir()
-    script = log_dir / "start.py"
-    script.write_text(program)
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "MS_RETRY_INTERVAL_LOWER": "1",
-        "MS_RETRY_INTERVAL_UPPER": "1",
-    }
-    words = [word for word in words if word != "model.name=one_convolution"] + ["model=dlaconv_34_narrow"]
-    command = [
-        shutil.which("msrun", path=environment["PATH"]), f"--worker_num={count}", f"--local_worker_num={count}",
-        "--master_addr=127.0.0.1", f"--master_port={free_port()}", f"--log_dir={log_dir}", "--join=True",
-        script, *words,
-    ]  # fmt: skip
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
-    logs = "\n".join(path.read_text(errors="replace") for path in sorted(Path(log_dir).glob("worker_*.log")))
-    return run.returncode, run.stdout[-3000:] + logs[-6000:]
-
-
-def train_on_two(words, log_dir):
-    code, logs = run_ranks(2, words, log_dir)
-    assert code == 0, logs
-
-
-def tensors(run_dir):
-    checkpoint = read_checkpoint(run_dir)
-    return {f"{group}/{name}": array for group in GROUPS for name, array in checkpoint.tensors(group).items()}
+NOTE_EVERY_SAMPLE = """
+import hashlib, os
+from fairmot.data.dataset import JointDataset
+read = JointDataset.__getitem__
+def noted(self, i):
+    sample = read(self, i)
+    with open(os.environ["SAMPLES"] + "-" + os.environ.get("RANK_ID", "0"), "a") as stream:
+        stream.write(f"{self.epoch} {i} {hashlib.sha256(sample[0].tobytes()).hexdigest()}\\n")
+    return sample
+JointDataset.__getitem__ = noted
+"""
 
 
 @pytest.fixture(scope="module")
@@ -76,21 +39,90 @@ def root(tmp_path_factory):
 
 
 def test_ranks_stay_identical_and_an_interrupted_run_resumes_bit_identically(root, tmp_path):
-    """13 pictures, 2 ranks x 2: three steps an epoch; the ranks' parameters are compared after every one."""
-    changes = {"runtime.check_ranks_every_steps": 1, "epochs": 2}
-    whole = overrides(root, tmp_path / "whole", **changes)
-    train_on_two(whole, tmp_path / "whole_logs")
-    train_on_two(overrides(root, tmp_path / "parts", max_steps=2, **changes), tmp_path / "first_logs")
-    train_on_two(overrides(root, tmp_path / "parts", **changes), tmp_path / "second_logs")
+    """13 pictures, 2 ranks x 2: three steps an epoch; the ranks' parameters are compared after every one.
+
+    A narrow DLA-34 with averaged weights.
+    """
+    changes = {
+        "runtime.check_ranks_every_steps": 1, "epochs": 2, "model": "dlaconv_34_narrow", "optim.ema_decay": 0.9
+    }  # fmt: skip
+
+    def words(name, **more):
+        return [word for word in overrides(root, tmp_path / name, **changes, **more) if "one_conv" not in word]
+
+    train_on(2, words("whole"), tmp_path / "whole_logs")
+    train_on(2, words("parts", max_steps=2), tmp_path / "first_logs")
+    train_on(2, words("parts"), tmp_path / "second_logs")
     assert list(curves(tmp_path / "whole")["loss"]) == [1, 2, 3, 4, 5, 6]
     assert curves(tmp_path / "parts") == curves(tmp_path / "whole")
     ours, theirs = tensors(tmp_path / "parts"), tensors(tmp_path / "whole")
     for name, array in theirs.items():
         np.testing.assert_array_equal(ours[name], array, err_msg=name)
-    assert read_checkpoint(tmp_path / "whole").manifest["world_size"] == 2
+    whole, parts = read_checkpoint(tmp_path / "whole"), read_checkpoint(tmp_path / "parts")
+    assert whole.manifest["world_size"] == 2
+    for name, array in whole.tensors("ema").items():
+        np.testing.assert_array_equal(parts.tensors("ema")[name], array, err_msg=name)
 
 
 def test_ranks_that_start_differently_are_refused(root, tmp_path):
-    code, logs = run_ranks(2, overrides(root, tmp_path / "run"), tmp_path / "logs", OTHER_SEED_ON_RANK_1)
+    code, logs = run_ranks(2, overrides(root, tmp_path / "run"), tmp_path / "logs", OTHER_SEED_ON_RANK_1 + START)
     assert code != 0
     assert "parameters differ at start: ranks [1] do not hold what rank 0 holds" in logs
+
+
+def test_two_ranks_with_common_normalizers_learn_what_one_with_both_batches_does(root, tmp_path):
+    changes = {
+        "batch_norm": "frozen", "loss.normalizers": "world", "loss.fp16_classifier": "false", "optim": "sgd",
+        "optim.warmup_steps": 0, "optim.lr": 1e-3, "max_steps": 5, "runtime.check_ranks_every_steps": 1,
+    }  # fmt: skip
+    train_on(1, overrides(root, tmp_path / "one", batch_size_per_rank=4, **changes), tmp_path / "one_logs")
+    train_on(2, overrides(root, tmp_path / "two", batch_size_per_rank=2, **changes), tmp_path / "two_logs")
+    one, two = curves(tmp_path / "one"), curves(tmp_path / "two")
+    assert len(one["loss"]) == 5
+    for name, values in one.items():
+        np.testing.assert_allclose(list(two[name].values()), list(values.values()), rtol=1e-5, err_msg=name)
+    ours, theirs = tensors(tmp_path / "two"), tensors(tmp_path / "one")
+    for name, array in theirs.items():
+        distance = np.linalg.norm((ours[name] - array).ravel())
+        assert distance <= 1e-5 * np.linalg.norm(array.ravel()), name
+
+
+def samples_of(folder, pattern):
+    """Epoch and index of every sample that a run's ranks took from the data set."""
+    lines = [line.split() for path in folder.glob(pattern) for line in path.read_text().splitlines()]
+    return [(int(epoch), int(index)) for epoch, index, _ in lines]
+
+
+def test_what_two_ranks_began_one_or_four_end_and_no_sample_comes_twice(root, tmp_path, monkeypatch):
+    """13 pictures: two ranks take 4 of the first epoch; one rank, or four of them, take the other 9 or 8.
+
+    A run reads ahead: what counts is what the first part's steps used, the head of its order.
+    """
+    from fairmot.data.sampler import epoch_order
+
+    program = NOTE_EVERY_SAMPLE + START
+    order = epoch_order(13, 317, 0).tolist()
+    monkeypatch.setenv("SAMPLES", str(tmp_path / "first"))
+    train_on(2, overrides(root, tmp_path / "first", max_steps=1), tmp_path / "first_logs", program)
+    assert set(order[:4]) <= {index for epoch, index in samples_of(tmp_path, "first-*") if epoch == 0}
+    for ranks, batch, left in ((1, 1, 9), (4, 2, 8)):
+        name = f"on_{ranks}"
+        monkeypatch.setenv("SAMPLES", str(tmp_path / name))
+        changes = {"resume_from": tmp_path / "first", "epochs": 1, "batch_size_per_rank": batch}
+        train_on(ranks, overrides(root, tmp_path / name, **changes), tmp_path / f"{name}_logs", program)
+        assert sorted(samples_of(tmp_path, f"{name}-*")) == sorted((0, index) for index in order[4 : 4 + left])
+        assert read_checkpoint(tmp_path / name).manifest["progress"]["epoch"] == 1
+
+
+def test_ranks_augment_differently(tmp_path, monkeypatch):
+    """Thirteen copies of one picture: no two samples are alike, on one rank or between ranks."""
+    write_pictures(tmp_path, count=13)
+    first = tmp_path / "small" / "images" / "000.jpg"
+    for path in first.parent.iterdir():
+        path.write_bytes(first.read_bytes())
+    monkeypatch.setenv("SAMPLES", str(tmp_path / "seen"))
+    words = overrides(tmp_path, tmp_path / "run", data__augmentation="reference", max_steps=3)
+    train_on(2, words, tmp_path / "logs", NOTE_EVERY_SAMPLE + START)
+    digests = [line.split()[2] for path in tmp_path.glob("seen-*") for line in path.read_text().splitlines()]
+    assert len(digests) >= 12
+    assert len(set(digests)) == len(digests)

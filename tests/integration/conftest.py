@@ -1,13 +1,13 @@
 """A backbone of one convolution, so that training in these tests compiles in seconds."""
 
 import pytest
-from mindspore import nn
 
+from fairmot.model.backbone import Backbone
 from fairmot.model.fairmot import BACKBONES
 from fairmot.model.layers import conv_bn_relu
 
 
-class OneConvolution(nn.Cell):
+class OneConvolution(Backbone):
     """Stride 4, 16 channels, batch normalisation; what a backbone owes the rest of the program."""
 
     def __init__(self):

@@ -1,0 +1,60 @@
+"""Real ranks under msrun on this machine, training what tests/integration/small_run.py describes."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from fairmot.checkpoint import GROUPS, read_checkpoint
+
+TESTS = Path(__file__).resolve().parents[1]
+START = f"""
+import runpy, sys
+sys.path.insert(0, {str(TESTS / "integration")!r})
+from conftest import OneConvolution
+from fairmot.model.fairmot import BACKBONES
+BACKBONES["one_convolution"] = lambda config: OneConvolution()
+runpy.run_module("train", run_name="__main__", alter_sys=True)
+"""
+"""msrun takes a script, not a module; this one knows the tests' network."""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def run_ranks(count, words, log_dir, program=START):
+    """Exit code and logs of the ranks."""
+    log_dir.mkdir()
+    script = log_dir / "start.py"
+    script.write_text(program)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "MS_RETRY_INTERVAL_LOWER": "1",
+        "MS_RETRY_INTERVAL_UPPER": "1",
+    }
+    command = [
+        shutil.which("msrun", path=environment["PATH"]), f"--worker_num={count}", f"--local_worker_num={count}",
+        "--master_addr=127.0.0.1", f"--master_port={free_port()}", f"--log_dir={log_dir}", "--join=True",
+        script, *words,
+    ]  # fmt: skip
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    logs = "\n".join(path.read_text(errors="replace") for path in sorted(Path(log_dir).glob("worker_*.log")))
+    return run.returncode, run.stdout[-3000:] + logs[-6000:]
+
+
+def train_on(count, words, log_dir, program=START):
+    code, logs = run_ranks(count, words, log_dir, program)
+    assert code == 0, logs
+    return logs
+
+
+def tensors(run_dir):
+    checkpoint = read_checkpoint(run_dir)
+    return {f"{group}/{name}": array for group in GROUPS for name, array in checkpoint.tensors(group).items()}

@@ -1,0 +1,245 @@
+"""The Dockerfile and the cluster examples: linted, parsed, and their commands understood by the launcher itself."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.specifiers import SpecifierSet
+
+from fairmot.device import Device
+from train.launch.__main__ import compose_config, parse
+from train.launch.rank_table import read_rank_table
+from train.preflight.host import BUILT_FOR_CANN, SUPPORTED_CANN
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+EXAMPLES = REPOSITORY / "docs" / "examples"
+DOCKERFILE = REPOSITORY / "Dockerfile.ascend"
+TABLE = REPOSITORY / "rank_table" / "2x8.json"
+SCRIPTS = sorted([*EXAMPLES.glob("*.sh"), *EXAMPLES.glob("*.sbatch")])
+
+
+def tool(name):
+    """A linter that is installed beside this Python, or somewhere else."""
+    found = shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if found is None:
+        pytest.skip(f"{name} is not installed (pip install {name}-bin or {name}-py)")
+    return found
+
+
+def instructions():
+    """Name and words of each instruction of the Dockerfile."""
+    text = re.sub(r"^#.*\n", "", DOCKERFILE.read_text(), flags=re.MULTILINE).replace("\\\n", " ")
+    return [tuple(line.split(maxsplit=1)) for line in text.splitlines() if line.strip()]
+
+
+def arguments():
+    return dict(words.split("=", 1) for name, words in instructions() if name == "ARG")
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_parse(script):
+    subprocess.run(["bash", "-n", script], check=True)
+    subprocess.run([tool("shellcheck"), "--shell=bash", script], check=True)
+
+
+def test_dockerfile_is_linted():
+    subprocess.run([tool("hadolint"), DOCKERFILE], check=True)
+
+
+def test_the_image_is_pinned_to_what_the_project_takes():
+    given = arguments()
+    cann, chip, _, python = given["CANN_TAG"].split("-")
+    release = ".".join(cann.split(".")[:2])
+    assert release == BUILT_FOR_CANN
+    assert release in SUPPORTED_CANN
+    assert chip == "910b"
+    project = (REPOSITORY / "pyproject.toml").read_text()
+    assert python.removeprefix("py") in SpecifierSet(re.search(r'requires-python = "(.+)"', project).group(1))
+    assert given["MINDSPORE_VERSION"] in SpecifierSet(re.search(r'"mindspore(.+)"', project).group(1))
+
+
+def test_the_image_ends_as_a_user():
+    users = [words for name, words in instructions() if name == "USER"]
+    assert users == ["${USER_ID}:${GROUP_ID}"]
+    assert [name for name, _ in instructions()][-3:] == ["USER", "ENTRYPOINT", "CMD"]
+    given = arguments()
+    assert int(given["USER_ID"]) > 0
+    assert int(given["GROUP_ID"]) > 0
+
+
+def test_the_image_needs_nothing_that_is_ignored():
+    lines = (REPOSITORY / ".dockerignore").read_text().splitlines()
+    assert lines[1] == "*"
+    allowed = {line[1:] for line in lines if line.startswith("!")}
+    project = (REPOSITORY / "pyproject.toml").read_text()
+    packages = re.search(r"packages = \[(.+)\]", project).group(1)
+    needed = {"pyproject.toml", "scripts", "rank_table", "conf", *re.findall(r'"(\w+)"', packages)}
+    needed |= {
+        re.search(r'readme = "(.+)"', project).group(1),
+        re.search(r'license-files = \["(.+)"\]', project).group(1),
+    }
+    assert allowed == needed
+    assert all((REPOSITORY / name).exists() for name in allowed)
+
+
+def test_scripts_install_nothing_in_the_image(tmp_path):
+    """The mark that the Dockerfile leaves is the one that scripts/environment.sh looks for."""
+    command = next(words for name, words in instructions() if name == "RUN" and ".installed" in words)
+    mark = next(part for part in command.split("&&") if ".installed" in part)
+    (tmp_path / "bin").mkdir()
+    environment = {**os.environ, "FAIRMOT_VENV": str(tmp_path)}
+    subprocess.run(["bash", "-c", mark], cwd=REPOSITORY, env=environment, check=True)
+    run = subprocess.run(
+        ["bash", "-c", "source scripts/environment.sh && echo $PYTHON"],
+        cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert run.stdout.strip() == f"{tmp_path}/bin/python"
+    assert run.stderr == ""
+
+
+def understood(words):
+    """What the launcher makes of the words behind scripts/run_distribute.sh; bad ones raise."""
+    given = parse(words)
+    if given.table is not None:
+        read_rank_table(given.table, given.num_ranks)
+    return given, compose_config(given.words)
+
+
+@pytest.fixture
+def listening_folder(tmp_path):
+    """A folder whose launcher writes down its words instead of starting anything."""
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "run_distribute.sh").write_text('printf "%s\\n" "$@" "" >> words\nexit $(cat code)\n')
+    (tmp_path / "code").write_text("0")
+    return tmp_path
+
+
+def heard(folder):
+    """The words of each call."""
+    return [call.split("\n") for call in (folder / "words").read_text().strip("\n").split("\n\n")]
+
+
+def volcano():
+    table, job = yaml.safe_load_all((EXAMPLES / "volcano.yaml").read_text())
+    return table, job, job["spec"]["tasks"][0]
+
+
+def test_volcano_job_fits_together():
+    table, job, task = volcano()
+    pod = task["template"]["spec"]
+    container = pod["containers"][0]
+    assert table["metadata"]["name"] == f"rings-config-{job['metadata']['name']}"
+    labels = [part["metadata"]["labels"]["ring-controller.atlas"] for part in (table, job, task["template"])]
+    assert len(set(labels)) == 1
+    assert job["spec"]["minAvailable"] == task["replicas"]
+    resources = container["resources"]
+    assert resources["limits"] == resources["requests"]
+    assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+    assert pod["volumes"][0]["configMap"]["name"] == table["metadata"]["name"]
+    assert pod["securityContext"]["runAsUser"] == int(arguments()["USER_ID"])
+    assert job["spec"]["policies"][0] == {"exitCode": 2, "action": "AbortJob"}
+
+
+def test_volcano_container_starts_the_launcher(listening_folder):
+    _, _, task = volcano()
+    container = task["template"]["spec"]["containers"][0]
+    bash, option, script = container["args"]
+    rank_table = "/user/serverid/devindex/config/hccl.json"
+    assert rank_table in script
+    mounted = next(mount for mount in container["volumeMounts"] if mount["name"] == "rank-table")["mountPath"]
+    assert rank_table.startswith(mounted)
+    subprocess.run([bash, option, script.replace(rank_table, str(TABLE))], cwd=listening_folder, check=True, timeout=20)
+    given, config = understood(heard(listening_folder)[0])
+    npus = task["replicas"] * container["resources"]["limits"]["huawei.com/Ascend910"]
+    assert given.num_ranks == npus
+    assert config.device is Device.ascend
+    assert config.run_dir.startswith("/runs/")
+    assert config.runtime.stop_grace_s < task["template"]["spec"]["terminationGracePeriodSeconds"]
+
+
+@pytest.fixture
+def slurm(listening_folder, monkeypatch):
+    """srun and scontrol of a cluster that starts a task on this host alone; returns a function that runs the script."""
+    programs = listening_folder / "bin"
+    programs.mkdir()
+    (programs / "srun").write_text('#!/bin/bash\nwhile [[ $1 == -* ]]; do shift; done\nexec "$@"\n')
+    (programs / "scontrol").write_text(f'#!/bin/bash\necho "$@" > {listening_folder}/scontrol\n')
+    for path in programs.iterdir():
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+    for name, value in {
+        "SLURM_JOB_NUM_NODES": "2",
+        "SLURM_JOB_ID": "4711",
+        "SLURM_SUBMIT_DIR": str(listening_folder),
+        "RANK_TABLE": str(TABLE),
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    def run():
+        words = ["experiment=mot20_finetune", "run_dir=/shared/runs/mot20"]
+        return subprocess.run(["bash", EXAMPLES / "slurm.sbatch", *words], check=False).returncode
+
+    return run
+
+
+def test_slurm_job_checks_then_trains(slurm, listening_folder):
+    assert slurm() == 0
+    (checked, check_config), (trained, config) = map(understood, heard(listening_folder))
+    assert (checked.num_ranks, trained.num_ranks) == (16, 16)
+    assert (check_config.preflight, config.preflight) == (True, False)
+    assert config.device is Device.ascend
+    assert config.run_dir == "/shared/runs/mot20"
+    assert not (listening_folder / "scontrol").exists()
+
+
+def test_slurm_job_that_fails_its_check_does_not_train(slurm, listening_folder):
+    (listening_folder / "code").write_text("1")
+    assert slurm() == 1
+    assert len(heard(listening_folder)) == 1
+
+
+def test_slurm_job_that_was_asked_to_stop_queues_itself_again(slurm, listening_folder):
+    (listening_folder / "scripts" / "run_distribute.sh").write_text('[[ "$*" == *preflight=true* ]] || exit 130\n')
+    assert slurm() == 130
+    assert (listening_folder / "scontrol").read_text() == "requeue 4711\n"
+
+
+def test_docker_run_says_what_is_missing(tmp_path):
+    script = EXAMPLES / "docker_run.sh"
+    environment = {name: value for name, value in os.environ.items() if name not in ("DATA", "RUNS")}
+    run = subprocess.run(["bash", script, "8"], env=environment, capture_output=True, text=True, check=False)
+    assert (run.returncode, "DATA" in run.stderr) == (1, True)
+    if Path("/dev/davinci0").exists():
+        pytest.skip("this host has NPUs")
+    environment |= {"DATA": str(tmp_path), "RUNS": str(tmp_path)}
+    run = subprocess.run(["bash", script, "8"], env=environment, capture_output=True, text=True, check=False)
+    assert (run.returncode, "no /dev/davinci0" in run.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("page", ["cluster.md", "scaling.md"])
+def test_pages_link_to_files_that_are_there(page):
+    text = (REPOSITORY / "docs" / page).read_text()
+    links = re.findall(r"\]\((?!https?://)([^)]+)\)", text)
+    assert links
+    assert [link for link in links if not (REPOSITORY / "docs" / link).is_file()] == []
+
+
+@pytest.mark.slow
+def test_the_scaling_page_holds_what_the_plan_computes():
+    spec = spec_from_file_location("scaling_plan", REPOSITORY / "benchmarks" / "scaling_plan.py")
+    plan = sys.modules["scaling_plan"] = module_from_spec(spec)
+    spec.loader.exec_module(plan)
+    page = (REPOSITORY / "docs" / "scaling.md").read_text()
+    assert f"{plan.parameters_without_classifier():,}" in page
+    for title, rows in plan.TABLES.items():
+        assert plan.as_markdown(rows()) in page, f"{title}: run python -m benchmarks.scaling_plan"
+    # Two hand calculations: 2 x 7/8 of 84.08 MB inside a host, and a ring of eight at 0.6 x 30 GB/s.
+    size = plan.gradient_bytes(14_455)
+    assert plan.inside_bytes(size) == pytest.approx(147.14e6, rel=1e-3)
+    assert plan.ring_s(plan.CLUSTERS[0], size, 8) == pytest.approx(147.14e6 / 18e9 + 14 * 30e-6, rel=1e-3)

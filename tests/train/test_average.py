@@ -1,0 +1,100 @@
+"""Averaged weights, frozen and replaced batch normalisation, scaled learning rates."""
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import nn
+from tiny import call, tiny_batch, tiny_parts, values
+
+from train.average import WeightAverage
+from train.batch_norm import BatchNorm, replace_batch_norms, set_batch_norm
+from train.optimizer import LrScaling, OptimConfig, batch_factor
+from train.step import TrainOneStep
+
+
+@pytest.fixture(autouse=True)
+def graph_mode():
+    ms.set_context(mode=ms.GRAPH_MODE)
+
+
+def test_the_average_follows_the_weights_and_stands_in_for_them():
+    parts = tiny_parts()
+    network = parts[0]
+    average = WeightAverage(network.trainable_params(), decay=0.2)
+    step = TrainOneStep(*parts, average=average)
+    expected = {weight.name: weight.asnumpy().copy() for weight in average.weights}
+    for update in (1, 2, 3):
+        call(step, tiny_batch(update))
+        decay = min(0.2, (1 + update) / (10 + update))
+        for weight in average.weights:
+            expected[weight.name] = decay * expected[weight.name] + (1 - decay) * weight.asnumpy()
+    for mean in average.averages:
+        np.testing.assert_allclose(mean.asnumpy(), expected[mean.name.removeprefix("ema.")], rtol=1e-5, atol=1e-7)
+    trained = values(step)
+    with average.in_place_of_weights():
+        for weight, mean in zip(average.weights, average.averages, strict=True):
+            np.testing.assert_array_equal(weight.asnumpy(), mean.asnumpy())
+            assert not np.array_equal(weight.asnumpy(), trained[weight.name])
+    assert all(np.array_equal(array, trained[name]) for name, array in values(step).items())
+    average.reset()
+    for weight, mean in zip(average.weights, average.averages, strict=True):
+        np.testing.assert_array_equal(weight.asnumpy(), mean.asnumpy())
+
+
+def test_a_step_that_overflows_is_not_averaged():
+    parts = tiny_parts()
+    average = WeightAverage(parts[0].trainable_params(), decay=0.9)
+    batch = tiny_batch(0)
+    batch[0] = ms.Tensor(np.full_like(batch[0].asnumpy(), np.inf))
+    assert call(TrainOneStep(*parts, average=average), batch)["overflow"] == 1
+    assert average.updates.asnumpy() == 0
+
+
+class Normalised(nn.Cell):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.SequentialCell(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+        self.last = nn.BatchNorm2d(4)
+
+    def construct(self, image):
+        return self.last(self.layers(image))
+
+
+def test_frozen_statistics_stay_and_are_used():
+    network = Normalised()
+    network.set_train()
+    image = ms.Tensor(np.random.default_rng(0).random((2, 3, 4, 4)).astype(np.float32) + 5)
+    set_batch_norm(network, BatchNorm.frozen)
+    before = network.last.moving_mean.asnumpy().copy()
+    trained = network(image).asnumpy()
+    np.testing.assert_array_equal(network.last.moving_mean.asnumpy(), before)
+    network.set_train(False)
+    np.testing.assert_array_equal(network(image).asnumpy(), trained)
+    unfrozen = Normalised()
+    unfrozen.set_train()
+    unfrozen(image)
+    assert not np.array_equal(unfrozen.last.moving_mean.asnumpy(), before)
+
+
+def test_batch_norms_are_replaced_wherever_they_stand_and_keep_their_parameters():
+    """nn.SyncBatchNorm itself runs on Ascend only; another class takes its place here."""
+
+    class Other(nn.BatchNorm2d):
+        pass
+
+    network = Normalised()
+    names = dict(network.parameters_and_names())
+    replace_batch_norms(network, Other)
+    assert isinstance(network.last, Other)
+    assert isinstance(network.layers[1], Other)
+    after = dict(network.parameters_and_names())
+    assert after.keys() == names.keys()
+    assert all(after[name] is parameter for name, parameter in names.items())
+
+
+@pytest.mark.parametrize(
+    ("scaling", "samples", "factor"),
+    [(LrScaling.none, 96, 1), (LrScaling.linear, 96, 8), (LrScaling.sqrt, 48, 2), (LrScaling.linear, 6, 0.5)],
+)
+def test_learning_rates_scale_with_the_samples_of_a_step(scaling, samples, factor):
+    assert batch_factor(OptimConfig(lr_scaling=scaling), samples) == pytest.approx(factor)
