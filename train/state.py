@@ -10,17 +10,18 @@ from typing import Any
 import mindspore as ms
 import numpy as np
 from mindspore import Parameter, nn
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 import fairmot
 from fairmot.checkpoint import EMA, GROUPS, Checkpoint, Tensors, read_checkpoint, shortened, tensor_differences
 from fairmot.data.identities import IdentityTable
 from fairmot.errors import CheckpointError
 from fairmot.model.fairmot import FairMOT, ModelConfig
+from fairmot.weights_file import read_weights_file
 from train.average import WeightAverage
 from train.optimizer import Optimizer
 from train.step import SCALARS, LossScale
+
+_OFFSETS = ".conv_offset_mask."
 
 
 @dataclass
@@ -226,14 +227,13 @@ def load_weights(network: FairMOT, path: Path) -> WeightsReport:
             f"weights={path} does not exist; give a .safetensors file, a checkpoint or run directory, or weights=null "
             "to start from scratch"
         )
-    if path.is_dir():
-        found = read_checkpoint(path).network_to_use()
-    else:
-        try:
-            found = load_file(path)
-        except (OSError, SafetensorError) as error:
-            raise CheckpointError(f"weights={path}: not a readable .safetensors file ({error})") from error
+    found = (read_checkpoint(path) if path.is_dir() else read_weights_file(path)).network_to_use()
     wanted = network.state()
+    if any(_OFFSETS in name for name in found) and not any(_OFFSETS in name for name in wanted):
+        raise CheckpointError(
+            f"weights={path}: its neck is deformable, that of this network is plain; set model=dla_34 (or the network "
+            "of the weights), or convert them with drop_deformable=true"
+        )
     taken = {name: array for name, array in found.items() if name in wanted and wanted[name].shape == array.shape}
     if not taken:
         raise CheckpointError(f"weights={path}: none of its {len(found)} tensors fits this network by name and shape")
