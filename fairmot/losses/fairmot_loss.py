@@ -72,6 +72,8 @@ class LossConfig:
         normalizers: whose positives, objects and identities the sums are divided by: rank, or world, where N ranks
             with batches of B learn what one rank with a batch of N * B would.
         fp16_classifier: multiply by the identity classifier in fp16; its softmax stays in fp32.
+        identity_slots: how many of a batch's object slots are classified, those with an identity first; 0: all. A
+            limit saves memory where identities are many: a row of logits for every slot, most of them empty.
     """
 
     hm_weight: float = 1.0
@@ -83,12 +85,15 @@ class LossConfig:
     multi_loss: MultiLoss = MultiLoss.uncertainty
     normalizers: Normalizers = Normalizers.rank
     fp16_classifier: bool = True
+    identity_slots: int = 0
 
     def __post_init__(self) -> None:
         for key in ("hm_weight", "wh_weight", "off_weight"):
             value = getattr(self, key)
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"loss.{key}={value}: a weight is a number of at least 0")
+        if self.identity_slots < 0:
+            raise ValueError(f"loss.identity_slots={self.identity_slots}: must be at least 1, or 0 for all")
 
 
 class Classifier(nn.Cell):
@@ -157,6 +162,7 @@ class FairMOTLoss(nn.Cell):
         self.heatmap_loss = heatmap_focal_loss if config.heatmap is HeatmapLoss.focal else heatmap_mse_loss
         self.regression_loss = masked_l1_loss if config.regression is RegressionLoss.l1 else masked_smooth_l1_loss
         self.identity_loss = identity_cross_entropy if config.identity is IdentityLoss.ce else identity_focal_loss
+        self.identity_slots = config.identity_slots
         self.uncertainty = config.multi_loss is MultiLoss.uncertainty
         # A single identity (nID 2) would give a scale of 0 and embeddings without gradient.
         self.emb_scale = math.sqrt(2) * math.log(max(num_identities - 1, 2))
@@ -212,6 +218,9 @@ class FairMOTLoss(nn.Cell):
         embeddings = embeddings.reshape(-1, embeddings.shape[-1]).astype(ms.float32)
         ids = ids.reshape(-1)
         valid = ops.logical_and(reg_mask.reshape(-1) > 0, ids >= 0).astype(ms.float32)
+        if 0 < self.identity_slots < valid.shape[0]:
+            valid, filled = ops.topk(valid, self.identity_slots)
+            embeddings, ids = ops.gather(embeddings, filled, 0), ops.gather(ids, filled, 0)
         logits = self.classifier(self.emb_scale * l2_normalize(embeddings))
         return self.identity_loss(logits, ids, valid)
 

@@ -2,17 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
 from fairmot.errors import ConfigError
+from fairmot.model.backbone import Backbone, scaled
+from fairmot.model.deform_conv import DeformConv
 from fairmot.model.dla import DLA, DLA34_CHANNELS
 from fairmot.model.heads import Heads, head_channels
+from fairmot.model.hrnet import HRNet
 from fairmot.model.init import initialize
 from fairmot.model.neck import DLAUp, IDAUp, NodeConv, plain_node_conv
+from fairmot.model.resnet import DeconvResNet, PyramidResNet
+from fairmot.model.yolo import YOLO
 
 _LAST_LEVEL = 5
 """The decoder's final merge takes the maps of the levels below this one (the original's last_level)."""
@@ -23,7 +27,8 @@ class ModelConfig:
     """Which network to build.
 
     Attributes:
-        name: the network, as the original names it: dlaconv_34 is DLA-34 with the plain-convolution neck.
+        name: the network, as the original names it: dla_34 is the paper's, DLA-34 with deformable convolutions in its
+            neck; dlaconv_34 has plain ones there.
         width: scales the channels of encoder and decoder; 1.0 is the paper's network.
         down_ratio: input pixels to a cell of the output maps: 2, 4, 8 or 16.
         head_conv: hidden channels of each head; 0 leaves the 1x1 convolution alone.
@@ -49,7 +54,7 @@ class ModelConfig:
             raise ValueError(f"model.reid_dim={self.reid_dim}: the embedding needs at least one dimension")
 
 
-class DLASeg(nn.Cell):
+class DLASeg(Backbone):
     """DLA encoder and its two-stage aggregation decoder.
 
     Args:
@@ -57,6 +62,8 @@ class DLASeg(nn.Cell):
         down_ratio: stride of the resulting map.
         node_conv: the convolution of the decoder's nodes.
     """
+
+    down_ratios = (2, 4, 8, 16)
 
     def __init__(self, channels: tuple[int, ...], down_ratio: int, node_conv: NodeConv) -> None:
         super().__init__()
@@ -79,16 +86,16 @@ class FairMOT(nn.Cell):
     """A backbone with the four heads.
 
     Args:
-        backbone: has `out_channels` and turns [B, 3, H, W] into one map at the output stride.
+        backbone: turns [B, 3, H, W] into one map at the output stride.
         config: the settings it was built from.
         num_classes: heatmap channels.
     """
 
-    def __init__(self, backbone: nn.Cell, config: ModelConfig, num_classes: int = 1) -> None:
+    def __init__(self, backbone: Backbone, config: ModelConfig, num_classes: int = 1) -> None:
         super().__init__()
         self.backbone = backbone
         channels = head_channels(num_classes, config.ltrb, config.reid_dim)
-        self.heads = Heads(backbone.out_channels, config.head_conv, channels)
+        self.heads = Heads(backbone.out_channels, config.head_conv, channels, backbone.head_activation)
 
     def construct(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Images to head maps.
@@ -97,11 +104,13 @@ class FairMOT(nn.Cell):
             image: uint8 [B, H, W, 3] RGB as the loader gives it, or float32 [B, 3, H, W] already scaled to [0, 1].
 
         Returns:
-            hm logits [B, classes, h, w], wh [B, 4 or 2, h, w] in cells, id [B, reid_dim, h, w], reg [B, 2, h, w].
+            hm logits [B, classes, h, w], wh [B, 4 or 2, h, w] in cells, id [B, reid_dim, h, w], reg [B, 2, h, w]; all
+            float32, whatever the precision inside.
         """
         if image.dtype == ms.uint8:
             image = ops.transpose(image, (0, 3, 1, 2)).astype(ms.float32) / 255.0
-        return self.heads(self.backbone(image))
+        hm, wh, embedding, reg = self.heads(self.backbone(image))
+        return hm.astype(ms.float32), wh.astype(ms.float32), embedding.astype(ms.float32), reg.astype(ms.float32)
 
     def state(self) -> dict[str, ms.Parameter]:
         """Parameters and batch-norm buffers under the names checkpoints use: the original's, without our rooms.
@@ -112,15 +121,21 @@ class FairMOT(nn.Cell):
         return {name.split(".", 1)[1]: parameter for name, parameter in self.parameters_and_names()}
 
 
-def _dlaconv_34(config: ModelConfig) -> nn.Cell:
-    return DLASeg(_scaled(DLA34_CHANNELS, config.width), config.down_ratio, plain_node_conv)
+def _dla_34(config: ModelConfig, node_conv: NodeConv) -> Backbone:
+    channels = tuple(scaled(count, config.width) for count in DLA34_CHANNELS)
+    return DLASeg(channels, config.down_ratio, node_conv)
 
 
-def _scaled(channels: tuple[int, ...], width: float) -> tuple[int, ...]:
-    return tuple(max(4, round(count * width)) for count in channels)
-
-
-BACKBONES: dict[str, Callable[[ModelConfig], Any]] = {"dlaconv_34": _dlaconv_34}
+BACKBONES: dict[str, Callable[[ModelConfig], Backbone]] = {
+    "dlaconv_34": lambda config: _dla_34(config, plain_node_conv),
+    "dla_34": lambda config: _dla_34(config, DeformConv),
+    "hrnet_18": lambda config: HRNet(18, config.width),
+    "hrnet_32": lambda config: HRNet(32, config.width),
+    "resdcn_34": lambda config: DeconvResNet(34, config.width, DeformConv),
+    "resdcn_50": lambda config: DeconvResNet(50, config.width, DeformConv),
+    "resfpndcn_34": lambda config: PyramidResNet(34, config.width, DeformConv),
+    "yolov5s": lambda config: YOLO(config.width),
+}
 """Network name -> how to build its encoder and decoder."""
 
 
@@ -128,15 +143,23 @@ def build_network(config: ModelConfig, seed: int, num_classes: int = 1) -> FairM
     """Build and initialise a network; the same seed gives the same values on every rank and machine.
 
     Raises:
-        ConfigError: `model.name` is none of the networks there are.
+        ConfigError: `model.name` is none of the networks there are, or has no output at `model.down_ratio`.
     """
     if config.name not in BACKBONES:
         raise ConfigError(
             f"model.name={config.name} cannot be built by this version; there are: {', '.join(BACKBONES)}. "
             "The recipes' other networks are listed in docs/recipes.md."
         )
-    network = FairMOT(BACKBONES[config.name](config), config, num_classes)
-    for name, parameter in network.state().items():
+    backbone = BACKBONES[config.name](config)
+    if config.down_ratio not in backbone.down_ratios:
+        raise ConfigError(
+            f"model.down_ratio={config.down_ratio}: {config.name} has its output at one cell to "
+            f"{' or '.join(map(str, backbone.down_ratios))} pixels; choose that"
+        )
+    network = FairMOT(backbone, config, num_classes)
+    state = network.state()
+    for name, parameter in state.items():
         parameter.name = name  # the optimiser names its moments after it
-    initialize(network.state(), seed)
+    weights = {name: parameter.shape for name, parameter in state.items() if name.endswith(".weight")}
+    initialize(state, seed, backbone.small_weights(weights))
     return network

@@ -13,13 +13,13 @@ def head_channels(num_classes: int, ltrb: bool, reid_dim: int) -> dict[str, int]
     return {"hm": num_classes, "wh": 4 if ltrb else 2, "id": reid_dim, "reg": 2}
 
 
-def head(in_channels: int, hidden_channels: int, out_channels: int) -> nn.SequentialCell:
-    """3x3 convolution, ReLU, 1x1 convolution (children 0, 1, 2); without hidden channels the 1x1 alone."""
+def head(in_channels: int, hidden_channels: int, out_channels: int, activation: type[nn.Cell]) -> nn.SequentialCell:
+    """3x3 convolution, activation, 1x1 convolution (children 0, 1, 2); without hidden channels the 1x1 alone."""
     if hidden_channels == 0:
         return nn.SequentialCell(conv(in_channels, out_channels, 1, has_bias=True))
     return nn.SequentialCell(
         conv(in_channels, hidden_channels, 3, has_bias=True),
-        nn.ReLU(),
+        activation(),
         conv(hidden_channels, out_channels, 1, has_bias=True),
     )
 
@@ -27,12 +27,14 @@ def head(in_channels: int, hidden_channels: int, out_channels: int) -> nn.Sequen
 class Heads(nn.Cell):
     """Heatmap, box size, embedding and offset maps from one feature map."""
 
-    def __init__(self, in_channels: int, hidden_channels: int, channels: dict[str, int]) -> None:
+    def __init__(
+        self, in_channels: int, hidden_channels: int, channels: dict[str, int], activation: type[nn.Cell]
+    ) -> None:
         super().__init__()
-        self.hm = head(in_channels, hidden_channels, channels["hm"])
-        self.wh = head(in_channels, hidden_channels, channels["wh"])
-        self.id = head(in_channels, hidden_channels, channels["id"])
-        self.reg = head(in_channels, hidden_channels, channels["reg"])
+        self.hm = head(in_channels, hidden_channels, channels["hm"], activation)
+        self.wh = head(in_channels, hidden_channels, channels["wh"], activation)
+        self.id = head(in_channels, hidden_channels, channels["id"], activation)
+        self.reg = head(in_channels, hidden_channels, channels["reg"], activation)
 
     def construct(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """[B, C, H, W] -> hm (logits), wh, id (not normalised), reg in the order of HEADS."""

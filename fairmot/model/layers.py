@@ -13,9 +13,11 @@ def conv(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1,
     return nn.Conv2d(in_channels, out_channels, kernel_size, stride, pad_mode="pad", padding=padding, has_bias=has_bias)
 
 
-def batch_norm(channels: int) -> nn.BatchNorm2d:
-    """Batch normalisation with the original's epsilon and momentum."""
-    return nn.BatchNorm2d(channels, eps=BATCH_NORM_EPSILON, momentum=BATCH_NORM_MOMENTUM)
+def batch_norm(
+    channels: int, momentum: float = BATCH_NORM_MOMENTUM, epsilon: float = BATCH_NORM_EPSILON
+) -> nn.BatchNorm2d:
+    """Batch normalisation with the epsilon and momentum of most of the original's layers."""
+    return nn.BatchNorm2d(channels, eps=epsilon, momentum=momentum)
 
 
 def conv_bn_relu(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1) -> nn.SequentialCell:
