@@ -108,6 +108,8 @@ def explain(error: Exception, schema: type) -> str:
         return f"unknown {group} '{wanted}'{_suggest(wanted, choices)}; there are: {', '.join(choices)}"
     if full_key:
         return f"{full_key.group(1)}: {text.splitlines()[0]}"
+    if isinstance(error.__cause__, OmegaConfBaseException):  # which of the values was refused, and what is allowed
+        return explain(error.__cause__, schema)
     return text.strip()
 
 

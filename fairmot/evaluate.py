@@ -21,6 +21,7 @@ from fairmot.evaluation.plots import plot_frames, plot_overall, plot_tracks
 from fairmot.evaluation.preprocess import Benchmark, preprocess
 from fairmot.evaluation.report import text_table, write_report
 from fairmot.evaluation.sequences import GENERAL_RULES, GroundTruthSequence, find_ground_truth, rules_of
+from fairmot.exported import open_detector
 from fairmot.files import write_json_atomic
 from fairmot.inference import Detector
 from fairmot.scoring import Embeddings, embeddings_of_objects, frames_of, track_with_ground_truth
@@ -39,9 +40,12 @@ class EvaluateConfig:
     Attributes:
         gt: folder of sequences (`<name>/gt/gt.txt`, or `<name>.txt`), or one sequence's folder.
         results: folder with `<name>.txt` for every sequence; instead of checkpoint.
-        checkpoint: a checkpoint or run directory: its network tracks the sequences first; instead of results.
+        checkpoint: a checkpoint or run directory, or a file of fairmot.convert or fairmot.export: its network tracks
+            the sequences first; instead of results.
         output: folder for tables and plots.
         benchmark: whose rules apply; null: those of each sequence's name.
+        class_id: score the objects of this class alone, as the files' eighth column numbers it; null: all classes,
+            each within itself where the results say theirs. AP and TPR are always over all.
         workers: processes that score sequences.
         overwrite: write over an earlier evaluation.
         batch_size: frames that go through the network together.
@@ -54,6 +58,7 @@ class EvaluateConfig:
     checkpoint: str | None = None
     output: str = MISSING
     benchmark: Benchmark | None = None
+    class_id: int | None = None
     workers: int = 1
     overwrite: bool = False
     batch_size: int = 1
@@ -64,8 +69,8 @@ class EvaluateConfig:
         if (self.results is None) == (self.checkpoint is None):
             given = "neither was given" if self.results is None else "both were given"
             raise ValueError(f"give either results=<folder> or checkpoint=<run or checkpoint>; {given}")
-        for key in ("workers", "batch_size"):
-            if getattr(self, key) < 1:
+        for key in ("workers", "batch_size", "class_id"):
+            if getattr(self, key) is not None and getattr(self, key) < 1:
                 raise ValueError(f"{key}={getattr(self, key)}: must be at least 1")
 
 
@@ -86,7 +91,7 @@ def evaluate(config: EvaluateConfig) -> None:
         results = read_all_results(Path(config.results).expanduser(), sequences)
     else:
         results, extras = _track(config, sequences, output / "results")
-    pairs = [SequencePair(one.name, one.gt, results[one.name], one.benchmark) for one in sequences]
+    pairs = [_pair(one, results[one.name], config.class_id) for one in sequences]
     metrics = evaluate_sequences(pairs, config.workers)
     try:
         write_report(output, metrics)
@@ -139,6 +144,21 @@ def read_all_results(folder: Path, sequences: list[GroundTruthSequence]) -> dict
     return results
 
 
+def _pair(sequence: GroundTruthSequence, results: MotRows, class_id: int | None) -> SequencePair:
+    """What is compared: everything, or the objects of one class."""
+    gt = sequence.gt
+    if class_id is not None:
+        if sequence.benchmark not in (Benchmark.mot15, Benchmark.none):
+            raise ConfigError(
+                f"class_id={class_id}: {sequence.name} is scored by the rules of {sequence.benchmark.value}, which "
+                "count pedestrians only; leave class_id out"
+            )
+        gt, results = gt.select(gt.classes == class_id), results.select(results.classes == class_id)
+        if not len(gt):
+            raise DataError(f"class_id={class_id}: the ground truth of {sequence.name} has no object of this class")
+    return SequencePair(sequence.name, gt, results, sequence.benchmark)
+
+
 def _say_what_is_scored(
     sequences: list[GroundTruthSequence], skipped: Mapping[str, str], benchmark: Benchmark | None
 ) -> None:
@@ -159,7 +179,9 @@ def _track(
 ) -> tuple[dict[str, MotRows], Extras]:
     """Track every sequence; write and return the results, and the figures of detections and embeddings."""
     lengths = {one.name: frames_of(one).length or 0 for one in sequences}  # all are there before the first is tracked
-    detector = Detector.from_checkpoint(Path(str(config.checkpoint)), config.device, batch_size=config.batch_size)
+    detector = open_detector(Path(str(config.checkpoint)), config.device, batch_size=config.batch_size)
+    if not isinstance(detector, Detector):
+        _log.info("%s gives no embeddings at chosen places: no embedding test", config.checkpoint)
     results: dict[str, MotRows] = {}
     images: dict[str, list[ImageMatches]] = {}
     embeddings: dict[str, Embeddings] = {}
@@ -172,8 +194,9 @@ def _track(
                 write_results(folder / f"{one.name}.txt", tracked.results)
             except OSError as error:
                 raise DataError(f"{error.filename or folder}: cannot be written ({error.strerror})") from error
-            embeddings[one.name] = embeddings_of_objects(detector, one, watch=bar.update)
-    extras = {name: _extra_figures(images[name], [embeddings[name]]) for name in results}
+            if isinstance(detector, Detector):
+                embeddings[one.name] = embeddings_of_objects(detector, one, watch=bar.update)
+    extras = {name: _extra_figures(images[name], [embeddings[name]] if embeddings else []) for name in results}
     everything = [image for name in results for image in images[name]]
     return results, {**extras, OVERALL: _extra_figures(everything, list(embeddings.values()))}
 
@@ -185,6 +208,8 @@ def _extra_figures(images: list[ImageMatches], embeddings: list[Embeddings]) -> 
         "AP": detections.average_precision,
         "image AP": detections.image_average_precision,
     }
+    if not embeddings:
+        return figures
     # Identities of different sequences are different people.
     starts = np.cumsum([0, *(int(one.ids.max(initial=0)) + 1 for one in embeddings)])
     ids = np.concatenate([one.ids + start for one, start in zip(embeddings, starts, strict=False)])

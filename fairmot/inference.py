@@ -1,25 +1,26 @@
 """From a trained network to detections and tracks of whole videos."""
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-import cv2
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
-from fairmot.checkpoint import Checkpoint, read_checkpoint, tensor_differences
-from fairmot.data.transforms import letterbox
+from fairmot.checkpoint import Checkpoint, tensor_differences
+from fairmot.detector import BatchDetector
 from fairmot.device import Device, use_device
-from fairmot.errors import CheckpointError, ConfigError, FairMOTError
-from fairmot.model.decode import Decode, to_image_boxes
+from fairmot.errors import CheckpointError, ConfigError
+from fairmot.model.decode import Decode
 from fairmot.model.fairmot import FairMOT, ModelConfig, build_network
 from fairmot.ops import gather_at, l2_normalize
 from fairmot.stages import StageTimes, in_background
 from fairmot.structures import Detections, Tracks
 from fairmot.tracking.tracker import Tracker
+from fairmot.weights_file import open_weights
 
 MAX_OBJECTS = 500
 """Objects the decoder takes from a picture, as in the original; the tracker picks those that score enough."""
@@ -27,7 +28,7 @@ MAX_OBJECTS = 500
 _BATCHES_AHEAD = 2
 
 
-class _Detect(nn.Cell):
+class Detect(nn.Cell):
     """Network and decoder, compiled as one graph in graph mode.
 
     Not by `ms.jit`: outside graph mode its graphs miss later changes of parameters by `set_data`.
@@ -57,13 +58,8 @@ class _Embed(nn.Cell):
         return l2_normalize(gather_at(embedding, cells).astype(ms.float32))
 
 
-class Detector:
-    """Finds the objects of pictures of any size. Compiled once, for one input size and one batch size.
-
-    Attributes:
-        input_size_hw: height and width of the network's input, pixels.
-        batch_size: pictures that go through the network together.
-    """
+class Detector(BatchDetector):
+    """Finds objects by a network of this process. Compiled once, for one input size and one batch size."""
 
     def __init__(
         self,
@@ -73,6 +69,7 @@ class Detector:
         down_ratio: int = 4,
         max_objects: int = MAX_OBJECTS,
         batch_size: int = 1,
+        num_classes: int = 1,
     ) -> None:
         """Wrap a network, which may be one in training: its mode and parameters stay as they are.
 
@@ -82,14 +79,13 @@ class Detector:
             down_ratio: input pixels to a cell of its maps.
             max_objects: objects taken from a picture.
             batch_size: pictures that go through the network together.
+            num_classes: channels of its heatmap.
         """
+        super().__init__(input_size_hw, down_ratio, batch_size, num_classes)
         ms.set_context(mode=ms.GRAPH_MODE)
-        self.input_size_hw = input_size_hw
-        self.batch_size = batch_size
-        self._output_size_hw = (input_size_hw[0] // down_ratio, input_size_hw[1] // down_ratio)
         self._network = network
         self._max_objects = max_objects
-        self._graph = _Detect(network, max_objects)
+        self._graph = Detect(network, max_objects)
         self._embed = _Embed(network)
 
     @classmethod
@@ -99,7 +95,7 @@ class Detector:
         """Build the network of a checkpoint and take its weights; every name and shape must match.
 
         Args:
-            path: a checkpoint or run directory.
+            path: a checkpoint or run directory, or a .safetensors file of fairmot.convert.
             device: where to run.
             max_objects: objects taken from a picture.
             batch_size: pictures that go through the network together.
@@ -108,44 +104,21 @@ class Detector:
             CheckpointError: none there, damaged, or its weights are those of another network.
             ConfigError: the device is not there.
         """
-        checkpoint = read_checkpoint(path)
         use_device(device)
-        network, config, input_size_hw = _build_from(checkpoint)
-        _load_strictly(network, checkpoint)
-        return cls(network, input_size_hw, down_ratio=config.down_ratio, max_objects=max_objects, batch_size=batch_size)
+        trained = load_network(path)
+        return cls(
+            trained.network,
+            trained.input_size_hw,
+            down_ratio=trained.config.down_ratio,
+            max_objects=max_objects,
+            batch_size=batch_size,
+            num_classes=trained.num_classes,
+        )
 
-    def prepare(self, frame_bgr: np.ndarray) -> np.ndarray:
-        """A picture uint8 [H, W, 3] as the network sees it: letterboxed as in training, RGB. Any thread may call it."""
-        return cv2.cvtColor(letterbox(frame_bgr, self.input_size_hw)[0], cv2.COLOR_BGR2RGB)
-
-    def detect(self, frames_bgr: Sequence[np.ndarray]) -> list[Detections]:
-        """Detections of pictures uint8 [H, W, 3], BGR, of any sizes and number, in pixels of each."""
-        inputs = [self.prepare(frame) for frame in frames_bgr]
-        return self.infer(inputs, [frame.shape[:2] for frame in frames_bgr])
-
-    def infer(self, inputs: Sequence[np.ndarray], image_sizes_hw: Sequence[tuple[int, ...]]) -> list[Detections]:
-        """`detect` for pictures that went through `prepare`.
-
-        Args:
-            inputs: uint8 [height, width, 3] each, RGB.
-            image_sizes_hw: height and width of the original pictures, pixels.
-
-        Returns:
-            For each picture up to max_objects detections in descending order of score, weak ones included.
-
-        Raises:
-            FairMOTError: the network's output is not finite.
-        """
-        found: list[Detections] = []
+    def run(self, batch: np.ndarray) -> list[np.ndarray]:
+        """See BatchDetector."""
         with _evaluating(self._network):
-            for start in range(0, len(inputs), self.batch_size):
-                batch = np.stack(inputs[start : start + self.batch_size])
-                missing = self.batch_size - len(batch)  # another batch size would be compiled anew
-                filled = np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), np.uint8)])
-                outputs = [output.asnumpy() for output in self._graph(Tensor(filled))]
-                sizes_hw = image_sizes_hw[start : start + self.batch_size]
-                found += [self._detections(outputs, row, size_hw) for row, size_hw in enumerate(sizes_hw)]
-        return found
+            return [output.asnumpy() for output in self._graph(Tensor(batch))]
 
     def embeddings_at(self, frame_bgr: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:
         """Embeddings at the centres of known objects, as the losses read them in training.
@@ -172,17 +145,6 @@ class Detector:
                 found.append(self._embed(image, Tensor(filled[None])).asnumpy()[0, : len(some)])
         return np.concatenate(found)
 
-    def _detections(self, outputs: list[np.ndarray], row: int, image_size_hw: tuple[int, ...]) -> Detections:
-        boxes_xyxy, scores, classes, embeddings, cells = (output[row] for output in outputs)
-        if not all(np.isfinite(values).all() for values in (boxes_xyxy, scores, embeddings)):
-            raise FairMOTError(
-                "the network's output is not finite: its weights are of a diverged run, choose an older checkpoint"
-            )
-        order = np.lexsort((cells, classes, -scores))  # devices differ in the order of equal scores
-        order = order[scores[order] > 0]
-        pixels_xyxy = to_image_boxes(boxes_xyxy, (image_size_hw[0], image_size_hw[1]), self._output_size_hw)
-        return Detections(pixels_xyxy, scores, embeddings, classes).select(order)
-
 
 @contextmanager
 def _evaluating(network: nn.Cell) -> Iterator[None]:
@@ -195,18 +157,45 @@ def _evaluating(network: nn.Cell) -> Iterator[None]:
         network.set_train(was_training)
 
 
-def _build_from(checkpoint: Checkpoint) -> tuple[FairMOT, ModelConfig, tuple[int, int]]:
-    """The network that a checkpoint describes, its settings and its input's height and width."""
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """A network with the weights of a checkpoint, and what else the checkpoint says of it.
+
+    Attributes:
+        network: uint8 [B, H, W, 3] RGB -> hm logits, wh, id, reg maps.
+        config: its settings.
+        input_size_hw: height and width of the input it was trained with, pixels.
+        num_classes: heatmap channels.
+    """
+
+    network: FairMOT
+    config: ModelConfig
+    input_size_hw: tuple[int, int]
+    num_classes: int
+
+
+def load_network(path: Path) -> TrainedNetwork:
+    """Build the network of a checkpoint and take its weights; every name and shape must match.
+
+    Args:
+        path: a checkpoint or run directory, or a .safetensors file of fairmot.convert.
+
+    Raises:
+        CheckpointError: none there, damaged, or its weights are those of another network.
+    """
+    checkpoint = open_weights(path)
     manifest = checkpoint.manifest
     try:
         config = ModelConfig(**manifest["model"])
         height, width = (int(side) for side in manifest["input_size"])
-        network = build_network(config, seed=0, num_classes=int(manifest["num_classes"]))
+        num_classes = int(manifest["num_classes"])
+        network = build_network(config, seed=0, num_classes=num_classes)
     except KeyError as error:
         raise CheckpointError(f"{checkpoint.path}: its checkpoint.json does not say {error}") from error
     except (TypeError, ValueError, ConfigError) as error:
         raise CheckpointError(f"{checkpoint.path}: its network cannot be built: {error}") from error
-    return network, config, (height, width)
+    _load_strictly(network, checkpoint)
+    return TrainedNetwork(network, config, (height, width), num_classes)
 
 
 def _load_strictly(network: FairMOT, checkpoint: Checkpoint) -> None:
@@ -222,7 +211,7 @@ def _load_strictly(network: FairMOT, checkpoint: Checkpoint) -> None:
 
 
 def track_frames(
-    detector: Detector, frames: Iterable[np.ndarray], tracker: Tracker, times: StageTimes | None = None
+    detector: BatchDetector, frames: Iterable[np.ndarray], tracker: Tracker, times: StageTimes | None = None
 ) -> Generator[tuple[int, np.ndarray, Tracks], None, None]:
     """Track a sequence while it is read. Reading, the network and the caller work at the same time.
 
@@ -252,13 +241,13 @@ def track_frames(
             yield number, frame, tracks
 
 
-def _prepared(detector: Detector, frames: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _prepared(detector: BatchDetector, frames: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for frame in frames:
         yield frame, detector.prepare(frame)
 
 
 def _detected(
-    detector: Detector, prepared: Iterator[tuple[np.ndarray, np.ndarray]], times: StageTimes
+    detector: BatchDetector, prepared: Iterator[tuple[np.ndarray, np.ndarray]], times: StageTimes
 ) -> Iterator[tuple[np.ndarray, Detections]]:
     while batch := list(islice(prepared, detector.batch_size)):
         frames, inputs = zip(*batch, strict=True)

@@ -9,9 +9,10 @@ import numpy as np
 
 from fairmot.boxes import cxcywh_to_xyxy, xywh_to_cxcywh
 from fairmot.data.video import FrameSource, open_source
+from fairmot.detector import BatchDetector
 from fairmot.errors import DataError
 from fairmot.evaluation.detection import ImageMatches, match_detections
-from fairmot.evaluation.mot_format import MotRows, result_rows
+from fairmot.evaluation.mot_format import MotRows, class_column, result_rows
 from fairmot.evaluation.sequences import GroundTruthSequence
 from fairmot.inference import Detector, track_frames
 from fairmot.structures import Detections, Tracks
@@ -27,7 +28,8 @@ class TrackedSequence:
 
     Attributes:
         results: the tracks.
-        images: for each frame its detections, weak ones included, matched with the objects that count.
+        images: for each frame, and each class where there are several, its detections, weak ones included, matched
+            with the objects that count.
     """
 
     results: MotRows
@@ -66,7 +68,7 @@ def frames_of(sequence: GroundTruthSequence) -> FrameSource:
 
 
 def track_with_ground_truth(
-    detector: Detector,
+    detector: BatchDetector,
     sequence: GroundTruthSequence,
     config: TrackerConfig,
     *,
@@ -80,13 +82,13 @@ def track_with_ground_truth(
     """
     source = frames_of(sequence)
     config = with_frame_rate(config, source)
-    tracker = _MatchingTracker(config, sequence.counted(), skip_frames)
+    tracker = _MatchingTracker(config, sequence.counted(), skip_frames, detector.num_classes)
     results = track_source(detector, source, config, tracker, skip_frames=skip_frames, watch=watch)
     return TrackedSequence(results, tracker.images)
 
 
 def track_source(
-    detector: Detector,
+    detector: BatchDetector,
     source: FrameSource,
     config: TrackerConfig,
     tracker: Tracker,
@@ -107,17 +109,18 @@ def track_source(
     Raises:
         DataError: a frame cannot be read.
     """
-    rows = [np.zeros((0, 7))]
+    rows = [np.zeros((0, 8))]
     with closing(track_frames(detector, islice(source, skip_frames, None), tracker)) as tracked:
         for position, frame, every_track in tracked:
             number, tracks = skip_frames + position, plausible(every_track, config)
             low, high = tracks.boxes_xyxy[:, :2], tracks.boxes_xyxy[:, 2:]
             numbers = np.full(len(tracks), number)
-            rows.append(np.column_stack([numbers, tracks.ids, low, high - low, tracks.scores]))
+            classes = class_column(tracks.classes, detector.num_classes)
+            rows.append(np.column_stack([numbers, tracks.ids, low, high - low, tracks.scores, classes]))
             if watch is not None:
                 watch(number, frame, tracks)
     table = np.concatenate(rows)
-    return result_rows(table[:, 0], table[:, 1], table[:, 2:6], table[:, 6])
+    return result_rows(table[:, 0], table[:, 1], table[:, 2:6], table[:, 6], table[:, 7])
 
 
 def with_frame_rate(config: TrackerConfig, source: FrameSource) -> TrackerConfig:
@@ -154,16 +157,21 @@ def _xyxy(boxes_xywh: np.ndarray) -> np.ndarray:
 class _MatchingTracker(Tracker):
     """A tracker that compares its detections with the ground truth as they pass."""
 
-    def __init__(self, config: TrackerConfig, objects: MotRows, skipped_frames: int) -> None:
+    def __init__(self, config: TrackerConfig, objects: MotRows, skipped_frames: int, num_classes: int) -> None:
         super().__init__(config)
         self.images: list[ImageMatches] = []
         self._objects = objects
         self._skipped_frames = skipped_frames
+        self._num_classes = num_classes
 
     def update(self, detections: Detections, frame: np.ndarray | None = None) -> Tracks:
         """As a tracker does."""
         tracks = super().update(detections, frame)
-        here = self._objects.frames == self._skipped_frames + self.n_frames
-        gt_boxes_xyxy = _xyxy(self._objects.boxes_xywh[here])
-        self.images.append(match_detections(detections.boxes_xyxy, detections.scores, gt_boxes_xyxy))
+        objects = self._objects.select(self._objects.frames == self._skipped_frames + self.n_frames)
+        for class_id in range(self._num_classes):
+            found, there = detections, objects
+            if self._num_classes > 1:
+                found = detections.select(detections.classes == class_id)
+                there = objects.select(objects.classes == class_id + 1)
+            self.images.append(match_detections(found.boxes_xyxy, found.scores, _xyxy(there.boxes_xywh)))
         return tracks

@@ -7,22 +7,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from omegaconf import MISSING
 from tqdm import tqdm
 
 from fairmot.data.prepare.mot17 import one_variant_a_scene
 from fairmot.data.prepare.sequences import find_sequences
 from fairmot.data.video import FrameSource, open_source
+from fairmot.detector import BatchDetector
 from fairmot.device import Device
 from fairmot.door import run_door
 from fairmot.errors import ConfigError, DataError
-from fairmot.evaluation.mot_format import MotRows, read_results, write_results
+from fairmot.evaluation.mot_format import NOT_GIVEN, MotRows, read_results, write_results
 from fairmot.evaluation.official import TEST_LENGTHS, TRAIN_LENGTHS, file_names, scene_of
-from fairmot.evaluation.preprocess import Benchmark, benchmark_of
+from fairmot.evaluation.preprocess import PEDESTRIAN, Benchmark, benchmark_of
+from fairmot.exported import open_detector
 from fairmot.files import write_atomic
-from fairmot.inference import Detector
 from fairmot.scoring import track_source, with_frame_rate
 from fairmot.tracking.tracker import Tracker, TrackerConfig
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -102,11 +106,19 @@ def write_submission(output: Path, benchmark: Benchmark, results: dict[str, MotR
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, scene in file_names(benchmark, sorted(results)).items():
-            write_results(output / name, results[scene])
+            write_results(output / name, _pedestrians(scene, results[scene]))
             archive.write(output / name, name)
     path = output / f"{benchmark.value}.zip"
     write_atomic(path, packed.getvalue())
     return path
+
+
+def _pedestrians(scene: str, rows: MotRows) -> MotRows:
+    """Without the classes that the server refuses."""
+    kept = np.isin(rows.classes, (NOT_GIVEN, PEDESTRIAN))
+    if not kept.all():
+        _log.warning("%s: %d boxes that are no pedestrians are left out", scene, np.count_nonzero(~kept))
+    return rows.select(kept)
 
 
 def benchmark_of_scenes(place: Path, scenes: Iterable[str]) -> Benchmark:
@@ -168,12 +180,12 @@ def _track(config: SubmitConfig) -> tuple[Benchmark, dict[str, MotRows]]:
                 f"{root}: {source.name} holds {source.length} pictures, but {scene} has {_length(benchmark, scene)}; "
                 "is the download complete?"
             )
-    detector = Detector.from_checkpoint(Path(str(config.checkpoint)), config.device, batch_size=config.batch_size)
+    detector = open_detector(Path(str(config.checkpoint)), config.device, batch_size=config.batch_size)
     with tqdm(total=sum(source.length or 0 for source in sources.values()), unit="frame", disable=None) as bar:
         return benchmark, {scene: _track_scene(config, detector, source, bar) for scene, source in sources.items()}
 
 
-def _track_scene(config: SubmitConfig, detector: Detector, source: FrameSource, bar: tqdm) -> MotRows:
+def _track_scene(config: SubmitConfig, detector: BatchDetector, source: FrameSource, bar: tqdm) -> MotRows:
     bar.set_description(source.name)
     rules = with_frame_rate(config.tracker, source)
     return track_source(detector, source, rules, Tracker(rules), watch=lambda *_: bar.update())

@@ -18,8 +18,9 @@ from fairmot.data.video_writer import FramesWriter, VideoWriter
 from fairmot.device import Device
 from fairmot.door import run_door
 from fairmot.errors import ConfigError, DataError
-from fairmot.evaluation.mot_format import result_rows, write_results
-from fairmot.inference import MAX_OBJECTS, Detector, track_frames
+from fairmot.evaluation.mot_format import class_column, result_rows, write_results
+from fairmot.exported import open_detector
+from fairmot.inference import MAX_OBJECTS, track_frames
 from fairmot.stages import StageTimes, in_background
 from fairmot.structures import Tracks
 from fairmot.tracking.interpolation import InterpolationConfig, interpolate
@@ -35,7 +36,7 @@ class TrackConfig:
 
     Attributes:
         source: a video file, a folder of pictures, a MOTChallenge sequence folder, or a camera's number.
-        checkpoint: a checkpoint or run directory.
+        checkpoint: a checkpoint or run directory, or a file of fairmot.convert or fairmot.export.
         output: folder for <name>.txt (MOTChallenge rows), <name>.mp4 and <name>_frames; name is the source's.
         conf_thres: detections must score more than this; null: tracker.conf_thres.
         video: write the annotated MP4.
@@ -131,7 +132,7 @@ def track(config: TrackConfig) -> Report:
     """
     source = open_source(config.source)
     outputs = choose_outputs(config, source.name)
-    detector = Detector.from_checkpoint(
+    detector = open_detector(
         Path(config.checkpoint), config.device, max_objects=config.max_objects, batch_size=config.batch_size
     )
     detector.detect([np.zeros((*source.size_hw, 3), np.uint8)])  # compiles, which no frame should wait for
@@ -142,11 +143,11 @@ def track(config: TrackConfig) -> Report:
         closing(track_frames(detector, islice(source, config.max_frames), Tracker(tracker_config), times)) as frames,
         closing(in_background(frames, config.batch_size)) as tracked,  # the tracker need not wait for the writing
     ):
-        rows, n_frames = _write_pictures(tracked, source, config, tracker_config, outputs, times)
+        rows, n_frames = _write_pictures(tracked, source, config, tracker_config, outputs, detector.num_classes, times)
     elapsed_s = time.perf_counter() - began_at_s
     rows = interpolate(rows, config.interpolation)
     try:
-        write_results(outputs.text, result_rows(rows[:, 0], rows[:, 1], rows[:, 2:6], rows[:, 6]))
+        write_results(outputs.text, result_rows(rows[:, 0], rows[:, 1], rows[:, 2:6], rows[:, 6], rows[:, 7]))
     except OSError as error:
         raise DataError(f"{outputs.text}: cannot be written ({error.strerror})") from error
     n_identities = len(np.unique(rows[:, 1]))
@@ -180,12 +181,13 @@ def _write_pictures(
     config: TrackConfig,
     tracker_config: TrackerConfig,
     outputs: Outputs,
+    num_classes: int,
     times: StageTimes,
 ) -> tuple[np.ndarray, int]:
-    """Draw and write every frame; return rows [R, 7] (frame, id, x, y, w, h, score) and the number of frames."""
-    rows = [np.zeros((0, 7))]
+    """Draw and write every frame; return rows [R, 8] (frame, id, x, y, w, h, score, class) and the number of frames."""
+    rows = [np.zeros((0, 8))]
     number = 0
-    painter = Painter(config.trail_frames, config.scores)
+    painter = Painter(config.trail_frames, config.scores, classes=num_classes > 1)
     known = [count for count in (source.length, config.max_frames) if count is not None]
     with ExitStack() as stack:
         sinks = _open_sinks(stack, outputs, tracker_config.frame_rate, source.size_hw)
@@ -193,7 +195,7 @@ def _write_pictures(
         try:
             for number, frame, tracks in tracked:
                 shown = plausible(tracks, tracker_config)
-                rows.append(_rows(number, shown))
+                rows.append(_rows(number, shown, num_classes))
                 with times.measure("write"):
                     if sinks:
                         picture = painter.draw(frame, shown, f"frame {number}  {len(shown)} tracks")
@@ -217,10 +219,11 @@ def _open_sinks(
     return sinks
 
 
-def _rows(number: int, tracks: Tracks) -> np.ndarray:
+def _rows(number: int, tracks: Tracks, num_classes: int) -> np.ndarray:
     low, high = tracks.boxes_xyxy[:, :2], tracks.boxes_xyxy[:, 2:]
     numbers = np.full(len(tracks), number)
-    return np.concatenate([np.stack([numbers, tracks.ids], 1), low, high - low, tracks.scores[:, None]], axis=1)
+    classes = class_column(tracks.classes, num_classes)
+    return np.column_stack([numbers, tracks.ids, low, high - low, tracks.scores, classes])
 
 
 def _track_and_print(config: TrackConfig) -> None:

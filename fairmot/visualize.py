@@ -29,14 +29,16 @@ def colour_of(identity: int) -> Colour:
 class Painter:
     """Draws the tracks of one sequence, frame by frame: boxes, identities and where they came from."""
 
-    def __init__(self, trail_frames: int = 30, scores: bool = False) -> None:
+    def __init__(self, trail_frames: int = 30, scores: bool = False, classes: bool = False) -> None:
         """Start a sequence.
 
         Args:
             trail_frames: how many past centres each trail joins; 0 draws none.
             scores: write each track's score behind its identity.
+            classes: write each track's class, from c1, behind its identity.
         """
         self._scores = scores
+        self._classes = classes
         self._past: deque[dict[int, tuple[int, int]]] = deque(maxlen=trail_frames)
 
     def draw(self, frame: np.ndarray, tracks: Tracks, caption: str = "") -> np.ndarray:
@@ -60,9 +62,11 @@ class Painter:
         for identity, (left, top, right, bottom) in zip(identities, boxes.tolist(), strict=True):
             cv2.rectangle(canvas, (left, top), (right, bottom), colour_of(identity), thickness)
         # Labels last: a neighbour's box must not cross out a number.
-        for identity, (left, top, _, _), score in zip(identities, boxes.tolist(), tracks.scores, strict=True):
-            text = f"{identity} {score:.2f}" if self._scores else str(identity)
-            _write(canvas, text, (left, top), colour_of(identity))
+        for row, (identity, (left, top, _, _)) in enumerate(zip(identities, boxes.tolist(), strict=True)):
+            words = [str(identity)]
+            words += [f"c{tracks.classes[row] + 1}"] if self._classes else []
+            words += [f"{tracks.scores[row]:.2f}"] if self._scores else []
+            _write(canvas, " ".join(words), (left, top), colour_of(identity))
         if caption:
             _write(canvas, caption, (0, 0), _BLACK)
         return canvas

@@ -138,7 +138,9 @@ def _save(config: TrainConfig, world: World, run_dir: Path, state: TrainState) -
 
 def _build_validator(config: TrainConfig, world: World, run_dir: Path, network: FairMOT) -> Validator:
     height, width = config.data.input_size
-    detector = Detector(network, (height, width), down_ratio=config.model.down_ratio)
+    detector = Detector(
+        network, (height, width), down_ratio=config.model.down_ratio, num_classes=config.data.num_classes
+    )
     return Validator(detector, find_validation_sequences(config.data), config.tracker, world, run_dir / "validation")
 
 

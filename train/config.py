@@ -15,6 +15,7 @@ from fairmot.tracking.tracker import TrackerConfig
 from train.batch_norm import BatchNorm
 from train.mlflow_delivery import MlflowConfig
 from train.optimizer import OptimConfig
+from train.precision import Precision
 from train.step import LossScaleConfig
 
 RUN_DIR_VARIABLE = "FAIRMOT_RUN_DIR"
@@ -23,9 +24,10 @@ RUN_DIR_VARIABLE = "FAIRMOT_RUN_DIR"
 
 @dataclass
 class RuntimeConfig:
-    """How the program runs, without effect on what it learns.
+    """How the program runs; but for precision, without effect on what it learns.
 
     Attributes:
+        precision: of the network's arithmetic: fp32, fp16, or bf16 (Ascend only).
         threads: CPU threads for operators; 0 leaves the choice to MindSpore.
         check_ranks_every_steps: compare all ranks' parameters this often; 0: at the start only.
         loss_scale: scaling of the loss against fp16 underflow.
@@ -36,6 +38,7 @@ class RuntimeConfig:
         stop_grace_s: how long the launcher leaves the ranks to save a checkpoint after Ctrl-C or SIGTERM.
     """
 
+    precision: Precision = Precision.fp32
     threads: int = 0
     check_ranks_every_steps: int = 0
     loss_scale: LossScaleConfig = field(default_factory=LossScaleConfig)
@@ -139,6 +142,11 @@ class TrainConfig:
             raise ValueError(
                 f"batch_norm=sync: device={self.device.value} has no synchronised batch normalisation; choose rank "
                 "or frozen"
+            )
+        if self.runtime.precision is Precision.bf16 and self.device is not Device.ascend:
+            raise ValueError(
+                f"runtime.precision=bf16: device={self.device.value} has no bfloat16 convolution in MindSpore; choose "
+                "fp32 or fp16"
             )
         if not self.data.train:
             raise ValueError("data.train is empty: name at least one list file, such as '+data.train.mine=mine.train'")

@@ -18,6 +18,7 @@ from train.checkpoint import checkpoint_name, clean_up
 from train.config import TrainConfig, make_run_dir
 from train.distributed import World
 from train.optimizer import Optimizer
+from train.precision import set_precision
 from train.shared_storage import is_listed, lock_run_dir, wait_until
 from train.state import TrainState, load_weights
 from train.step import LossScale
@@ -62,6 +63,7 @@ def build_state(config: TrainConfig, identities: IdentityTable, world: World = A
     """
     network = build_network(config.model, config.seed, config.data.num_classes)
     set_batch_norm(network, config.batch_norm)
+    set_precision(network, config.runtime.precision)
     loss = FairMOTLoss(
         config.loss,
         identities.num_identities,
@@ -112,7 +114,10 @@ def choose_start(config: TrainConfig, run_dir: Path, state: TrainState, world: W
         report = load_weights(state.network, Path(config.weights))
         if state.average is not None:
             state.average.reset()
-        return f"weights of {config.weights}: {report}"
+        return (
+            f"weights of {config.weights}: {report}; the classifier, for {state.identities.num_identities} identities, "
+            "s_det and s_id start anew"
+        )
     return "from scratch"
 
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from types import FrameType
 
-
 _ONE_REQUEST_S = 5.0
 """Signals that come together are one request: a scheduler may signal a rank that its launcher signals too."""
 

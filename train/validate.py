@@ -157,7 +157,7 @@ class Validator:
 
     def _track(self, own: ValidationSequence, folder: Path, bar: tqdm) -> _Outcome:
         sequence = own.sequence
-        painter, pictures = Painter(), []
+        painter, pictures = Painter(classes=self._detector.num_classes > 1), []
         shown = set(np.linspace(own.skip_frames + 1, own.frame_count, _PICTURES).round().astype(int).tolist())
 
         def watch(number: int, frame: np.ndarray, tracks: Tracks) -> None:

@@ -4,6 +4,7 @@ import copy
 import logging
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -58,7 +59,7 @@ class DataConfig:
         workers: threads that prepare samples.
         input_size: height and width of the network's input, pixels.
         max_objects: object slots of a sample.
-        num_classes: channels of the heat map.
+        num_classes: channels of the heat map. Identities count over all classes.
         augmentation: none or reference.
         transforms: how far `reference` goes.
         synthetic: when given, this data set is drawn below root before it is read.
@@ -107,7 +108,8 @@ class JointDataset:
             msra: heat maps for the MSE loss.
 
         Raises:
-            DataError: a label's class has no heat-map channel; the message names its file.
+            DataError: a label's class has no heat-map channel, or an identity has two classes; the message names
+                file and line.
         """
         self.index = index
         self.config = config
@@ -122,17 +124,33 @@ class JointDataset:
         """Refuse before training what a sample would fail on hours later."""
         too_high = np.flatnonzero(self.index.rows[:, 0] >= self.config.num_classes)
         if len(too_high):
-            image = int(np.searchsorted(self.index.row_offsets, too_high[0], side="right")) - 1
             raise DataError(
-                f"{self.index.label_path(image)}: class {int(self.index.rows[too_high[0], 0])}, but "
+                f"{self.index.place(int(too_high[0]))}: class {int(self.index.rows[too_high[0], 0])}, but "
                 f"data.num_classes is {self.config.num_classes} (classes count from 0)"
             )
+        if self.config.num_classes > 1:
+            self._check_classes_of_identities()
         if self.index.max_objects_per_image > self.config.max_objects:
             _logger.warning(
                 "an image has %d objects but data.max_objects is %d: the rest of such images is left out",
                 self.index.max_objects_per_image,
                 self.config.max_objects,
             )
+
+    def _check_classes_of_identities(self) -> None:
+        """An identity is one object: ids that start anew in every class would merge objects."""
+        offsets = self.index.row_offsets[self.index.image_starts]
+        for start, end in pairwise(offsets.tolist()):
+            rows = self.index.rows[start:end, :2].astype(np.int64)
+            identified = np.flatnonzero(rows[:, 1] >= 0)
+            _, firsts, which = np.unique(rows[identified, 1], return_index=True, return_inverse=True)
+            other = np.flatnonzero(rows[identified, 0] != rows[identified[firsts], 0][which])
+            if len(other):
+                row, first = int(identified[other[0]]), int(identified[firsts[which[other[0]]]])
+                raise DataError(
+                    f"{self.index.place(start + row)}: id {rows[row, 1]} is of class {rows[row, 0]} here and of class "
+                    f"{rows[first, 0]} in {self.index.place(start + first)}; ids count over all classes of a data set"
+                )
 
     def __len__(self) -> int:
         return len(self.index)

@@ -80,6 +80,13 @@ class LabelIndex:
         """The i-th image's label file."""
         return os.path.join(self.root, label_path_for(self.image_paths[i]))
 
+    def place(self, row: int) -> str:
+        """Where a row stands: `<label file>:<line>`."""
+        image = int(np.searchsorted(self.row_offsets, row, side="right")) - 1
+        with open(self.label_path(image), "rb") as stream:
+            filled = [number for number, line in enumerate(stream, start=1) if line.strip()]
+        return f"{self.label_path(image)}:{filled[row - self.row_offsets[image]]}"
+
     def labels(self, i: int) -> np.ndarray:
         """The i-th image's rows, float32 [N, 6], ids shifted into the mix (-1 stays -1); a copy."""
         rows = self.rows[self.row_offsets[i] : self.row_offsets[i + 1]].copy()
@@ -161,7 +168,7 @@ def build_index(
         row_offsets=labels.row_offsets,
         identities=_count_identities(list(lists), labels, image_starts),
     )
-    _warn_about_boxes_outside(root, labels)
+    _warn_about_boxes_outside(index)
     return index
 
 
@@ -306,12 +313,8 @@ def _count_identities(names: Iterable[str], labels: CachedLabels, image_starts: 
     return IdentityTable(list(names), [int(column.max(initial=-1)) + 1 for column in ids])
 
 
-def _warn_about_boxes_outside(root: str, labels: CachedLabels) -> None:
-    outside = np.flatnonzero(outside_image(labels.rows))
+def _warn_about_boxes_outside(index: LabelIndex) -> None:
+    outside = np.flatnonzero(outside_image(index.rows))
     if len(outside):
-        file = int(np.searchsorted(labels.row_offsets, outside[0], side="right")) - 1
-        row = int(outside[0] - labels.row_offsets[file])
-        with open(os.path.join(root, labels.paths[file]), "rb") as stream:
-            filled = [number for number, line in enumerate(stream, start=1) if line.strip()]
-        place = f"{os.path.join(root, labels.paths[file])}:{filled[row]}"
+        place = index.place(int(outside[0]))
         _logger.warning("%d boxes lie wholly outside their image (kept, as in MOTChallenge): %s", len(outside), place)

@@ -29,6 +29,7 @@ class SyntheticConfig:
         height: of the images in pixels.
         width: of the images in pixels.
         walkers: identities in each sequence.
+        classes: 1: people; 2: every second one is a cart, of class 1 (data.num_classes must then be 2).
         frame_rate: frames per second.
         seed: of everything random.
     """
@@ -39,6 +40,7 @@ class SyntheticConfig:
     height: int = 224
     width: int = 384
     walkers: int = 8
+    classes: int = 1
     frame_rate: int = 10
     seed: int = 317
 
@@ -47,6 +49,8 @@ class SyntheticConfig:
         for key, bound in (least | {"walkers": 1, "frame_rate": 1, "seed": 0}).items():
             if getattr(self, key) < bound:
                 raise ValueError(f"data.synthetic.{key}={getattr(self, key)}: must be at least {bound}")
+        if self.classes not in (1, 2):
+            raise ValueError(f"data.synthetic.classes={self.classes}: choose 1 (people) or 2 (people and carts)")
 
 
 def generate(root: str | Path, config: SyntheticConfig, progress: bool = True) -> None:
@@ -56,8 +60,8 @@ def generate(root: str | Path, config: SyntheticConfig, progress: bool = True) -
     processes may call this at once.
 
     Ground truth is as in MOT17: `frame,id,x,y,w,h,flag,class,visibility`. A box holds the whole body and so may
-    leave the image; visibility is the share of the body's pixels that show. Who does not show at all has no row;
-    below a visibility of 0.1 the flag is 0 and there is no label.
+    leave the image; classes count from 1 there and from 0 in the labels; visibility is the share of the body's pixels
+    that show. Who does not show at all has no row; below a visibility of 0.1 the flag is 0 and there is no label.
 
     Args:
         root: made when absent.
@@ -108,15 +112,15 @@ def _draw_sequence(
     entropy = int.from_bytes(hashlib.sha256(f"{split} {number}".encode()).digest()[:8], "big")
     rng = np.random.default_rng([config.seed, entropy])
     duration_s = config.frames_per_sequence / config.frame_rate
-    scene = make_scene(rng, config.height, config.width, config.walkers, duration_s)
+    scene = make_scene(rng, config.height, config.width, config.walkers, duration_s, config.classes)
 
     rows = []
     for frame in range(1, config.frames_per_sequence + 1):
         picture, seen = render(scene, config.height, config.width, (frame - 1) / config.frame_rate)
         _write_jpeg(images / f"{_stem(frame)}.jpg", picture)
-        rows += [(frame, walker.walker + 1, *walker.box_xywh, walker.visibility) for walker in seen]
+        rows += [(frame, one.walker + 1, *one.box_xywh, one.visibility, one.figure.value) for one in seen]
         bar.update()
-    table = np.array(rows, np.float64).reshape(-1, 7).round(2)
+    table = np.array(rows, np.float64).reshape(-1, 8).round(2)
     labelled = table[table[:, 6] >= _LEAST_VISIBILITY]
     _write_sequence_files(images.parent, name, table, config)
 
@@ -128,6 +132,7 @@ def _draw_sequence(
         identities + first_identity,
         labelled[:, 2:6],
         size_hw=(config.height, config.width),
+        classes=labelled[:, 7],
     )
     return SequenceReport(
         name=name,
@@ -151,11 +156,11 @@ def _write_jpeg(path: Path, picture: np.ndarray) -> None:
 
 
 def _write_sequence_files(folder: Path, name: str, table: np.ndarray, config: SyntheticConfig) -> None:
-    """`seqinfo.ini` and `gt/gt.txt`; table [N, 7]: frame, id, x, y, w, h, visibility."""
+    """`seqinfo.ini` and `gt/gt.txt`; table [N, 8]: frame, id, x, y, w, h, visibility, class."""
     lines = [
         f"{frame:.0f},{identity:.0f},{x:.2f},{y:.2f},{w:.2f},{h:.2f},"
-        f"{int(visibility >= _LEAST_VISIBILITY)},1,{visibility:.2f}"
-        for frame, identity, x, y, w, h, visibility in table
+        f"{int(visibility >= _LEAST_VISIBILITY)},{class_id + 1:.0f},{visibility:.2f}"
+        for frame, identity, x, y, w, h, visibility, class_id in table
     ]
     (folder / "gt").mkdir()
     (folder / "gt" / "gt.txt").write_text("".join(f"{line}\n" for line in lines))

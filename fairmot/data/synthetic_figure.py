@@ -1,6 +1,7 @@
-"""The walking figures of the synthetic data set: one person drawn in every phase of a step."""
+"""The moving figures of the synthetic data set: one person, or cart, drawn in every phase of a step."""
 
 from dataclasses import dataclass
+from enum import Enum
 
 import cv2
 import numpy as np
@@ -10,6 +11,13 @@ FIGURE_HEIGHT_PX, FIGURE_WIDTH_PX = 128, 64
 _SUPERSAMPLING = 3
 _SKIN_TONES_BGR = ((180, 205, 240), (140, 175, 225), (95, 135, 190), (60, 90, 140))
 _HAIR_COLOURS_BGR = ((30, 30, 35), (35, 60, 95), (70, 130, 190), (150, 150, 155), (25, 40, 130))
+
+
+class Figure(Enum):
+    """What a walker is; the value is its class."""
+
+    person = 0
+    cart = 1
 
 
 @dataclass(frozen=True)
@@ -51,18 +59,35 @@ def _colour(hue: float, saturation: float, value: float) -> tuple[int, int, int]
     return blue, green, red
 
 
-def draw_gait(appearance: Appearance) -> list[np.ndarray]:
-    """Draw the figure, walking to the right, in each of `GAIT_PHASES` equal parts of one full step cycle.
+def draw_gait(appearance: Appearance, figure: Figure = Figure.person) -> list[np.ndarray]:
+    """Draw the figure, moving to the right, in each of `GAIT_PHASES` equal parts of one full step cycle.
 
     Returns:
         uint8 [FIGURE_HEIGHT_PX, FIGURE_WIDTH_PX, 4] pictures: BGR multiplied by coverage, then coverage (0..255).
     """
     height, width = FIGURE_HEIGHT_PX * _SUPERSAMPLING, FIGURE_WIDTH_PX * _SUPERSAMPLING
     cloth = _cloth(appearance, height, width)
-    return [_draw_figure(appearance, cloth, 2 * np.pi * phase / GAIT_PHASES) for phase in range(GAIT_PHASES)]
+    draw = _draw_person if figure is Figure.person else _draw_cart
+    return [draw(appearance, cloth, 2 * np.pi * phase / GAIT_PHASES) for phase in range(GAIT_PHASES)]
 
 
-def _draw_figure(look: Appearance, cloth: np.ndarray, angle: float) -> np.ndarray:
+def _draw_cart(look: Appearance, cloth: np.ndarray, angle: float) -> np.ndarray:
+    """A box on two wheels in the lower part of the canvas; its cloth is the walker's."""
+    canvas = np.zeros_like(cloth)
+    mask = np.zeros(canvas.shape[:2], np.uint8)
+    cv2.fillPoly(mask, [_pixels([(0.04, 0.6), (0.9, 0.6), (0.96, 0.88), (0.04, 0.88)])], 255)
+    cv2.copyTo(cloth, mask, canvas)
+    _limb(canvas, _darker(look.trousers, 0.8), 0.025, [(0.04, 0.88), (0.96, 0.88)])
+    radius = round(0.075 * FIGURE_HEIGHT_PX * _SUPERSAMPLING)
+    for x in (0.26, 0.74):
+        hub = (x, 0.9)
+        cv2.circle(canvas, _pixels([hub])[0].tolist(), radius, (25, 25, 25, 255), -1)
+        rim = (x + 2 * 0.06 * np.cos(angle), 0.9 + 0.06 * np.sin(angle))
+        _limb(canvas, look.shoes, 0.02, [hub, rim])
+    return cv2.resize(canvas, (FIGURE_WIDTH_PX, FIGURE_HEIGHT_PX), interpolation=cv2.INTER_AREA)
+
+
+def _draw_person(look: Appearance, cloth: np.ndarray, angle: float) -> np.ndarray:
     canvas = np.zeros_like(cloth)
     swing = float(np.sin(angle))
     # The body drops a little when the legs are apart, so that the feet stay on the ground.

@@ -9,6 +9,7 @@ from fairmot.data.synthetic_figure import (
     FIGURE_HEIGHT_PX,
     FIGURE_WIDTH_PX,
     GAIT_PHASES,
+    Figure,
     draw_gait,
     random_appearance,
 )
@@ -18,6 +19,8 @@ _WALL_FOOT = 0.38
 _HEIGHT_PER_DROP = 0.66
 _PAN_PX = 24
 _STRIDE_PER_HEIGHT = 0.85
+# Width and height of the box, in heights of the picture. The feet reach 0.98 of it, the swinging limbs its whole width.
+_EXTENT = {Figure.person: (0.44, 1.0), Figure.cart: (0.48, 0.42)}
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Walker:
     Lengths are pixels in the street's frame (the camera's pan is subtracted later); times are seconds.
     """
 
+    figure: Figure
     gait: list[np.ndarray]
     centre_x: float
     amplitude_x: float
@@ -61,12 +65,15 @@ class Seen:
     """A walker in a frame: index in the scene, whole body's box in pixels (it may leave the image), visible part."""
 
     walker: int
+    figure: Figure
     box_xywh: tuple[float, float, float, float]
     visibility: float
 
 
-def make_scene(rng: np.random.Generator, height: int, width: int, walkers: int, duration_s: float) -> Scene:
-    """Draw the street and choose who walks there; everything follows from `rng`."""
+def make_scene(
+    rng: np.random.Generator, height: int, width: int, walkers: int, duration_s: float, classes: int = 1
+) -> Scene:
+    """Draw the street and choose who walks there, figures in turn; everything follows from `rng`."""
     # Depths stay apart, so nobody walks through anybody else: whoever is nearer hides whoever is farther.
     feet = np.linspace(0.55, 1.03, walkers) if walkers > 1 else np.array([0.8])
     looks = rng.permutation(walkers)
@@ -80,6 +87,7 @@ def make_scene(rng: np.random.Generator, height: int, width: int, walkers: int, 
             look=int(look),
             walkers=walkers,
             order=order,
+            figure=Figure(order % classes),
         )
         for order, (foot, look) in enumerate(zip(feet, looks, strict=True))
     ]
@@ -102,6 +110,7 @@ def _make_walker(
     look: int,
     walkers: int,
     order: int,
+    figure: Figure,
 ) -> Walker:
     """Give every third walker a turn just outside the image (it comes back); the others cross the street."""
     body_px = _HEIGHT_PER_DROP * (foot_y - _HORIZON * height)
@@ -118,7 +127,8 @@ def _make_walker(
         centre_x = width * rng.uniform(0.42, 0.58)
         turn_s = duration_s * rng.uniform(0.2, 0.8) + period_s / 4  # a quarter swing after passing the middle
     return Walker(
-        gait=draw_gait(random_appearance(rng, look, walkers)),
+        figure=figure,
+        gait=draw_gait(random_appearance(rng, look, walkers), figure),
         centre_x=float(centre_x),
         amplitude_x=float(side * amplitude),
         period_s=float(period_s),
@@ -144,14 +154,14 @@ def render(scene: Scene, height: int, width: int, time_s: float) -> tuple[np.nda
         foot_x, foot_y, body_px, to_right = walker.stand(time_s)
         phase = int(foot_x / (_STRIDE_PER_HEIGHT * body_px) * GAIT_PHASES) % GAIT_PHASES
         picture = walker.gait[phase] if to_right else walker.gait[phase][:, ::-1]
-        # The feet reach 0.98 of the picture's height, the swinging limbs nearly its whole width.
-        box_xywh = (foot_x - pan_px - 0.22 * body_px, foot_y - body_px, 0.44 * body_px, body_px)
-        _shadow(frame, foot_x - pan_px, foot_y, body_px)
-        body_pixels.append(_paste(frame, owner, picture, box_xywh, index))
-        boxes.append(box_xywh)
+        middle_x = foot_x - pan_px
+        _shadow(frame, middle_x, foot_y, body_px)
+        body_pixels.append(_paste(frame, owner, picture, (middle_x, foot_y - body_px, body_px), index))
+        wide_px, high_px = (share * body_px for share in _EXTENT[walker.figure])
+        boxes.append((middle_x - wide_px / 2, foot_y - high_px, wide_px, high_px))
     shown = np.bincount(owner[owner >= 0], minlength=len(boxes))
     seen = [
-        Seen(index, boxes[index], float(shown[index] / body_pixels[index]))
+        Seen(index, scene.walkers[index].figure, boxes[index], float(shown[index] / body_pixels[index]))
         for index in range(len(boxes))
         if shown[index] > 0
     ]
@@ -180,15 +190,23 @@ def _shadow(frame: np.ndarray, foot_x: float, foot_y: float, body_px: float) -> 
 
 
 def _paste(
-    frame: np.ndarray, owner: np.ndarray, picture: np.ndarray, box_xywh: tuple[float, float, float, float], index: int
+    frame: np.ndarray, owner: np.ndarray, picture: np.ndarray, place: tuple[float, float, float], index: int
 ) -> int:
-    """Blend the figure over `frame` and note its pixels in `owner`; returns how many it has, inside or not."""
-    left, top, width, height = box_xywh
+    """Blend the figure over `frame` and note its pixels in `owner`; returns how many it has, inside or not.
+
+    Args:
+        frame: uint8 BGR [height, width, 3].
+        owner: int16 [height, width].
+        picture: the figure.
+        place: middle x, top y and height of the picture in the frame, pixels.
+        index: of the walker.
+    """
+    middle_x, top, height = place
     scale = height / FIGURE_HEIGHT_PX
     if scale < 0.6:  # bilinear sampling alone would flicker
         picture = cv2.resize(picture, (FIGURE_WIDTH_PX // 2, FIGURE_HEIGHT_PX // 2), interpolation=cv2.INTER_AREA)
         scale *= 2
-    picture_left = left + width / 2 - height / 4
+    picture_left = middle_x - height / 4
     x0, y0 = int(np.floor(picture_left)), int(np.floor(top))
     size = (int(np.ceil(height / 2)) + 2, int(np.ceil(height)) + 2)
     placed = np.array([[scale, 0, picture_left - x0], [0, scale, top - y0]], np.float64)

@@ -213,7 +213,7 @@ def evaluate_sequence(gt: MotRows, results: MotRows, name: str = "sequence") -> 
         fault = first_fault(rows, sized=np.zeros(len(rows), bool))
         if fault:
             raise DataError(f"{name}: {source}, row {fault[0]}: {fault[1]}")
-    overlaps = list(overlap_by_frame(gt, results))
+    overlaps = list(overlap_by_frame(gt, results, within_classes=True))
     accumulator = _accumulate(gt, results, overlaps)
     sums = motmetrics.metrics.create().compute(
         accumulator, metrics=[*_MOTMETRICS_NAMES.values(), "motp"], return_dataframe=False
@@ -274,7 +274,7 @@ def combine(sequences: Sequence[SequenceMetrics], name: str = OVERALL) -> Sequen
 
 def match_events(gt: MotRows, results: MotRows) -> MatchEvents:
     """What `evaluate_sequence` counts, box by box."""
-    events = _accumulate(gt, results, list(overlap_by_frame(gt, results))).mot_events
+    events = _accumulate(gt, results, list(overlap_by_frame(gt, results, within_classes=True))).mot_events
     # motmetrics adds remarks (ASCEND, TRANSFER, ...) beside the event that says what happened to the box.
     events = events[events["Type"].isin(["MATCH", "SWITCH", "MISS", "FP"])]
     return MatchEvents(

@@ -1,6 +1,7 @@
 """MOTChallenge text files: one box a row, numbers separated by commas.
 
     results                  frame,id,x,y,w,h,confidence,-1,-1,-1
+    results of many classes  frame,id,x,y,w,h,confidence,class,-1,-1
     ground truth, MOT16-20   frame,id,x,y,w,h,flag,class,visibility
     ground truth, MOT15      frame,id,x,y,w,h,flag,X,Y,Z               (world coordinates, which nothing here reads)
 
@@ -31,7 +32,7 @@ class MotRows:
         ids: int64 [N].
         boxes_xywh: float64 [N, 4], image pixels.
         scores: float64 [N]; confidence of a result, flag (0 = ignore) of ground truth.
-        classes: int64 [N]; 1 = pedestrian, -1 where the file has no such column.
+        classes: int64 [N] from 1, which is a pedestrian in MOTChallenge; -1 where the file does not say.
         visibility: float64 [N], 0 to 1; -1 where the file has no such column.
     """
 
@@ -60,7 +61,14 @@ class MotRows:
         return MotRows(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
-def result_rows(frames: np.ndarray, ids: np.ndarray, boxes_xywh: np.ndarray, scores: np.ndarray) -> MotRows:
+def class_column(classes: np.ndarray, num_classes: int) -> np.ndarray:
+    """What results say of classes that count from 0: class + 1, or nothing (-1) where there is but one class."""
+    return np.where(num_classes > 1, np.asarray(classes) + 1, NOT_GIVEN)
+
+
+def result_rows(
+    frames: np.ndarray, ids: np.ndarray, boxes_xywh: np.ndarray, scores: np.ndarray, classes: np.ndarray | None = None
+) -> MotRows:
     """A tracker's output as rows; empty arrays make a valid empty result.
 
     Args:
@@ -68,6 +76,7 @@ def result_rows(frames: np.ndarray, ids: np.ndarray, boxes_xywh: np.ndarray, sco
         ids: [N], 0 or more.
         boxes_xywh: [N, 4], image pixels.
         scores: [N].
+        classes: [N] from 1, -1 where not given; None: given nowhere.
     """
     count = len(frames)
     return MotRows(
@@ -75,19 +84,21 @@ def result_rows(frames: np.ndarray, ids: np.ndarray, boxes_xywh: np.ndarray, sco
         np.asarray(ids, np.int64),
         np.asarray(boxes_xywh, np.float64).reshape(count, 4),
         np.asarray(scores, np.float64),
-        np.full(count, NOT_GIVEN, np.int64),
+        np.full(count, NOT_GIVEN, np.int64) if classes is None else np.asarray(classes, np.int64),
         np.full(count, NOT_GIVEN, np.float64),
     )
 
 
 def read_results(path: str | Path) -> MotRows:
-    """Read a tracker's output. An empty file is an empty result.
+    """Read a tracker's output. An empty file is an empty result; what is no integer from 1 on is no class.
 
     Raises:
         DataError: the file cannot be read, or a row cannot be used; the message names `path:line`.
     """
     values, lines = _read_numbers(Path(path), (RESULT_COLUMNS,), "frame,id,x,y,w,h,confidence,-1,-1,-1")
-    rows = result_rows(values[:, 0], values[:, 1], values[:, 2:6], values[:, 6])
+    is_class = (values[:, 7] >= 1) & _are_integers(values[:, 7])
+    classes = np.where(is_class, values[:, 7], NOT_GIVEN)
+    rows = result_rows(values[:, 0], values[:, 1], values[:, 2:6], values[:, 6], classes)
     _refuse_faults(Path(path), rows, lines, sized=np.ones(len(rows), bool))
     return rows
 
@@ -126,7 +137,8 @@ def write_results(path: str | Path, rows: MotRows) -> None:
     for row in np.lexsort((rows.ids, rows.frames)):
         x, y, width, height = boxes_xywh[row]
         text.append(
-            f"{rows.frames[row]},{rows.ids[row]},{x:.3f},{y:.3f},{width:.3f},{height:.3f},{scores[row]:.4f},-1,-1,-1\n"
+            f"{rows.frames[row]},{rows.ids[row]},{x:.3f},{y:.3f},{width:.3f},{height:.3f},{scores[row]:.4f},"
+            f"{rows.classes[row]},-1,-1\n"
         )
     write_atomic(path, "".join(text))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairmot.evaluation.mot_format import MotRows
+from fairmot.evaluation.mot_format import NOT_GIVEN, MotRows
 
 MATCH_IOU = 0.5
 """Least overlap of a match in MOTA, IDF1 and the pre-processing of MOTChallenge."""
@@ -39,15 +39,23 @@ def iou_matrix(left_xywh: np.ndarray, right_xywh: np.ndarray) -> np.ndarray:
     return np.divide(intersection, union, out=np.zeros_like(union), where=intersection > 0)
 
 
-def overlap_by_frame(gt: MotRows, results: MotRows) -> Iterator[FrameOverlap]:
+def overlap_by_frame(gt: MotRows, results: MotRows, within_classes: bool = False) -> Iterator[FrameOverlap]:
     """The frames of ground truth and of results, in ascending order, each frame once.
 
     A frame that only one side has is there too: its boxes are all missed, or all false.
+
+    Args:
+        gt: ground truth.
+        results: a tracker's output.
+        within_classes: boxes of different classes do not overlap, where both sides say their classes.
     """
     frames = np.union1d(gt.frames, results.frames)
     gt_groups, result_groups = _rows_by_frame(gt.frames, frames), _rows_by_frame(results.frames, frames)
     for frame, gt_rows, result_rows in zip(frames.tolist(), gt_groups, result_groups, strict=True):
         iou = iou_matrix(gt.boxes_xywh[gt_rows], results.boxes_xywh[result_rows])
+        if within_classes:
+            gt_classes, result_classes = gt.classes[gt_rows][:, None], results.classes[result_rows]
+            iou[(gt_classes != result_classes) & (gt_classes != NOT_GIVEN) & (result_classes != NOT_GIVEN)] = 0
         yield FrameOverlap(frame, gt_rows, result_rows, iou)
 
 

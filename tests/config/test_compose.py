@@ -62,6 +62,24 @@ def test_recipes_are_the_papers(name):
     assert config.data.transforms.clip_boxes is name.startswith("mot20")
 
 
+def test_recipes_build_the_network_they_name():
+    """The paper's is DLA-34 with the deformable neck; what runs on a laptop takes plain convolutions."""
+    names = {name: compose_config([f"experiment={name}"]).model.name for name in (*RECIPES, "quickstart", "tud")}
+    backbones = {"hrnet18": "hrnet_18", "res34": "resdcn_34", "res34fpn": "resfpndcn_34", "res50": "resdcn_50"}
+    expected = {name: backbones.get(name.removeprefix("mix_mot17_half_"), "dla_34") for name in RECIPES}
+    others = {"all_yolov5s": "yolov5s", "quickstart": "dlaconv_34", "tud": "dlaconv_34"}
+    assert names == expected | others
+
+
+def test_the_chain_through_crowdhuman_builds_one_network():
+    first, second = (compose_config([f"experiment={name}"]) for name in ("crowdhuman_dla34", "mix_ft_ch_dla34"))
+    assert first.model == second.model
+    assert first.weights == "weights/ctdet_coco_dla_2x.safetensors"
+    assert second.weights == f"weights/{first.name}.safetensors"
+    assert list(first.data.train) == ["crowdhuman", "crowdhuman_val"]
+    assert first.loss.identity_slots > 0  # every box is a class: logits of all 500 slots would not fit
+
+
 def test_the_light_backbones_recipe():
     config = compose_config(["experiment=all_yolov5s"])
     assert (config.model.reid_dim, config.loss.wh_weight, config.loss.multi_loss.name) == (64, 0.5, "fix")

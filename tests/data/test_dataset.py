@@ -145,9 +145,18 @@ def test_more_objects_than_slots_is_said_and_works(tmp_path: Path, caplog: pytes
     assert dataset[0][COLUMNS.index("reg_mask")].shape == (2,)
 
 
-def test_class_beyond_num_classes_names_the_file(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"labels_with_ids/001\.txt: class 3, but data\.num_classes is 2"):
-        make(tmp_path, [rows([1, 0, 0.5, 0.5, 0.1, 0.1]), rows([3, 0, 0.5, 0.5, 0.1, 0.1])], num_classes=2)
+def test_class_beyond_num_classes_names_file_and_line(tmp_path: Path) -> None:
+    people = [rows(person(0)), rows(person(1), [3, 0, 0.5, 0.5, 0.1, 0.1])]
+    with pytest.raises(DataError, match=r"labels_with_ids/001\.txt:2: class 3, but data\.num_classes is 2"):
+        make(tmp_path, people, num_classes=2)
+
+
+def test_an_identity_of_two_classes_names_both_places(tmp_path: Path) -> None:
+    cart = [1, 0, 0.5, 0.5, 0.1, 0.1]
+    with pytest.raises(DataError, match=r"001\.txt:1: id 0 is of class 1 here and of class 0 in .*/000\.txt:2; ids"):
+        make(tmp_path, [rows(person(1), person(0)), rows(cart)], num_classes=2)
+    nobody, cart_1 = [1, -1, 0.5, 0.5, 0.1, 0.1], [1, 1, 0.5, 0.5, 0.1, 0.1]
+    make(tmp_path, [rows(person(0), person(-1)), rows(cart_1, nobody)], num_classes=2)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 import multiprocessing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import cv2
@@ -9,6 +9,8 @@ from omegaconf import OmegaConf
 
 from fairmot.data.labels import read_labels
 from fairmot.data.synthetic import SyntheticConfig, generate
+from fairmot.data.synthetic_figure import Figure
+from fairmot.data.synthetic_scene import make_scene, render
 from fairmot.errors import DataError
 
 SMALL = SyntheticConfig(train_sequences=2, val_sequences=1, frames_per_sequence=8, height=96, width=160, walkers=4)
@@ -176,3 +178,37 @@ def test_config_is_a_structured_config_and_names_a_refused_key() -> None:
     assert OmegaConf.to_object(OmegaConf.structured(SyntheticConfig)) == SyntheticConfig()
     with pytest.raises(ValueError, match=r"synthetic\.walkers=0"):
         SyntheticConfig(walkers=0)
+
+
+def test_carts_are_wide_and_of_class_1_in_labels_and_2_in_the_truth(tmp_path: Path) -> None:
+    settings = SyntheticConfig(**{**asdict(SMALL), "classes": 2, "train_sequences": 1, "walkers": 6})
+    generate(tmp_path, settings, progress=False)
+    (truth,) = truths(tmp_path, "train").values()
+    assert set(truth[:, 7]) == {1, 2}
+    for class_id, aspect in ((1, 0.44), (2, 0.48 / 0.42)):
+        boxes = truth[truth[:, 7] == class_id]
+        np.testing.assert_allclose(boxes[:, 4] / boxes[:, 5], aspect, rtol=0.02)
+    assert all(len(set(truth[truth[:, 1] == identity, 7])) == 1 for identity in set(truth[:, 1]))
+    for frame in range(1, 9):
+        path = tmp_path / f"synthetic/labels_with_ids/train/synthetic-train-01/img1/{frame:06d}.txt"
+        expected = truth[(truth[:, 0] == frame) & (truth[:, 6] == 1)]
+        np.testing.assert_array_equal(read_labels(str(path))[:, 0] + 1, expected[:, 7])
+
+
+def test_a_cart_fills_its_box(tmp_path: Path) -> None:
+    """The pixels in which a scene with a cart differs from the street alone."""
+    scene = make_scene(np.random.default_rng(2), 224, 384, 3, 6.0, 2)
+    street = replace(scene, walkers=[])
+    alone = replace(scene, walkers=scene.walkers[1:2])
+    for time_s in np.arange(0, 6, 0.5):
+        (picture, seen), (empty, _) = render(alone, 224, 384, time_s), render(street, 224, 384, time_s)
+        if not seen or seen[0].visibility < 1:
+            continue
+        left, top, width, height = seen[0].box_xywh
+        strong = np.abs(picture.astype(int) - empty).max(-1) > 60  # the shadow is weaker
+        ys, xs = np.nonzero(strong[: int(top + height) + 1])
+        assert seen[0].figure is Figure.cart
+        np.testing.assert_allclose([xs.min(), xs.max() + 1], [left, left + width], atol=0.08 * width)
+        assert ys.min() == pytest.approx(top, abs=0.1 * height)
+        return
+    raise AssertionError("the cart never stood wholly in the picture")

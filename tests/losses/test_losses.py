@@ -195,3 +195,36 @@ def test_world_normalizers_divide_by_the_counts_of_all_ranks():
         loss = FairMOTLoss(config, 11, 16, seed=3, mean_over_ranks=MeanWith(other), num_ranks=2)
         shares.append(loss(half_maps, *half_targets)[1].asnumpy())
     np.testing.assert_allclose(np.mean(shares, 0), alone(maps, *targets)[1].asnumpy(), rtol=2e-6)
+
+
+@pytest.mark.parametrize("slots", [3, 4, 100])
+def test_classifying_the_filled_slots_alone_changes_no_loss_and_no_gradient(slots):
+    """Three of eight slots hold an identity, the last one among them."""
+    generator = np.random.default_rng(11)
+    embeddings = ms.Tensor(generator.standard_normal((2, 4, 6)).astype(np.float32))
+    mask = ms.Tensor(np.array([[1, 0, 1, 1], [0, 0, 0, 1]], np.int32))
+    ids = ms.Tensor(np.array([[4, 3, -1, 0], [2, 2, 2, 6]], np.int32))
+
+    def mean_and_gradients(limit):
+        loss = FairMOTLoss(LossConfig(fp16_classifier=False, identity_slots=limit), 8, 6, seed=1)
+
+        def mean(embeddings):
+            total, count = loss.identity(embeddings, mask, ids)
+            return total / count, count
+
+        function = ms.value_and_grad(mean, 0, loss.classifier.trainable_params(), has_aux=True)
+        (value, count), (by_embedding, by_parameter) = function(embeddings)
+        assert count == 3
+        return [value.asnumpy(), by_embedding.asnumpy(), *(gradient.asnumpy() for gradient in by_parameter)]
+
+    for ours, reference in zip(mean_and_gradients(slots), mean_and_gradients(0), strict=True):
+        np.testing.assert_allclose(ours, reference, rtol=1e-5, atol=1e-7)
+
+
+def test_identities_beyond_the_limit_are_left_out_of_sum_and_count():
+    loss = FairMOTLoss(LossConfig(fp16_classifier=False, identity_slots=2), 8, 6, seed=1)
+    embeddings = ms.Tensor(np.random.default_rng(1).standard_normal((1, 4, 6)).astype(np.float32))
+    _, count = loss.identity(embeddings, ms.Tensor(np.ones((1, 4), np.int32)), ms.Tensor(np.arange(4)[None]))
+    assert count == 2
+    with pytest.raises(ValueError, match=r"loss.identity_slots=-1"):
+        LossConfig(identity_slots=-1)

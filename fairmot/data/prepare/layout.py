@@ -215,6 +215,7 @@ def write_labels(
     boxes_xywh: np.ndarray,
     *,
     size_hw: tuple[int, int],
+    classes: np.ndarray | int = 0,
 ) -> None:
     """Write a label file for each image of a sequence, an empty one where nobody is.
 
@@ -225,11 +226,12 @@ def write_labels(
         identities: int [N] identity in the data set, from 0.
         boxes_xywh: float [N, 4] in pixels.
         size_hw: image size.
+        classes: int [N] class of each box, or that of all.
     """
     folder.mkdir(parents=True)
     scale = np.array([size_hw[1], size_hw[0]] * 2, np.float64)
     boxes_cxcywh = xywh_to_cxcywh(boxes_xywh) / scale
-    rows = np.column_stack([np.zeros(len(frames)), identities, boxes_cxcywh])
+    rows = np.column_stack([np.broadcast_to(classes, len(frames)), identities, boxes_cxcywh])
     order = np.argsort(frames, kind="stable")
     bounds = np.searchsorted(frames[order], sorted(stems))
     ends = np.append(bounds[1:], len(frames))
