@@ -1,0 +1,128 @@
+"""Twenty faults drawn from a seed: any process of a job, at any moment, by any signal that ends one."""
+
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from launched import Launched, is_free
+from ranks import tensors
+from small_run import curves, write_pictures
+
+from fairmot.checkpoint import read_checkpoint, whole_checkpoints
+
+pytestmark = [pytest.mark.distributed, pytest.mark.timeout(2400)]
+KILLS = 20
+RESTARTS = 2
+STEPS = 90  # thirty epochs of three
+SAVE_EVERY = 2
+WITHIN_S = 30
+RUN = {"epochs": 30, "save_every_steps": SAVE_EVERY}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data")
+    write_pictures(root, count=13)
+    return root
+
+
+def starts(job):
+    return job.log(0).count(", process ")
+
+
+def steps_since_start(job):
+    """Lines of progress after the newest start, if any."""
+    return job.log(0).rpartition(", process ")[2].count("\nstep ")
+
+
+def newest(run_dir):
+    found = whole_checkpoints(run_dir / "checkpoints")
+    return read_checkpoint(found[-1]).manifest["progress"]["step"] if found else 0
+
+
+def wait_until(holds, job, what):
+    until_s = time.monotonic() + 300
+    while not holds():
+        assert time.monotonic() < until_s, f"{what}\n{job.said()}\n{job.log(0)}"
+        time.sleep(0.05)
+
+
+def strike(job, draw):
+    """Kill one process of the job at a drawn moment; returns what was done, or None where the run was over before."""
+    begun, steps, delay_s = starts(job), draw.randrange(4), draw.random()
+    wait_until(lambda: job.process.poll() is not None or steps_since_start(job) >= steps, job, "no steps")
+    time.sleep(delay_s)
+    before = job.processes()
+    if job.process.poll() is not None or not before:
+        return None
+    try:
+        port = job.port()
+    except (OSError, IndexError):  # rank 0 has not begun, or has ended
+        port = None
+    is_launcher = draw.random() < 0.25
+    if is_launcher:
+        number = draw.choice([signal.SIGKILL, signal.SIGTERM])
+        job.process.send_signal(number)
+    else:
+        number = draw.choice([signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
+        try:
+            os.kill(draw.choice(sorted(before)), number)
+        except ProcessLookupError:
+            return None
+    return begun, before, port, is_launcher, number
+
+
+def test_whatever_dies_the_job_ends_or_restarts_and_nothing_saved_is_lost(root, tmp_path):
+    draw = random.Random(20261122)
+    run_dir, kills, job, saved = tmp_path / "run", 0, None, 0
+    try:
+        while kills < KILLS and saved < STEPS:
+            if job is None:
+                job, strikes = Launched(root, run_dir, extra=[f"runtime.max_restarts={RESTARTS}"], **RUN), 0
+                wait_until(lambda job=job: job.process.poll() is not None or job.processes(), job, "nothing started")
+            struck = strike(job, draw)
+            if struck is None:
+                assert job.process.poll() in (0, None), job.said()
+                if job.process.poll() == 0:
+                    break
+                continue
+            begun, before, port, is_launcher, number = struck
+            kills, strikes = kills + 1, strikes + 1
+            killed_at_s = time.monotonic()
+            if is_launcher or strikes > RESTARTS:
+                code = job.end(timeout_s=90)
+                assert code == (-number if number is signal.SIGKILL and is_launcher else 130 if is_launcher else 1)
+            wait_until(lambda before=before, job=job: not before.keys() & job.processes().keys(), job, "orphans")
+            assert time.monotonic() - killed_at_s < WITHIN_S
+            assert newest(run_dir) >= saved, "a checkpoint was lost"
+            saved = newest(run_dir)
+            if job.process.poll() is not None:
+                assert job.is_gone(within_s=1), job.processes()
+                assert port is None or is_free(port)
+                job = None
+            else:
+                wait_until(lambda job=job, begun=begun: starts(job) > begun, job, "no restart")
+        if job is not None:
+            job.clear()
+        assert kills >= 5, "the run ended before it was hurt"
+        print(f"{kills} kills, {saved} of {STEPS} steps saved by then")
+        job = Launched(root, run_dir, **RUN)
+        assert job.end() == 0, job.said()
+        whole = Launched(root, tmp_path / "whole", **RUN)
+        assert whole.end() == 0, whole.said()
+        whole.clear()
+    finally:
+        if job is not None:
+            job.clear()
+    assert curves(run_dir) == curves(tmp_path / "whole")
+    assert list(curves(run_dir)["loss"]) == list(range(1, STEPS + 1))
+    ours, theirs = tensors(run_dir), tensors(tmp_path / "whole")
+    for name, array in theirs.items():
+        np.testing.assert_array_equal(ours[name], array, err_msg=name)

@@ -1,0 +1,195 @@
+"""What the launcher would start: processes, environments, commands; and how it understands its command line."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fairmot.errors import ConfigError
+from train.launch import __main__ as door
+from train.launch.dry_run import describe
+from train.launch.plan import Job, Starter, choose_starter, plan_host, whole_environment
+from train.launch.rank_table import read_rank_table
+from train.preflight.checks import CHECKS
+
+TABLES = Path(__file__).resolve().parents[2] / "rank_table"
+FOLDER = Path("/tmp/launch")
+
+
+def job(starter, name="2x8.json", device="ascend", num_ranks=16, **changes):
+    table = read_rank_table(TABLES / name) if name else None
+    words = ["device=ascend", "run_dir=/shared/run"]
+    return replace(
+        Job(starter, num_ranks, table, words, "/shared/run", device, ("10.0.0.1", 8118), hang_timeout_s=1800), **changes
+    )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "device", "num_ranks", "has_table", "starter"),
+    [
+        ("", "ascend", 8, True, Starter.rank_table),
+        ("", "ascend", 8, False, Starter.msrun),
+        ("", "cpu", 2, True, Starter.msrun),
+        ("", "cpu", 2, False, Starter.msrun),
+        ("", "cpu", 1, False, Starter.alone),
+        ("", "ascend", 1, False, Starter.alone),
+        ("msrun", "ascend", 8, True, Starter.msrun),
+        ("msrun", "cpu", 1, False, Starter.msrun),
+        ("rank_table", "ascend", 1, True, Starter.rank_table),
+    ],
+)
+def test_the_starter(wanted, device, num_ranks, has_table, starter):
+    assert choose_starter(wanted, device, num_ranks, has_table) is starter
+
+
+@pytest.mark.parametrize(
+    ("wanted", "device", "has_table"),
+    [("mpirun", "cpu", True), ("rank_table", "cpu", True), ("rank_table", "ascend", False)],
+)
+def test_a_starter_that_cannot_be(wanted, device, has_table):
+    with pytest.raises(ConfigError, match=f"LAUNCHER={wanted}"):
+        choose_starter(wanted, device, 8, has_table)
+
+
+def test_a_rank_table_start_sets_what_mindspore_documents():
+    host = plan_host(job(Starter.rank_table), 1, list(range(32)), {}, FOLDER)
+    assert host.name == "10.0.0.2"
+    assert host.starts_each
+    assert host.environment["RANK_TABLE_FILE"] == str(TABLES / "2x8.json")
+    assert host.environment["RANK_SIZE"] == "16"
+    assert [rank.rank for rank in host.ranks] == list(range(8, 16))
+    assert host.ranks[3].environment == {"RANK_ID": "11", "DEVICE_ID": "3"}
+    environment = whole_environment(host, {"HOME": "/home/me", "RANK_ID": "77", "MS_ROLE": "MS_SCHED"}, 3)
+    assert environment["RANK_ID"] == "11"
+    assert environment["HOME"] == "/home/me"
+    assert "MS_ROLE" not in environment
+    assert host.command[1].endswith("train/launch/worker.py")
+    assert host.command[2:] == ["device=ascend", "run_dir=/shared/run", "runtime.threads=4"]
+
+
+def test_msrun_gets_scheduler_and_node_rank_from_the_table():
+    host = plan_host(job(Starter.msrun), 1, list(range(32)), {"PATH": "/bin"}, FOLDER)
+    assert not host.starts_each
+    assert Path(host.command[0]).name == "msrun"
+    assert host.command[1:6] == [
+        "--worker_num=16", "--local_worker_num=8", "--master_addr=10.0.0.1", "--master_port=8118", "--node_rank=1",
+    ]  # fmt: skip
+    assert "--join=True" not in host.command
+    assert host.ranks[3].environment == {"RANK_ID": "11", "MS_NODE_ID": "11"}
+    assert "RANK_TABLE_FILE" not in whole_environment(host, {"RANK_TABLE_FILE": "/user/hccl.json"}, None)
+    assert host.environment["ASCEND_RT_VISIBLE_DEVICES"] == "0,1,2,3,4,5,6,7"
+    assert host.environment["PATH"].endswith(f"{os.pathsep}/bin")
+
+
+@pytest.mark.parametrize(
+    ("cores", "ranks", "shares", "threads"),
+    [
+        (range(8), 2, [(0, 1, 2, 3), (4, 5, 6, 7)], 4),
+        (range(10), 4, [(0, 1), (2, 3, 4), (5, 6), (7, 8, 9)], 2),
+        ([3, 5], 1, [(3, 5)], 2),
+        ([3, 5], 4, [(3,), (3,), (5,), (5,)], 1),
+        ([7], 3, [(7,), (7,), (7,)], 1),
+    ],
+)
+def test_cores_are_divided_among_ranks(cores, ranks, shares, threads):
+    host = plan_host(job(Starter.msrun, name=None, num_ranks=ranks), 0, list(cores), {}, FOLDER)
+    assert sorted(rank.cores for rank in host.ranks) == sorted(shares)
+    assert host.environment["OMP_NUM_THREADS"] == str(threads)
+    assert host.command[-1] == f"runtime.threads={threads}"
+
+
+def test_what_the_user_has_set_wins():
+    inherited = {"OMP_NUM_THREADS": "3", "MS_NODE_TIMEOUT": "7"}
+    host = plan_host(job(Starter.msrun, divide_threads=False), 0, [0, 1], inherited, FOLDER)
+    environment = whole_environment(host, inherited, None)
+    assert (environment["OMP_NUM_THREADS"], environment["MS_NODE_TIMEOUT"]) == ("3", "7")
+    assert not any("runtime.threads" in word for word in host.command)
+
+
+@pytest.mark.parametrize(("starter", "names"), [
+    (Starter.msrun, ["MS_NODE_TIMEOUT", "MS_HEARTBEAT_RETRY_TIMEOUT", "MS_CPU_COMM_OP_TIMEOUT", "HCCL_EXEC_TIMEOUT"]),
+    (Starter.rank_table, ["HCCL_EXEC_TIMEOUT", "HCCL_CONNECT_TIMEOUT"]),
+])  # fmt: skip
+def test_who_waits_for_a_hung_rank_waits_longer_than_the_launcher(starter, names):
+    for hang_timeout_s in (60, 1800):
+        host = plan_host(job(starter, hang_timeout_s=hang_timeout_s), 0, [0], {}, FOLDER)
+        assert all(int(host.environment[name]) > 3 * hang_timeout_s for name in names)
+    longest = plan_host(job(starter, hang_timeout_s=10**6), 0, [0], {}, FOLDER).environment
+    assert (longest["HCCL_EXEC_TIMEOUT"], longest["HCCL_CONNECT_TIMEOUT"]) == ("17340", "7200")
+
+
+@pytest.mark.parametrize("starter", [Starter.rank_table, Starter.msrun])
+def test_the_dry_run_shows_every_process_of_every_host(starter):
+    text = describe(job(starter), [0, 1], {})
+    assert [text.count(f"RANK_ID={rank}\n") + text.endswith(f"RANK_ID={rank}") for rank in range(16)] == [1] * 16
+    assert "host 10.0.0.1" in text
+    assert "host 10.0.0.2" in text
+    assert text.count("$ ") == (16 if starter is Starter.rank_table else 2)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("8", (8, None, False, [])),
+        ("8 table.json epochs=3", (8, Path("table.json"), False, ["epochs=3"])),
+        ("8 --dry-run epochs=3 ~mlflow", (8, None, True, ["epochs=3", "~mlflow"])),
+        ("1 a/b --dry-run", (1, Path("a/b"), True, [])),
+        ("2 run_dir=/a/table.json", (2, None, False, ["run_dir=/a/table.json"])),
+    ],
+)
+def test_the_command_line(words, expected):
+    assert door.parse(words.split()) == door.Arguments(*expected)
+
+
+@pytest.mark.parametrize("words", ["", "table.json 8", "0", "-1", "8 table.json other.json", "8 --multirun a=b"])
+def test_a_command_line_that_is_refused(words):
+    with pytest.raises(ConfigError, match="usage: bash scripts/run_distribute.sh N"):
+        door.parse(words.split())
+
+
+def run_door(monkeypatch, capsys, *words, **environment):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.argv", ["launch", *words])
+    code = door.main()
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_a_dry_run_of_the_example_needs_no_device(monkeypatch, capsys, tmp_path):
+    table = str(TABLES / "2x8.json")
+    code, shown, _ = run_door(monkeypatch, capsys, "16", table, "--dry-run", "device=ascend", f"run_dir={tmp_path}/run")
+    assert code == 0
+    assert shown.startswith(f"16 rank(s) on 2 host(s), device=ascend, by rank table {table}")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "fault"),
+    [
+        (["8", "2x8.json", "device=ascend"], {}, "2x8.json: server_list: holds 16 devices, but 8 ranks are asked for"),
+        (["16", "2x8.json", "device=ascend"], {}, "several hosts need one run directory"),
+        (["16", "2x8.json", "device=ascend", "run_dir=r"], {}, "no server_id is an address of this host"),
+        (["2", "optim.l=3"], {}, "unknown key 'optim.l': did you mean 'optim.lr'?"),
+        (["2", "epochs=0"], {}, "epochs=0: must be at least 1"),
+        (["2", "experiment=mot2"], {}, "unknown experiment 'mot2'"),
+        (["2"], {"LAUNCHER": "mpirun"}, "LAUNCHER=mpirun: must be msrun or rank_table"),
+        (["2"], {"MASTER_PORT": "70000"}, "MASTER_PORT=70000: must be a number from 1024 to 65534"),
+    ],
+)
+def test_what_is_refused_before_anything_is_started(monkeypatch, capsys, tmp_path, words, environment, fault):
+    words = [str(TABLES / word) if word.endswith(".json") else word for word in words]
+    monkeypatch.chdir(tmp_path)
+    code, _, said = run_door(monkeypatch, capsys, *words, **environment)
+    assert code == 2
+    assert fault in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_pre_flight_is_for_all_ranks_of_the_table(monkeypatch, capsys):
+    """It looks at everything; here only at what needs nothing else."""
+    monkeypatch.setattr("train.preflight.run.CHECKS", {"rank table": CHECKS["rank table"]})
+    code, shown, _ = run_door(monkeypatch, capsys, "8", str(TABLES / "2x8.json"), "preflight=true", "run_dir=r")
+    assert code == 1
+    assert "holds 16 devices, but 8 ranks are asked for" in " ".join(shown.split())

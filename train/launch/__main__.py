@@ -1,0 +1,184 @@
+"""The launcher's door: `python -m train.launch N [rank_table.json] [--dry-run] key=value ...`.
+
+Starts N ranks of `python -m train key=value ...` on the hosts of the table, or on this one, and stays until they have
+ended. Exit codes: 0 done, 1 failed, 2 refused arguments or configuration, 130 ended by a signal.
+"""
+
+import hashlib
+import os
+import socket
+import sys
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from fairmot.door import CONF_DIR, explain, register, to_config
+from fairmot.errors import ConfigError, FairMOTError
+from train.config import RUN_DIR_VARIABLE, TrainConfig, make_run_dir
+from train.launch import INHERITED
+from train.launch.dry_run import describe, headline
+from train.launch.peers import Peers
+from train.launch.plan import DEFAULT_PORT, HostPlan, Job, choose_starter, plan_host
+from train.launch.rank_table import SERVER_VARIABLE, RankTable, find_server, read_rank_table
+from train.launch.supervise import INTERRUPTED, Limits, Signals, say, supervise
+from train.preflight.run import run_preflight
+
+_USAGE = """usage: bash scripts/run_distribute.sh N [rank_table.json] [--dry-run] key=value ...
+  N                number of ranks on all hosts
+  rank_table.json  the hosts and their devices; without it all ranks are on this host
+  --dry-run        print every process's environment and command, start nothing
+  key=value        overrides of python -m train, such as experiment=mot20_finetune
+environment: LAUNCHER=msrun|rank_table, FAIRMOT_SERVER_ID, MASTER_ADDR, MASTER_PORT (see docs/distributed.md)"""
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """The command line.
+
+    Attributes:
+        num_ranks: of all hosts.
+        table: path of the rank table.
+        dry_run: only print.
+        words: overrides of `python -m train`.
+    """
+
+    num_ranks: int
+    table: Path | None
+    dry_run: bool
+    words: list[str]
+
+
+def parse(words: list[str]) -> Arguments:
+    """Understand the command line.
+
+    Raises:
+        ConfigError: it is not of the form that the usage text shows.
+    """
+    dry_run = "--dry-run" in words
+    words = [word for word in words if word != "--dry-run"]
+    if not words or not words[0].isdecimal() or int(words[0]) < 1:
+        raise ConfigError(f"the first word must be the number of ranks\n{_USAGE}")
+    num_ranks, rest = int(words[0]), words[1:]
+    table = Path(rest.pop(0)) if rest and "=" not in rest[0] and not rest[0].startswith(("-", "~")) else None
+    for word in rest:
+        if "=" not in word and not word.startswith("~"):
+            raise ConfigError(f"{word}: not of the form key=value\n{_USAGE}")
+    return Arguments(num_ranks, table, dry_run, rest)
+
+
+def compose_config(words: list[str]) -> TrainConfig:
+    """What `python -m train <words>` would be configured as.
+
+    Raises:
+        ConfigError: a word is refused.
+    """
+    register("train", TrainConfig)
+    try:
+        with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+            return to_config(compose("train", words), TrainConfig)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain(error, TrainConfig)) from error
+
+
+def launch(arguments: Arguments) -> int:
+    """Start the job, or only check it, or print what would be started; returns the exit code.
+
+    Raises:
+        FairMOTError: something is refused, or the hosts do not come together.
+        KeyboardInterrupt: a signal came before anything was started.
+    """
+    config = compose_config(arguments.words)
+    if config.preflight:
+        return 0 if run_preflight(config, arguments.num_ranks, arguments.table) else FairMOTError.exit_code
+    table = read_rank_table(arguments.table, arguments.num_ranks) if arguments.table else None
+    device, wanted = config.device.value, os.environ.get("LAUNCHER", "")
+    job = Job(
+        starter=choose_starter(wanted, device, arguments.num_ranks, table is not None),
+        num_ranks=arguments.num_ranks,
+        table=table,
+        words=arguments.words,
+        run_dir=_run_dir(config, table),
+        device=device,
+        master=_master(table),
+        hang_timeout_s=config.runtime.hang_timeout_s,
+        divide_threads=not (config.runtime.threads or any("runtime.threads=" in word for word in arguments.words)),
+    )
+    cores = sorted(os.sched_getaffinity(0))
+    if arguments.dry_run:
+        print(describe(job, cores, INHERITED))
+        return 0
+    server = find_server(table, os.environ.get(SERVER_VARIABLE)) if table else None
+    node_rank = table.servers.index(server) if table and server else 0
+    run_dir = _make_run_dir(config)
+    job = replace(job, run_dir=str(run_dir))
+    signals = Signals()
+    peers = _peers(job, node_rank)
+    limits = Limits(config.runtime.max_restarts, config.runtime.hang_timeout_s, config.runtime.stop_grace_s)
+    try:
+        peers.gather(lambda: bool(signals.names), lambda text: say(f"launch: {text}"))
+        say(f"launch: {headline(job)}; logs in {run_dir}/logs")
+        return supervise(partial(_prepare, job, node_rank, cores), run_dir, limits, peers, signals)
+    finally:
+        peers.close()
+
+
+def _prepare(job: Job, node_rank: int, cores: list[int], folder: Path) -> HostPlan:
+    """The plan of one attempt; on a single host each attempt has a port of its own."""
+    if job.num_hosts == 1 and "MASTER_PORT" not in os.environ:
+        with socket.socket() as probe:
+            probe.bind(("", 0))
+            job = replace(job, master=(job.master[0], probe.getsockname()[1]))
+    return plan_host(job, node_rank, cores, INHERITED, folder)
+
+
+def _run_dir(config: TrainConfig, table: RankTable | None) -> str:
+    chosen = config.run_dir or os.environ.get(RUN_DIR_VARIABLE)
+    if not chosen and table and len(table.servers) > 1:
+        raise ConfigError("several hosts need one run directory on storage that they share: give run_dir=")
+    return chosen or f"runs/{config.name}/<time>"
+
+
+def _make_run_dir(config: TrainConfig) -> Path:
+    try:
+        run_dir = make_run_dir(config, world_size=1, is_lead=True)
+        (run_dir / "logs").mkdir(exist_ok=True)
+    except OSError as error:
+        raise FairMOTError(f"the run directory cannot be written ({error.strerror}: {error.filename})") from error
+    return run_dir
+
+
+def _master(table: RankTable | None) -> tuple[str, int]:
+    text = os.environ.get("MASTER_PORT", str(DEFAULT_PORT))
+    if not text.isdecimal() or not 1024 <= int(text) < 65535:
+        raise ConfigError(f"MASTER_PORT={text}: must be a number from 1024 to 65534")
+    return os.environ.get("MASTER_ADDR") or (table.servers[0].server_id if table else "127.0.0.1"), int(text)
+
+
+def _peers(job: Job, node_rank: int) -> Peers:
+    names = [server.server_id for server in job.table.servers] if job.table else ["localhost"]
+    told = {"ranks": job.num_ranks, "starter": job.starter.value, "overrides": " ".join(job.words)}
+    if job.table:
+        told["rank table sha256"] = hashlib.sha256(job.table.path.read_bytes()).hexdigest()[:12]
+    return Peers(names, node_rank, (job.master[0], job.master[1] + 1), told)
+
+
+def main() -> int:
+    """The door; returns the exit code."""
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(_USAGE)
+        return 0
+    try:
+        return launch(parse(sys.argv[1:]))
+    except FairMOTError as error:
+        say(f"error: {error}")
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,245 @@
+"""What a host starts: which processes, with which environment and command. Computed, nothing is started here."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from fairmot.errors import ConfigError
+from train.launch.rank_table import RankTable
+
+WORKER = Path(__file__).resolve().with_name("worker.py")
+DEFAULT_PORT = 8118
+"""Where msrun's scheduler listens unless MASTER_PORT says otherwise; msrun's own default."""
+FIRST_STEP_FACTOR = 3
+"""The launcher's patience with a rank that has not made its first step, which compiles, is so many times longer."""
+
+_SCHEDULER_PATIENCE_S = 600
+_SMALL_CLUSTER = 64
+_HCCL_CONNECT_LIMITS_S = (120, 7200)
+_HCCL_LONGEST_S = 17340
+_NOT_INHERITED = ("RANK_TABLE_FILE", "RANK_ID", "RANK_SIZE", "MS_ROLE", "MS_NODE_ID")
+
+
+class Starter(Enum):
+    """How ranks find each other: msrun's scheduler, HCCL's rank table, or one rank that has nobody to find."""
+
+    msrun = "msrun"
+    rank_table = "rank_table"
+    alone = "alone"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be started on all hosts together.
+
+    Attributes:
+        starter: how the ranks find each other.
+        num_ranks: of all hosts.
+        table: the hosts and devices; None for this host alone.
+        words: overrides of `python -m train`.
+        run_dir: the common run directory.
+        device: cpu or ascend.
+        master: address and port of msrun's scheduler.
+        hang_timeout_s: the launcher's patience with a rank that makes no step.
+        divide_threads: whether MindSpore's threads follow each rank's share of cores.
+    """
+
+    starter: Starter
+    num_ranks: int
+    table: RankTable | None
+    words: list[str]
+    run_dir: str
+    device: str
+    master: tuple[str, int]
+    hang_timeout_s: int
+    divide_threads: bool = True
+
+    @property
+    def num_hosts(self) -> int:
+        """How many launchers work together."""
+        return len(self.table.servers) if self.table else 1
+
+
+@dataclass(frozen=True)
+class RankPlan:
+    """One rank of a host.
+
+    Attributes:
+        rank: among all ranks.
+        cores: the CPU cores it may use.
+        environment: what is set for this rank alone.
+    """
+
+    rank: int
+    cores: tuple[int, ...]
+    environment: dict[str, str]
+
+
+@dataclass(frozen=True)
+class HostPlan:
+    """What one host starts.
+
+    Attributes:
+        name: its address in the table; localhost without one.
+        node_rank: its number among the hosts.
+        ranks: its ranks, ascending.
+        environment: what is set for all its processes.
+        command: msrun's, which starts all ranks; otherwise that of every rank.
+        starts_each: whether `command` is started once a rank.
+    """
+
+    name: str
+    node_rank: int
+    ranks: tuple[RankPlan, ...]
+    environment: dict[str, str]
+    command: list[str]
+    starts_each: bool
+
+
+def choose_starter(wanted: str, device: str, num_ranks: int, has_table: bool) -> Starter:
+    """The starter for a job.
+
+    Args:
+        wanted: the environment's LAUNCHER; empty leaves the choice to this function.
+        device: cpu or ascend.
+        num_ranks: of all hosts.
+        has_table: whether a rank table was given.
+
+    Raises:
+        ConfigError: `wanted` is unknown, or impossible here.
+    """
+    if wanted not in ("", "msrun", "rank_table"):
+        raise ConfigError(f"LAUNCHER={wanted}: must be msrun or rank_table")
+    if wanted == "rank_table" and not (has_table and device == "ascend"):
+        raise ConfigError("LAUNCHER=rank_table needs a rank table and device=ascend; msrun works everywhere")
+    if wanted:
+        return Starter(wanted)
+    if has_table and device == "ascend":
+        return Starter.rank_table
+    return Starter.msrun if num_ranks > 1 else Starter.alone
+
+
+def plan_host(job: Job, node_rank: int, cores: list[int], inherited: Mapping[str, str], folder: Path) -> HostPlan:
+    """What the host `node_rank` starts.
+
+    Args:
+        job: the whole job.
+        node_rank: the host's number.
+        cores: its CPU cores, to be divided among its ranks.
+        inherited: the environment it was started in, whose values win over this module's defaults.
+        folder: of the launcher's temporary files.
+    """
+    server = job.table.servers[node_rank] if job.table else None
+    count = len(server.devices) if server else job.num_ranks
+    ranks = []
+    for local_rank in range(count):
+        device = server.devices[local_rank] if server else None
+        rank = device.rank if device else local_rank
+        first, last = local_rank * len(cores) // count, (local_rank + 1) * len(cores) // count
+        share = tuple(cores[first : max(last, first + 1)])  # more ranks than cores share one
+        environment = {}
+        if job.starter is Starter.rank_table and device:
+            environment = {"RANK_ID": str(rank), "DEVICE_ID": str(device.device_id)}
+        elif job.starter is Starter.msrun:
+            # Msrun numbers as if all hosts had equally many devices; the table knows better.
+            environment = {"RANK_ID": str(rank), "MS_NODE_ID": str(rank)}
+        ranks.append(RankPlan(rank, share, environment))
+    threads = max(1, len(cores) // count)
+    words = [*job.words, f"runtime.threads={threads}"] if job.divide_threads else job.words
+    return HostPlan(
+        name=server.server_id if server else "localhost",
+        node_rank=node_rank,
+        ranks=tuple(ranks),
+        environment=_environment(job, node_rank, threads, inherited, folder),
+        command=_command(job, node_rank, count, words, inherited, folder),
+        starts_each=job.starter is not Starter.msrun,
+    )
+
+
+def whole_environment(host: HostPlan, inherited: Mapping[str, str], local_rank: int | None) -> dict[str, str]:
+    """The complete environment of one process of the host.
+
+    Args:
+        host: the plan.
+        inherited: the launcher's own environment.
+        local_rank: which of its ranks; None for msrun.
+    """
+    environment = {name: value for name, value in inherited.items() if name not in _NOT_INHERITED} | host.environment
+    if local_rank is not None:
+        environment |= host.ranks[local_rank].environment | {"FAIRMOT_LOCAL_RANK": str(local_rank)}
+    return environment
+
+
+def _command(
+    job: Job, node_rank: int, count: int, words: list[str], inherited: Mapping[str, str], folder: Path
+) -> list[str]:
+    if job.starter is not Starter.msrun:
+        return [sys.executable, str(WORKER), *words]
+    address, port = job.master
+    return [
+        str(Path(sys.executable).with_name("msrun")),
+        f"--worker_num={job.num_ranks}",
+        f"--local_worker_num={count}",
+        f"--master_addr={address}",
+        f"--master_port={port}",
+        f"--node_rank={node_rank}",
+        f"--cluster_time_out={_SCHEDULER_PATIENCE_S}",
+        f"--log_dir={folder / 'msrun'}",
+        str(WORKER),
+        *words,
+    ]
+
+
+def _environment(job: Job, node_rank: int, threads: int, inherited: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """What is set for all processes of a host: what must be, and defaults for what the user has not set."""
+    environment = {
+        "FAIRMOT_RUN_DIR": job.run_dir,
+        "FAIRMOT_LAUNCH_FOLDER": str(folder),
+    }
+    if job.starter is Starter.rank_table and job.table:
+        environment |= {"RANK_TABLE_FILE": str(job.table.path.absolute()), "RANK_SIZE": str(job.num_ranks)}
+    if job.starter is Starter.msrun:
+        # Msrun starts the first `python` of the PATH.
+        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{inherited.get('PATH', os.defpath)}"
+    defaults = _defaults(job, node_rank, threads)
+    return environment | {name: value for name, value in defaults.items() if name not in inherited}
+
+
+def _defaults(job: Job, node_rank: int, threads: int) -> dict[str, str]:
+    """Defaults of environment variables, with the reason of each."""
+    # The launcher is the one judge of hangs. Whoever waits for a hung rank must still be waiting when the launcher
+    # loses patience, or its own time-out would be taken for the cause.
+    patience_s = FIRST_STEP_FACTOR * job.hang_timeout_s + 300
+    defaults = {
+        # One thread a core: MindSpore's operators follow runtime.threads, the libraries below it this.
+        "OMP_NUM_THREADS": str(threads),
+        # The last words of a killed process are in its log, not in a buffer.
+        "PYTHONUNBUFFERED": "1",
+    }
+    if job.starter is Starter.msrun:
+        defaults |= {
+            # How long the scheduler and the ranks go without each other's sign of life (30 s by default).
+            "MS_NODE_TIMEOUT": str(patience_s),
+            "MS_HEARTBEAT_RETRY_TIMEOUT": str(patience_s),
+            # How long a collective operation on CPU waits for the other ranks.
+            "MS_CPU_COMM_OP_TIMEOUT": str(patience_s),
+        }
+        if job.num_ranks <= _SMALL_CLUSTER:
+            # Ranks find each other in 2-4 s instead of 5-8 s; a large cluster spares its scheduler.
+            defaults |= {"MS_RETRY_INTERVAL_LOWER": "1", "MS_RETRY_INTERVAL_UPPER": "1"}
+    if job.device == "ascend":
+        shortest_s, longest_s = _HCCL_CONNECT_LIMITS_S
+        defaults |= {
+            # The same on Ascend (1836 s by default; CANN's documentation gives 17340 s as the limit of Atlas A1).
+            "HCCL_EXEC_TIMEOUT": str(min(patience_s, _HCCL_LONGEST_S)),
+            # How long ranks wait for the first connection: one may still be indexing labels (120 s by default).
+            "HCCL_CONNECT_TIMEOUT": str(min(max(patience_s, shortest_s), longest_s)),
+        }
+        if job.starter is Starter.msrun and job.table:
+            # Msrun's ranks take devices 0, 1, ... of those they see.
+            devices = job.table.servers[node_rank].devices
+            defaults["ASCEND_RT_VISIBLE_DEVICES"] = ",".join(str(device.device_id) for device in devices)
+    return defaults
