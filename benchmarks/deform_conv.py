@@ -34,10 +34,11 @@ SHAPES = {"layer": (4, 64, 64, 112), "network": (4, 3, 256, 448)}
 COLUMNS = {
     "forward, s": "forward_s",
     "ratio": "forward_ratio",
+    "processor, s": "forward_processor_s",
     "peak, GB": "forward_peak_gb",
     "with backward, s": "both_s",
     "ratio ": "both_ratio",
-    "processor, s": "both_processor_s",
+    "processor, s ": "both_processor_s",
     "peak, GB ": "both_peak_gb",
     "first, s": "both_first_s",
 }

@@ -56,7 +56,7 @@ class DeformConv(nn.Cell):
 class _SampledSum(nn.Cell):
     """Weighted sums of rows of a product, whose gradient computes the product and reads the rows a second time.
 
-    What is read is 36 times the output: kept from the forward pass it would be most of a network's memory.
+    What is read is 36 times the output, too much to keep from the forward pass (see docs/experiments.md).
     """
 
     def __init__(self) -> None:
@@ -132,7 +132,7 @@ def _neighbours(position: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor, Te
     fraction = position - low
     low_inside = ops.logical_and(low >= 0, low < size).astype(ms.float32)
     high_inside = ops.logical_and(position > -1, low < size - 1).astype(ms.float32)
-    # Whatever a diverged network asks for, what is read lies inside the table.
+    # After the cast, so that even a diverged network's NaN reads inside the table.
     cell = low.astype(ms.int32)
     return (
         ops.clamp(cell, 0, size - 1),

@@ -1,0 +1,292 @@
+"""python -m fairmot.export, and what runs its files, on networks of a few layers."""
+
+import dataclasses
+import json
+import sys
+
+import cv2
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from blob_sequences import run_door_in_process, write_sequence
+from mindspore import Tensor, nn, ops
+
+from fairmot.checkpoint import GROUPS
+from fairmot.errors import CheckpointError, ConfigError, FairMOTError
+from fairmot.evaluation.mot_format import read_results
+from fairmot.export_check import check
+from fairmot.exported import OUTPUTS, ExportedDetector, open_detector, read_description
+from fairmot.inference import Detector, load_network
+from fairmot.model.backbone import Backbone
+from fairmot.model.deform_conv import DeformConv
+from fairmot.model.fairmot import BACKBONES, ModelConfig, build_network
+from fairmot.model.layers import Identity, conv_bn_relu, upsample
+from fairmot.onnx_operators import TRANSLATIONS
+from train.checkpoint import save_checkpoint
+
+INPUT_SIZE = (64, 96)
+
+
+class Tiny(Backbone):
+    """Down and up again: the layers whose export is delicate."""
+
+    def __init__(self, node):
+        super().__init__()
+        self.base = conv_bn_relu(3, 6, 5, stride=4)
+        self.pool = nn.MaxPool2d(3, stride=2, pad_mode="pad", padding=1)
+        self.node = node
+        self.up = upsample(6, 2)
+        self.out_channels = 6
+
+    def construct(self, image):
+        fine = self.base(image)
+        coarse = self.node(self.pool(fine))
+        size = fine.shape[2:]
+        nearest = ops.interpolate(coarse, size=size, mode="nearest")
+        between = ops.interpolate(coarse, size=size, mode="bilinear", align_corners=False)
+        return self.up(coarse) + fine + nearest - 2 * between
+
+
+@pytest.fixture(autouse=True, scope="module")
+def tiny_networks():
+    BACKBONES["tiny"] = lambda config: Tiny(Identity())
+    BACKBONES["tiny_deformable"] = lambda config: Tiny(DeformConv(6, 6))
+    yield
+    del BACKBONES["tiny"], BACKBONES["tiny_deformable"]
+
+
+def save_run(folder, name="tiny", scale=0.3, without=()):
+    """A run directory with random weights that leave no two cells equal: no unit is off, all boxes have a size."""
+    rng = np.random.default_rng(4)
+    model = ModelConfig(name=name, head_conv=4, reid_dim=6)
+    state = build_network(model, seed=2, num_classes=2).state()
+    tensors = {group: {} for group in GROUPS}
+    for key, parameter in state.items():
+        drawn = rng.standard_normal(parameter.shape).astype(np.float32)
+        is_positive = key.endswith(("moving_variance", "beta", ".0.bias", "wh.2.bias"))
+        tensors["network"][key] = np.abs(drawn) + 1 if is_positive else scale * drawn
+        if key in without:
+            tensors["network"][key] *= 0
+    manifest = {"model": dataclasses.asdict(model), "input_size": list(INPUT_SIZE), "num_classes": 2}
+    save_checkpoint(folder / "checkpoints", 1, tensors, manifest, "", keep=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    return save_run(tmp_path_factory.mktemp("run"))
+
+
+def door(monkeypatch, capfd, *words, **settings):
+    words = [*words, *(f"{key}={value}" for key, value in settings.items())]
+    code = run_door_in_process(monkeypatch, "fairmot.export", words)
+    return code, "".join(capfd.readouterr())
+
+
+@pytest.fixture
+def export(monkeypatch, capfd):
+    return lambda *words, **settings: door(monkeypatch, capfd, *words, **settings)
+
+
+@pytest.fixture(scope="module")
+def files(run_dir, tmp_path_factory):
+    """An ONNX file for any batch and a MINDIR file for two pictures."""
+    from fairmot.export import ExportConfig, Format, export
+
+    folder = tmp_path_factory.mktemp("exported")
+    made = {}
+    for kind, batch_size in ((Format.onnx, None), (Format.mindir, 2)):
+        made[kind.value] = folder / f"model.{kind.value}"
+        export(ExportConfig(str(run_dir), str(made[kind.value]), kind, batch_size=batch_size, max_objects=40))
+    assert sorted(path.name for path in folder.iterdir()) == ["model.mindir", "model.onnx"]
+    return made
+
+
+@pytest.fixture(scope="module")
+def own(run_dir):
+    """What runs the checkpoint itself."""
+    return open_detector(run_dir, max_objects=40)
+
+
+def frames(count):
+    """Noise of the input's proportions: on even ground neighbouring cells tie and rounding decides between them."""
+    rng = np.random.default_rng(1)
+    return [rng.integers(0, 256, (128, 192, 3)).astype(np.uint8) for _ in range(count)]
+
+
+def assert_same(found, expected):
+    for one, other in zip(found, expected, strict=True):
+        assert len(other) > 20
+        for field in dataclasses.fields(other):
+            np.testing.assert_allclose(getattr(one, field.name), getattr(other, field.name), rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize(("kind", "batch_size"), [("onnx", 1), ("onnx", 3), ("mindir", 2)])
+def test_a_file_finds_what_its_checkpoint_finds(files, own, kind, batch_size):
+    exported = open_detector(files[kind], max_objects=40, batch_size=batch_size)
+    assert isinstance(exported, ExportedDetector)
+    assert isinstance(own, Detector)
+    assert (exported.num_classes, exported.input_size_hw) == (own.num_classes, own.input_size_hw) == (2, INPUT_SIZE)
+    assert_same(exported.detect(frames(5)), own.detect(frames(5)))
+
+
+def test_fewer_objects_may_be_taken_than_a_file_gives(files):
+    (found,) = open_detector(files["onnx"], max_objects=7).detect(frames(1))
+    assert len(found) == 7
+
+
+def test_other_programs_read_the_onnx_file(files):
+    onnx.checker.check_model(onnx.load(files["onnx"]), full_check=True)
+    session = onnxruntime.InferenceSession(str(files["onnx"]), providers=["CPUExecutionProvider"])
+    (image,), outputs = session.get_inputs(), session.get_outputs()
+    assert (image.name, image.type, image.shape) == ("image", "tensor(uint8)", ["batch", *INPUT_SIZE, 3])
+    assert tuple(output.name for output in outputs) == OUTPUTS
+    assert [output.shape[1:] for output in outputs] == [[40, 4], [40], [40], [40, 6], [40]]
+    said = json.loads(session.get_modelmeta().custom_metadata_map["fairmot"])
+    assert said["input_size_hw"] == list(INPUT_SIZE) and (said["format_version"], said["reid_dim"]) == (1, 6)
+
+
+@pytest.mark.slow
+def test_a_deformable_network_with_its_batch_built_in(export, tmp_path):
+    checkpoint, output = save_run(tmp_path / "run", "tiny_deformable"), tmp_path / "out" / "model.onnx"
+    words = {"checkpoint": checkpoint, "output": output, "format": "onnx", "max_objects": 40}
+    code, said = export(batch_size="null", **words)
+    assert code == 1, said
+    assert "built in: try batch_size=1" in said
+    assert list(output.parent.iterdir()) == []
+    code, said = export(batch_size=2, input_size="[64,128]", **words)
+    assert code == 0, said
+    assert "checked on 4 pictures" in said and "2 pictures of 64 x 128 at once, 40 objects each" in said
+    assert read_description(output).input_size_hw == (64, 128)
+
+
+def test_a_file_that_says_something_else_gets_no_name(export, run_dir, tmp_path, monkeypatch):
+    monkeypatch.setitem(TRANSLATIONS, "Sqrt", TRANSLATIONS["Sigmoid"])
+    code, said = export(checkpoint=run_dir, output=tmp_path / "out" / "model.onnx", format="onnx")
+    assert (code, said.count("error:")) == (1, 1), said
+    assert "differ from the checkpoint's: score" in said and "0.0001 are allowed" in said
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize(("part", "message"), [("hm.2.weight", "score|alone finds"), ("wh.2.bias", "box")])
+def test_the_check_sees_other_weights(files, run_dir, part, message):
+    network = load_network(run_dir).network
+    parameter = network.state()[part]
+    parameter.set_data(Tensor(parameter.asnumpy() * 1.5 + 3))
+    with pytest.raises(FairMOTError, match=f"differ from the checkpoint's: .*({message})"):
+        check(files["onnx"], read_description(files["onnx"]), network.set_train(False))
+
+
+def test_a_network_that_scores_every_place_the_same_cannot_be_checked(export, tmp_path):
+    """Which of equal places fill the decoder's list is each program's own choice."""
+    checkpoint = save_run(tmp_path / "run", without=("hm.2.weight",))
+    code, said = export(checkpoint=checkpoint, output=tmp_path / "model.onnx", format="onnx", max_objects=5)
+    assert code == 1, said
+    assert "nothing to compare" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_an_operator_without_translation_is_named(export, run_dir, tmp_path, monkeypatch):
+    monkeypatch.delitem(TRANSLATIONS, "TopK")
+    code, said = export(checkpoint=run_dir, output=tmp_path / "model.onnx", format="onnx")
+    assert code == 1
+    assert "operator TopK has no translation to ONNX; use format=mindir" in said
+
+
+def test_tracking_by_a_file(files, run_dir, tmp_path, monkeypatch):
+    source = tmp_path / "walk"
+    source.mkdir()
+    for number, frame in enumerate(frames(3)):
+        cv2.imwrite(str(source / f"{number}.png"), frame)
+    rows = []
+    for name, checkpoint in (("own", run_dir), ("file", files["onnx"])):
+        words = [f"source={source}", f"checkpoint={checkpoint}", f"output={tmp_path / name}", "max_objects=40"]
+        words += ["video=false", "conf_thres=0.5", "tracker.max_aspect=100"]
+        assert run_door_in_process(monkeypatch, "fairmot.track", words) == 0
+        rows.append(read_results(tmp_path / name / "walk.txt"))
+    assert len(rows[0]) > 0
+    for field in dataclasses.fields(rows[0]):
+        np.testing.assert_allclose(getattr(rows[1], field.name), getattr(rows[0], field.name), atol=0.02)
+
+
+def test_scoring_by_a_file_leaves_the_embedding_test_out(files, tmp_path, monkeypatch, capfd):
+    gt = write_sequence(tmp_path / "walk", 4)
+    words = [f"gt={gt}", f"checkpoint={files['onnx']}", f"output={tmp_path / 'scores'}"]
+    assert run_door_in_process(monkeypatch, "fairmot.evaluate", words) == 0, capfd.readouterr()
+    metrics = json.loads((tmp_path / "scores" / "metrics.json").read_text())
+    assert "AP" in metrics["OVERALL"]
+    assert not any("TPR" in name for name in metrics["OVERALL"])
+
+
+def damaged(content):
+    foreign = onnx.helper.make_model(onnx.helper.make_graph([], "empty", [], []))
+    middle = len(content) // 2
+    return {
+        "flipped": content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :],
+        "cut_off": content[:-100],
+        "empty": b"",
+        "foreign": foreign.SerializeToString(),
+        "text": b"not a network",
+    }
+
+
+@pytest.mark.parametrize("kind", ["onnx", "mindir"])
+def test_files_that_are_not_whole_or_not_ours(files, tmp_path, kind):
+    for name, content in damaged(files[kind].read_bytes()).items():
+        path = tmp_path / f"{name}.{kind}"
+        path.write_bytes(content)
+        with pytest.raises(CheckpointError, match=rf"{name}.{kind}: not as .* wrote it: cut off, damaged"):
+            open_detector(path)
+    with pytest.raises(CheckpointError, match="nowhere.onnx: cannot be read"):
+        open_detector(tmp_path / "nowhere.onnx")
+
+
+def test_a_file_under_the_other_ending(files, tmp_path):
+    (tmp_path / "model.mindir").write_bytes(files["onnx"].read_bytes())
+    with pytest.raises(CheckpointError, match="holds a .onnx file; give its name that ending"):
+        open_detector(tmp_path / "model.mindir")
+
+
+def test_a_fixed_batch_size_is_asked_for_by_name(files):
+    with pytest.raises(ConfigError, match="batch_size=1: .* takes 2 pictures at once; say batch_size=2"):
+        open_detector(files["mindir"])
+
+
+def test_missing_packages_are_named(export, files, run_dir, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    code, said = export(checkpoint=run_dir, output=tmp_path / "model.onnx", format="onnx")
+    assert code == 2
+    assert "onnxruntime not installed: pip install 'fairmot-mindspore[export]'" in said
+    with pytest.raises(ConfigError, match=r"pip install 'fairmot-mindspore\[export\]'"):
+        open_detector(files["onnx"])
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["format=onx"], 2, "format: Invalid value 'onx', expected one of [mindir, onnx]"),
+        (["format=mindir"], 2, "end it in .mindir"),
+        (["format=mindir", "output=a.mindir", "batch_size=null"], 2, "a mindir file takes one batch size"),
+        (["input_size=[100,200]"], 2, "must be multiples of 32; try [96, 192]"),
+        (["input_size=[64]"], 2, "give [height,width]"),
+        (["batch_size=0"], 2, "batch_size=0"),
+        (["max_objects=0"], 2, "max_objects=0"),
+        (["checkpoint=nowhere"], 1, "nowhere: no checkpoint there"),
+        (["+batchsize=2"], 2, "did you mean 'batch_size'"),
+    ],
+)
+def test_refused_arguments(export, run_dir, tmp_path, words, code, message):
+    found, said = export(f"checkpoint={run_dir}", f"output={tmp_path}/model.onnx", "format=onnx", *words)
+    assert (found, said.count("error:")) == (code, 1), said
+    assert message in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_overwritten_unasked(export, run_dir, tmp_path):
+    output = tmp_path / "model.onnx"
+    output.write_text("precious")
+    code, said = export(checkpoint=run_dir, output=output, format="onnx")
+    assert code == 2
+    assert "overwrite=true" in said
+    assert output.read_text() == "precious"
