@@ -52,11 +52,13 @@ def test_the_run_is_complete(undisturbed):
     assert (undisturbed / "losses.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_same_seed_is_bit_identical_for_other_workers_and_log_intervals(root, undisturbed, tmp_path):
     train(compose_config(overrides(root, tmp_path / "run", data__workers=1, log_every_steps=1)))
     assert_same_run(tmp_path / "run", undisturbed)
 
 
+@pytest.mark.slow
 def test_another_seed_differs(root, undisturbed, tmp_path):
     train(compose_config(overrides(root, tmp_path / "run", seed=2, max_steps=2)))
     assert curves(tmp_path / "run")["loss"][1] != curves(undisturbed)["loss"][1]
@@ -69,6 +71,7 @@ def test_resume_in_the_middle_of_an_epoch(root, undisturbed, tmp_path):
     assert_same_run(tmp_path / "run", undisturbed)
 
 
+@pytest.mark.slow
 def test_resume_from_continues_in_a_new_run(root, undisturbed, tmp_path):
     train(compose_config(overrides(root, tmp_path / "first", max_steps=3)))
     train(compose_config(overrides(root, tmp_path / "second", resume_from=tmp_path / "first")))
@@ -77,6 +80,7 @@ def test_resume_from_continues_in_a_new_run(root, undisturbed, tmp_path):
     assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
 
 
+@pytest.mark.slow
 def test_starting_a_finished_run_again_changes_nothing(root, undisturbed, tmp_path):
     train(compose_config(overrides(root, tmp_path / "run")))
     train(compose_config(overrides(root, tmp_path / "run")))

@@ -54,6 +54,7 @@ def test_a_stopped_run_saves_says_so_and_continues(tmp_path, number):
     assert [record["status"] for record, _ in read_records(run_dir) if record["kind"] == "end"] == ["KILLED"]
 
 
+@pytest.mark.slow
 def test_a_run_whose_epoch_was_saved_but_not_validated_is_validated_first(tmp_path):
     """As after a stop while the validation sequences were tracked."""
     write_pictures(tmp_path)

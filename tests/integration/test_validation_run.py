@@ -75,6 +75,7 @@ def test_every_epoch_is_validated_and_recorded(validated):
         assert str(path) in sheets
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_is_named_and_outlives_newer_ones(root, tmp_path):
     """MOTA here is far below 0 and differs from epoch to epoch; the best of four is still there at the end."""
     run_dir = tmp_path / "run"
@@ -89,6 +90,7 @@ def test_the_best_checkpoint_is_named_and_outlives_newer_ones(root, tmp_path):
     assert progress["best_step"] == 5 * epoch
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_validates_and_remembers_as_an_undisturbed_one(root, validated, tmp_path):
     """Stopped in the middle of the second epoch: one more validation there, replaced by that of the whole epoch."""
     run_dir = tmp_path / "run"
@@ -99,6 +101,7 @@ def test_an_interrupted_run_validates_and_remembers_as_an_undisturbed_one(root, 
     assert_same_state(run_dir, validated)
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_validated_again(root, tmp_path):
     run_dir = tmp_path / "run"
     train(compose_config(words(root, run_dir, validate_every_epochs=2)))

@@ -47,7 +47,7 @@ def test_five_steps():
     initial = {name: parameter.asnumpy().copy() for name, parameter in parameters.items()}
 
     for t, recorded in enumerate(expected["steps"]):
-        vector = step_cell(*batch(fixture, t), ms.Tensor(1e-4, ms.float32), ms.Tensor(True))
+        vector = step_cell(*batch(fixture, t), ms.Tensor(1e-4, ms.float32), ms.Tensor(0.0), ms.Tensor(True))
         scalars = dict(zip(SCALARS, vector.asnumpy().tolist(), strict=True))
         for name in LOSSES:
             assert scalars[name] == pytest.approx(recorded["losses"][name], rel=LOSS_TOLERANCE[t]), (t, name)

@@ -49,6 +49,7 @@ def test_overflow_changes_nothing_but_halves_the_scale_and_is_counted():
     assert scalars["overflow_steps"] == 1
 
 
+@pytest.mark.slow
 def test_an_overflow_of_scaled_fp16_gradients_is_found():
     step = tiny_step(scale=LossScaleConfig(initial=2.0**24), loss=LossConfig(fp16_classifier=True))
     first = call(step, tiny_batch(0))
@@ -66,6 +67,7 @@ def test_scale_grows_after_good_steps_up_to_its_maximum():
     assert scales == [4, 4, 8, 8, 16, 16, 16, 16]
 
 
+@pytest.mark.slow
 def test_static_scale_stays_but_still_skips():
     step = tiny_step(scale=LossScaleConfig(initial=8.0, dynamic=False))
     before = values(step)
@@ -74,6 +76,7 @@ def test_static_scale_stays_but_still_skips():
     assert call(step, tiny_batch(0))["loss_scale"] == 8
 
 
+@pytest.mark.slow
 def test_power_of_two_scales_train_bit_identically():
     results = []
     for initial in (1.0, 1024.0):
