@@ -34,7 +34,8 @@ class RuntimeConfig:
         profile_steps: steps, after the first few, that MindSpore's profiler records into <run_dir>/profile.
         wait_for_lead_s: how long the other ranks wait for rank 0 to index labels or to make files visible.
         max_restarts: how often the launcher starts all ranks again, from the newest checkpoint, after one has died.
-        hang_timeout_s: a rank that makes no step for so long is ended by the launcher.
+        hang_timeout_s: a rank that makes no step for so long is ended by the launcher; three times as long before its
+            first step, which compiles.
         stop_grace_s: how long the launcher leaves the ranks to save a checkpoint after Ctrl-C or SIGTERM.
     """
 
