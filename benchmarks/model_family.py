@@ -3,14 +3,14 @@
 python benchmarks/model_family.py [networks=dlaconv_34,hrnet_18] [steps=8] [output=build/model_family.json]
 
 Parameters and multiply-adds of the paper's input, 608x1088; then, at 256x448, a training step of the real command
-`python -m train` on the synthetic set (batch 2, fp32) and a picture through network and decoder (batch 1, median),
-each in a process of its own for its peak memory. "first" is the time from the command to the first step, most
-of which is compilation. Machines are noisy: compare the ratios of one run, the first network's row being 1.
+`python -m train` on the synthetic set (batch 2, fp32) and a picture through network and decoder (batch 1), each in a
+process of its own for its peak memory. Times are the shortest of several, since whatever else the machine does only
+adds to them; "first" is the time from the command to the first step, most of which is compilation. Compare the
+ratios of one run, the first network's row being 1.
 """
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -89,10 +89,10 @@ def infer(name: str, steps: int) -> dict[str, float]:
     detector = Detector(build(name), INPUT_SIZE_HW)
     picture = np.random.default_rng(0).integers(0, 256, (*INPUT_SIZE_HW, 3), dtype=np.uint8)
     moments = []
-    for _ in range(steps + 2):
+    for _ in range(3 * steps):
         detector.infer([picture], [INPUT_SIZE_HW])
         moments.append(time.perf_counter())
-    return {"inference_s": statistics.median(later - earlier for earlier, later in pairwise(moments[1:]))}
+    return {"inference_s": min(later - earlier for earlier, later in pairwise(moments))}
 
 
 def run(words: list[str]) -> tuple[list[str], list[float], float]:
@@ -114,14 +114,13 @@ def train(name: str, steps: int, folder: Path) -> dict[str, float]:
     """Time a few steps of the real command."""
     lines, moments, peak_gb = run(
         [
-            "-m", "train", f"model={name}", f"batch_size_per_rank={BATCH}", f"max_steps={steps + 2}",
+            "-m", "train", f"model={name}", f"batch_size_per_rank={BATCH}", f"max_steps={steps + 1}",
             f"data.input_size=[{INPUT_SIZE_HW[0]},{INPUT_SIZE_HW[1]}]", "log_every_steps=1", "mlflow.enabled=false",
             "loss.fp16_classifier=false", f"data.root={folder / 'data'}", f"run_dir={folder / name}",
         ]
     )  # fmt: skip
     steps_at = [moment for line, moment in zip(lines, moments, strict=True) if line.startswith("step ")]
-    # the second step still warms caches
-    step_s = statistics.median(later - earlier for earlier, later in pairwise(steps_at[1:]))
+    step_s = min(later - earlier for earlier, later in pairwise(steps_at))
     return {"first_step_s": steps_at[0], "step_s": step_s, "train_peak_gb": peak_gb}
 
 

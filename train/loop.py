@@ -92,8 +92,9 @@ def fit(trainer: Trainer) -> None:
         validate_if_due(trainer, stop)
         while progress.epoch < config.epochs and not _is_done(config, progress):
             for batches in meter.waiting_for(micro_batches(trainer.loader, progress, config.optim.accumulation)):
-                with trainer.profiler.step():
-                    meter.add(run_step(trainer, batches, stop))
+                with trainer.profiler.step(), meter.calling():
+                    scalars = run_step(trainer, batches, stop)
+                meter.add(scalars)
                 progress.step += 1
                 progress.samples_in_epoch += trainer.samples_per_step
                 beat(progress.step)
@@ -191,7 +192,7 @@ class Meter:
         self._last: dict[str, float] = {}
         self._overflows_in_a_row = 0
         self._stop_wanted = False
-        self._waited_s = 0.0
+        self._waited_s = self._called_s = 0.0
         self._window_began_at_s: float | None = None
         self._window_steps = 0
         self._epoch_began_at_s = time.perf_counter()
@@ -206,13 +207,20 @@ class Meter:
                 return
             yield batch
 
+    @contextlib.contextmanager
+    def calling(self) -> Iterator[None]:
+        """Around the compiled step: all its work on a CPU, an accelerator only takes its orders here."""
+        began_at_s = time.perf_counter()
+        yield
+        self._called_s += time.perf_counter() - began_at_s
+
     def add(self, scalars: Tensor) -> None:
         """Take notice of one step."""
         self._pending.append(scalars)
         if self._window_began_at_s is None:
             # The first step compiles the graph or waits for the first batch: speed is counted from its end.
             scalars.asnumpy()
-            self._window_began_at_s, self._waited_s = time.perf_counter(), 0.0
+            self._window_began_at_s, self._waited_s, self._called_s = time.perf_counter(), 0.0, 0.0
         else:
             self._window_steps += 1
 
@@ -251,10 +259,11 @@ class Meter:
             values["images_per_second"] = self._window_steps * trainer.samples_per_step / elapsed_s
             values["step_ms"] = elapsed_s / self._window_steps * 1e3
             values["data_wait_ms"] = self._waited_s / self._window_steps * 1e3
+            values["step_call_ms"] = self._called_s / self._window_steps * 1e3
         trainer.logger.metrics(progress.step, values)
         shown = {name: values[name] for name in (*_SHOWN, "images_per_second") if name in values}
         trainer.logger.progress(progress.step, shown)
-        self._window_began_at_s, self._window_steps, self._waited_s = now, 0, 0.0
+        self._window_began_at_s, self._window_steps, self._waited_s, self._called_s = now, 0, 0.0, 0.0
 
     def end_epoch(self) -> None:
         """Record the epoch's means and begin the next one."""
