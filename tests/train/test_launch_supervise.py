@@ -101,6 +101,17 @@ def test_a_crash_in_the_clean_up_of_a_finished_rank_is_no_failure(start):
     assert code == 0, said
 
 
+def test_finished_ranks_that_do_not_leave_are_ended(start):
+    """A rank that is killed in its clean-up leaves the others waiting for it there."""
+    stay = "(folder / f'rank_{rank}.end').write_text('0'); time.sleep(120)"
+    killed = "(folder / f'rank_{rank}.end').write_text('0'); os.kill(os.getpid(), signal.SIGKILL)"
+    job, began_s = start(stay, killed), time.monotonic()
+    code, said = job.end()
+    assert code == 0, said
+    assert time.monotonic() - began_s < 30
+    assert gone(job)
+
+
 @pytest.mark.parametrize(
     ("program", "code", "sentence"),
     [

@@ -18,7 +18,7 @@ from train.launch.plan import HostPlan
 
 INTERRUPTED = 130
 _TICK_S = 0.1
-_CLEAN_UP_TIME_S = 60.0
+_CLEAN_UP_TIME_S = 15.0
 _LONGEST_PAUSE_S = 60.0
 
 
