@@ -98,7 +98,8 @@ def test_whatever_dies_the_job_ends_or_restarts_and_nothing_saved_is_lost(root, 
             killed_at_s = time.monotonic()
             if is_launcher or strikes > RESTARTS:
                 code = job.end(timeout_s=90)
-                assert code == (-number if number is signal.SIGKILL and is_launcher else 130 if is_launcher else 1)
+                expected = -number if number is signal.SIGKILL and is_launcher else 130 if is_launcher else 1
+                assert code == expected or (code == 0 and newest(run_dir) == STEPS)  # it may just have finished
             wait_until(lambda before=before, job=job: not before.keys() & job.processes().keys(), job, "orphans")
             assert time.monotonic() - killed_at_s < WITHIN_S
             assert newest(run_dir) >= saved, "a checkpoint was lost"
