@@ -11,8 +11,7 @@ import numpy as np
 from omegaconf import MISSING
 from tqdm import tqdm
 
-from fairmot.data.prepare.mot17 import one_variant_a_scene
-from fairmot.data.prepare.sequences import find_sequences
+from fairmot.data.prepare.sequences import find_sequences, one_variant_a_scene
 from fairmot.data.video import FrameSource, open_source
 from fairmot.detector import BatchDetector
 from fairmot.device import Device

@@ -19,6 +19,8 @@ _LABEL_FOLDER = "labels_with_ids"
 _LARGEST_INTEGER = 2**24  # float32 holds every integer up to here
 _CENTRE_RANGE = (-1.0, 2.0)
 _LARGEST_SIZE = 3.0
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_LONGEST_SHOWN = 40
 
 
 def label_path_for(image_path: str) -> str:
@@ -58,13 +60,15 @@ def parse_labels(content: bytes, path: str) -> np.ndarray:
         values = np.array([[float(field) for field in fields] for fields in rows], np.float64)
     except ValueError:  # not a number, or rows of different lengths
         values = None
-    if values is None or values.shape[1] != COLUMNS or b"_" in content or not _usable(values).all():
-        raise DataError(_first_fault(content, path))
+    if values is None or values.shape[1] != COLUMNS or b"_" in content or not usable(values).all():
+        number, fault = next(label_faults(content))
+        raise DataError(f"{path}:{number}: {fault}")
     return values.astype(np.float32)
 
 
-def _usable(values: np.ndarray) -> np.ndarray:
-    """[N, 6] -> bool [N]; NaN and infinity fail the comparisons they take part in."""
+def usable(values: np.ndarray) -> np.ndarray:
+    """Which rows a label file may hold: [N, 6] -> bool [N]."""
+    # NaN and infinity fail the comparisons they take part in.
     integers, centres, sizes = values[:, :2], values[:, 2:4], values[:, 4:]
     return (
         (integers >= (0, -1)).all(1)
@@ -75,37 +79,52 @@ def _usable(values: np.ndarray) -> np.ndarray:
     )
 
 
-def _first_fault(content: bytes, path: str) -> str:
+def label_faults(content: bytes) -> Iterator[tuple[int, str]]:
+    """(line, what is wrong with it) of each row of a label file that `parse_labels` refuses."""
     for number, line in enumerate(content.splitlines(), start=1):
-        fields = [field.decode(errors="replace") for field in line.split()]
+        fields = line.split()
         fault = next(_row_faults(fields), None) if fields else None
         if fault:
-            return f"{path}:{number}: {fault}"
-    raise AssertionError(f"{path}: refused, yet every row is fine")
+            yield number, fault
 
 
-def _row_faults(fields: list[str]) -> Iterator[str]:
+def filled_lines(content: bytes) -> list[int]:
+    """The line each row of a label file stands on."""
+    return [number for number, line in enumerate(content.splitlines(), start=1) if line.strip()]
+
+
+def _row_faults(fields: list[bytes]) -> Iterator[str]:
     """What is wrong with one row; only the first means anything, the later ones build on its absence."""
+    texts = [_shown(field) for field in fields]
+    if fields[0].startswith(_BYTE_ORDER_MARK):
+        yield "a byte order mark stands before the row; save the file as plain text"
     if len(fields) != COLUMNS:
         yield f"{len(fields)} columns, expected {COLUMNS}: class id x_center y_center width height"
-    for field in fields:
+    for field, text in zip(fields, texts, strict=True):
         value = _number(field)
         if value is None or not math.isfinite(value):
-            yield f"'{field}' is not a {'number' if value is None else 'finite number'}"
+            yield f"'{text}' is not a {'number' if value is None else 'finite number'}"
     class_id, identity, *box = map(float, fields)
     if not (0 <= class_id <= _LARGEST_INTEGER and class_id.is_integer()):
-        yield f"class {fields[0]} must be an integer from 0 on"
+        yield f"class {texts[0]} must be an integer from 0 to {_LARGEST_INTEGER}"
     if not (-1 <= identity <= _LARGEST_INTEGER and identity.is_integer()):
-        yield f"id {fields[1]} must be an integer from 0 to {_LARGEST_INTEGER}, or -1 for no identity"
+        yield f"id {texts[1]} must be an integer from 0 to {_LARGEST_INTEGER}, or -1 for no identity"
     if min(box[2:]) < 0:
-        yield f"box size {fields[4]} x {fields[5]} is negative"
+        yield f"box size {texts[4]} x {texts[5]} is negative"
     if min(box[:2]) < _CENTRE_RANGE[0] or max(box[:2]) > _CENTRE_RANGE[1] or max(box[2:]) > _LARGEST_SIZE:
-        yield f"box {' '.join(fields[2:])} looks like pixels; divide by image width and height"
+        yield f"box {' '.join(texts[2:])} looks like pixels; divide by image width and height"
 
 
-def _number(text: str) -> float | None:
+def _shown(field: bytes) -> str:
+    """A field for a message: binary rubbish escaped, and not endless."""
+    text = field.decode(errors="backslashreplace")
+    text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+
+
+def _number(field: bytes) -> float | None:
     try:
-        return float(text) if "_" not in text else None  # Python would read 1_0 as 10
+        return float(field) if b"_" not in field else None  # Python would read 1_0 as 10
     except ValueError:
         return None
 
@@ -116,12 +135,20 @@ def read_labels(path: str) -> np.ndarray:
     Raises:
         DataError: the file cannot be read, or `parse_labels` refuses it.
     """
+    return parse_labels(read_label_file(path), path)
+
+
+def read_label_file(path: str) -> bytes:
+    """The content of a label file.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     try:
         with open(path, "rb") as stream:
-            content = stream.read()
+            return stream.read()
     except OSError as error:
         raise DataError(f"{path}: cannot read this label file: {error.strerror}") from error
-    return parse_labels(content, path)
 
 
 def format_labels(rows: Iterable[Sequence[float]] | np.ndarray) -> str:

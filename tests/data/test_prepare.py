@@ -1,7 +1,6 @@
 import errno
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -211,7 +210,7 @@ def test_interrupted_run_leaves_no_set_and_the_next_one_is_whole(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(shutil, "copyfile", interrupt)
+        patch.setattr(os, "link", interrupt)
         with pytest.raises(KeyboardInterrupt):
             run("mot17", mot17, output)
     assert [path.name for path in output.iterdir()] == [".mot17.lock"]
@@ -271,7 +270,7 @@ def other_size(folder: Path) -> None:
         (gt("1,1,0,0,8,-16,1,1,1"), r"gt.txt:2: box size 8 x -16 must be positive"),
         (gt("0,1,0,0,8,16,1,1,1"), r"gt.txt:2: frame 0 must be an integer from 1"),
         (gt("1,1.5,0,0,8,16,1,1,1"), r"gt.txt:2: id 1.5 must be an integer"),
-        (lambda folder: (folder / "gt/gt.txt").write_bytes(b"\xff\xfe1"), r"gt.txt: cannot read this ground truth"),
+        (lambda folder: (folder / "gt/gt.txt").write_bytes(b"\xff\xfe1"), r"gt.txt:1: cannot read these annotations"),
         (seqinfo(SEQINFO.format(65, 48)), r"seqinfo.ini: imWidth x imHeight is 65x48, but the images are 64x48"),
         (seqinfo("[Sequence]\nimWidth=64\n"), r"seqinfo.ini: imWidth and imHeight are missing"),
         (seqinfo("[Sequence]\nimWidth=64\nimHeight=tall\n"), r"seqinfo.ini: .*tall"),
@@ -326,7 +325,7 @@ def test_folder_test_is_never_trained_on(tmp_path: Path) -> None:
 
 
 def test_unknown_data_set_names_the_known(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"dataset=tud: unknown; there are: mot15, mot17"):
+    with pytest.raises(ConfigError, match=r"dataset=tud: unknown; there are: mot15, mot16, mot17, .*custom"):
         prepare(PrepareConfig("tud", str(tmp_path), str(tmp_path)))
 
 
@@ -343,14 +342,14 @@ def test_door_prepares_prints_a_table_and_leaves_nothing_else(mot17: Path, tmp_p
     assert "MOT17-04-SDP  train  64x48  25" in result.stdout
     assert {path.name for path in tmp_path.iterdir()} == before | {"out"}
     manifest = json.loads((tmp_path / "out/mot17.manifest.json").read_text())
-    assert manifest["format_version"] == 1
+    assert manifest["format_version"] == 2
     assert manifest["lists"] == {"mot17.train": 4, "mot17_half.train": 2, "mot17_half.val": 2}
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("dataset=tud", "root=a", "output=b"), 2, "mot15, mot17"),
+        (("dataset=tud", "root=a", "output=b"), 2, "mot15, mot16, mot17"),
         (("dataset=mot17", "output=b"), 2, "root"),
         (("dataset=mot17", "root=nowhere", "output=b"), 1, "no such folder"),
     ],

@@ -2,6 +2,7 @@
 
     <output>/<name>/images/<split>/<sequence>/img1/000001.jpg          + seqinfo.ini, gt/gt.txt
     <output>/<name>/labels_with_ids/<split>/<sequence>/img1/000001.txt
+    <output>/<name>/images/<split>/<picture>.jpg                       of images that belong to no sequence
     <output>/<name>.<split>                                            image paths relative to <output>
     <output>/<name>.manifest.json                                      written last: it is there = all is there
 
@@ -16,7 +17,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,46 +28,55 @@ from fairmot.data.labels import format_labels
 from fairmot.errors import DataError
 from fairmot.files import write_atomic, write_json_atomic
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _OWNER_MARK = ".made-by-fairmot"
 _BUILDING = ".building-"
 
 
 @dataclass(frozen=True)
 class SequenceReport:
-    """What the manifest says of one sequence.
+    """What the manifest says of one sequence or folder of images.
 
     Attributes:
         name: its folder's name.
         split: train, val or test.
-        height: of its images, in pixels.
-        width: of its images, in pixels.
+        height: of its images, in pixels; None: they differ.
+        width: of its images, in pixels; None: they differ.
         frame_rate: frames per second; None: unknown.
         images: how many.
         boxes: label rows.
         identities: different ids among them.
         rows_without_image: ground truth rows left out because their frame is not in the folder.
         images_by: how the images got there: hard link, symbolic link, copy, or drawn.
+        lacking: what else is missing or left out, in sentences.
     """
 
     name: str
     split: str
-    height: int
-    width: int
+    height: int | None
+    width: int | None
     frame_rate: float | None
     images: int
     boxes: int
     identities: int
     rows_without_image: int
     images_by: str
+    lacking: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Built:
-    """What a build leaves: each list file's name with its image paths, and a report on each sequence."""
+    """What a build leaves.
+
+    Attributes:
+        lists: each list file's name with its image paths.
+        sequences: a report on each.
+        classes: their names in order of number.
+    """
 
     lists: dict[str, list[str]]
     sequences: list[SequenceReport]
+    classes: list[str] = field(default_factory=list)
 
 
 def build_data_set(
@@ -177,6 +187,7 @@ def _summary(built: Built) -> dict[str, Any]:
     return {
         "sequences": [asdict(report) for report in built.sequences],
         "totals": totals,
+        "classes": built.classes,
         "lists": {list_name: len(paths) for list_name, paths in built.lists.items()},
     }
 
@@ -214,26 +225,35 @@ def write_labels(
     identities: np.ndarray,
     boxes_xywh: np.ndarray,
     *,
-    size_hw: tuple[int, int],
+    size_hw: tuple[int, int] | np.ndarray,
     classes: np.ndarray | int = 0,
 ) -> None:
-    """Write a label file for each image of a sequence, an empty one where nobody is.
+    """Write a label file for each image, an empty one where nobody is.
 
     Args:
-        folder: `labels_with_ids/<split>/<sequence>/img1`, made here.
-        stems: frame number to image name without ending.
+        folder: below `labels_with_ids`, made where it is not there.
+        stems: frame number to the image's path below the folder, without ending.
         frames: int [N] frame of each box; each is in `stems`.
-        identities: int [N] identity in the data set, from 0.
+        identities: int [N] identity in the data set, from 0; -1: none.
         boxes_xywh: float [N, 4] in pixels.
-        size_hw: image size.
+        size_hw: size of the images, or int [N, 2] that of each box's image.
         classes: int [N] class of each box, or that of all.
     """
-    folder.mkdir(parents=True)
-    scale = np.array([size_hw[1], size_hw[0]] * 2, np.float64)
-    boxes_cxcywh = xywh_to_cxcywh(boxes_xywh) / scale
-    rows = np.column_stack([np.broadcast_to(classes, len(frames)), identities, boxes_cxcywh])
+    paths = [folder / f"{stems[frame]}.txt" for frame in sorted(stems)]
+    for parent in {path.parent for path in paths}:
+        parent.mkdir(parents=True, exist_ok=True)
+    rows = label_rows(identities, boxes_xywh, size_hw, classes)
     order = np.argsort(frames, kind="stable")
     bounds = np.searchsorted(frames[order], sorted(stems))
     ends = np.append(bounds[1:], len(frames))
-    for frame, start, end in zip(sorted(stems), bounds, ends, strict=True):
-        (folder / f"{stems[frame]}.txt").write_text(format_labels(rows[order[start:end]]))
+    for path, start, end in zip(paths, bounds, ends, strict=True):
+        path.write_text(format_labels(rows[order[start:end]]))
+
+
+def label_rows(
+    identities: np.ndarray, boxes_xywh: np.ndarray, size_hw: tuple[int, int] | np.ndarray, classes: np.ndarray | int
+) -> np.ndarray:
+    """The rows of label files, float64 [N, 6], from boxes in pixels; arguments as of `write_labels`."""
+    size_wh = np.asarray(size_hw, np.float64)[..., ::-1]
+    boxes_cxcywh = xywh_to_cxcywh(boxes_xywh) / np.concatenate([size_wh, size_wh], axis=-1)
+    return np.column_stack([np.broadcast_to(classes, len(identities)), identities, boxes_cxcywh])

@@ -1,78 +1,32 @@
-"""Reading the folders of MOTChallenge downloads: `<sequence>/img1`, `gt/gt.txt`, `seqinfo.ini`."""
+"""Sequences in MOTChallenge's layout, `<sequence>/img1`, `gt/gt.txt`, `seqinfo.ini`: finding, reading, writing them."""
 
 import configparser
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
-from fairmot.data.prepare.image_size import read_image_size
+from fairmot.data.prepare.classes import ClassOf
+from fairmot.data.prepare.source import Boxes, BoxRows, Source, image_sizes, list_images, require_one_size
+from fairmot.data.prepare.text_rows import check_columns, integer, number, read_lines
 from fairmot.errors import ConfigError, DataError
 
-_IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
-_SPLIT_FOLDERS = ("train", "test")
-
-
-@dataclass(frozen=True)
-class GroundTruth:
-    """The rows of a gt.txt that count.
-
-    Attributes:
-        frames: int64 [N], from 1.
-        ids: int64 [N], as in the file.
-        boxes_xywh: float64 [N, 4], pixels.
-    """
-
-    frames: np.ndarray
-    ids: np.ndarray
-    boxes_xywh: np.ndarray
-
-    def at(self, chosen: np.ndarray) -> "GroundTruth":
-        """The rows an index or mask chooses."""
-        return GroundTruth(self.frames[chosen], self.ids[chosen], self.boxes_xywh[chosen])
-
-
-@dataclass(frozen=True)
-class SourceSequence:
-    """One sequence as downloaded and checked.
-
-    Attributes:
-        folder: of the download.
-        split: train with ground truth, else test.
-        images: frame number to image, in order of frames.
-        size_hw: of every image.
-        frame_rate: frames per second, None where there is no seqinfo.ini to say it.
-        truth: rows whose frame has an image, in order of id, then frame; none in a test sequence.
-        rows_without_image: rows left out because their frame has none.
-    """
-
-    folder: Path
-    split: str
-    images: dict[int, Path]
-    size_hw: tuple[int, int]
-    frame_rate: float | None
-    truth: GroundTruth
-    rows_without_image: int
-
-    @property
-    def name(self) -> str:
-        """Of the sequence."""
-        return self.folder.name
+_SPLITS = ("train", "val", "test")
+_DETECTORS = ("FRCNN", "SDP", "DPM")
 
 
 def find_sequences(root: str) -> list[Path]:
-    """Folders with an `img1` below root/train and root/test, or, where neither is, below root; sorted by name.
+    """Folders with an `img1` below root/train, root/val and root/test, or, where none is, below root; sorted by name.
+
+    A number may follow the split (train1, train2), as some downloads come in parts.
 
     Raises:
         DataError: no such root, no sequence in it, or two of the same name.
     """
-    top = Path(root).expanduser()
-    if not top.is_dir():
-        raise DataError(f"root={root}: no such folder; name the folder the download was unpacked to")
-    parents = [top / name for name in _SPLIT_FOLDERS if (top / name).is_dir()] or [top]
+    top = existing_root(root)
+    parents = sorted(folder for folder in top.iterdir() if folder.is_dir() and _split_of(folder)) or [top]
     found = sorted(
         (folder.parent.resolve() for parent in parents for folder in parent.glob("*/img1") if folder.is_dir()),
         key=lambda folder: folder.name,
@@ -84,6 +38,23 @@ def find_sequences(root: str) -> list[Path]:
         if one.name == next_one.name:
             raise DataError(f"{next_one}: a sequence of this name is also {one}; prepare train and test separately")
     return found
+
+
+def existing_root(root: str) -> Path:
+    """The download's folder.
+
+    Raises:
+        DataError: there is none.
+    """
+    top = Path(root).expanduser().resolve()
+    if not top.is_dir():
+        raise DataError(f"root={root}: no such folder; name the folder the download was unpacked to")
+    return top
+
+
+def _split_of(folder: Path) -> str | None:
+    name = folder.name.rstrip("0123456789")
+    return name if name in _SPLITS else None
 
 
 def choose_sequences(found: list[Path], wanted: list[str]) -> list[Path]:
@@ -99,49 +70,67 @@ def choose_sequences(found: list[Path], wanted: list[str]) -> list[Path]:
     return [folder for folder in found if not wanted or folder.name in wanted]
 
 
-def is_labelled(folder: Path) -> bool:
-    """Whether a sequence trains: it has ground truth and is not below a folder `test`."""
-    return folder.parent.name != "test" and (folder / "gt" / "gt.txt").is_file()
+def one_variant_a_scene(found: list[Path]) -> list[Path]:
+    """Of MOT17-02-FRCNN, -SDP and -DPM, which share images and ground truth, the first that is there."""
+    chosen: dict[str, tuple[int, Path]] = {}
+    for folder in found:
+        scene, _, detector = folder.name.rpartition("-")
+        known = detector in _DETECTORS
+        key, rank = (scene, _DETECTORS.index(detector)) if known else (folder.name, len(_DETECTORS))
+        if key not in chosen or rank < chosen[key][0]:
+            chosen[key] = (rank, folder)
+    return sorted((folder for _, folder in chosen.values()), key=lambda folder: folder.name)
 
 
-def read_sequence(folder: Path, columns: Sequence[str], people_class: int | None) -> SourceSequence:
+def sequence_split(folder: Path) -> str:
+    """Val below a folder of that name, train elsewhere; test without ground truth or below `test`."""
+    split = _split_of(folder.parent) or "train"
+    return split if (folder / "gt" / "gt.txt").is_file() else "test"
+
+
+def read_sequence(folder: Path, columns: tuple[str, ...], class_of: ClassOf | None, bar: tqdm) -> Source:
     """Read and check one sequence.
 
     Args:
         folder: the sequence.
         columns: names of gt.txt's columns; the first seven are frame, id, x, y, w, h, flag.
-        people_class: value the column `class` must have for a row to count; None: there is no such column.
+        class_of: from the column `class` to the class of the labels, None for what does not count; or no such column.
+        bar: counts the images.
 
     Raises:
         DataError: images without number or of different sizes, a gt row or a seqinfo.ini that cannot be used.
     """
-    images = _list_images(folder / "img1")
-    sizes = {path: read_image_size(path) for path in images.values()}
-    first = next(iter(images.values()))
-    for path, (height, width) in sizes.items():
-        if (height, width) != sizes[first]:
-            other = f"{sizes[first][1]}x{sizes[first][0]}"
-            raise DataError(f"{path}: {width}x{height} pixels, but {first} has {other}; a sequence has one size")
-    labelled = is_labelled(folder)
-    truth = read_ground_truth(folder / "gt" / "gt.txt", columns, people_class) if labelled else _no_truth()
-    has_image = np.isin(truth.frames, list(images))
-    kept = truth.at(has_image)
-    return SourceSequence(
-        folder=folder,
-        split="train" if labelled else "test",
+    frames = numbered_images(folder / "img1")
+    images = list(frames.values())
+    sizes_hw = image_sizes(images, bar)
+    require_one_size(images, sizes_hw)
+    split = sequence_split(folder)
+    boxes, rows_without_image = None, 0
+    files = ["seqinfo.ini"]
+    if split != "test":
+        boxes, rows_without_image = _read_ground_truth(folder / "gt" / "gt.txt", columns, class_of, list(frames))
+        files.append("gt/gt.txt")
+    return Source(
+        name=folder.name,
+        split=split,
         images=images,
-        size_hw=sizes[first],
-        frame_rate=_read_frame_rate(folder / "seqinfo.ini", sizes[first]),
-        truth=kept.at(np.lexsort((kept.frames, kept.ids))),
-        rows_without_image=int(np.count_nonzero(~has_image)),
+        targets=[f"{folder.name}/img1/{path.name}" for path in images],
+        sizes_hw=sizes_hw,
+        boxes=boxes,
+        frame_rate=_read_frame_rate(folder / "seqinfo.ini", (int(sizes_hw[0][0]), int(sizes_hw[0][1]))),
+        texts={f"{folder.name}/{name}": (folder / name).read_bytes() for name in files if (folder / name).is_file()},
+        rows_without_image=rows_without_image,
     )
 
 
-def _list_images(folder: Path) -> dict[int, Path]:
+def numbered_images(folder: Path) -> dict[int, Path]:
+    """Frame number, which is an image's name, to image, in order of frames.
+
+    Raises:
+        DataError: there are none, one has another name, or two the same number.
+    """
     images: dict[int, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in _IMAGE_SUFFIXES or path.name.startswith("."):
-            continue
+    for path in list_images(folder):
         if not (path.stem.isascii() and path.stem.isdigit()):
             raise DataError(f"{path}: an image's name must be its frame number, such as 000001.jpg")
         frame = int(path.stem)
@@ -153,53 +142,27 @@ def _list_images(folder: Path) -> dict[int, Path]:
     return dict(sorted(images.items()))
 
 
-def _no_truth() -> GroundTruth:
-    return GroundTruth(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 4)))
-
-
-def read_ground_truth(path: Path, columns: Sequence[str], people_class: int | None) -> GroundTruth:
-    """The rows of a gt.txt with a flag other than 0 and the right class, in the file's order.
-
-    Raises:
-        DataError: the file cannot be read or a row cannot be used; the message names `path:line`.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot read this ground truth: {error}") from error
-    rows = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        values = _parse_row(f"{path}:{number}", line, columns)
-        if values[6] == 0 or (people_class is not None and values[columns.index("class")] != people_class):
+def _read_ground_truth(
+    path: Path, columns: tuple[str, ...], class_of: ClassOf | None, frames: list[int]
+) -> tuple[Boxes, int]:
+    """Rows of a gt.txt with a flag other than 0 and a class that counts; how many have no image."""
+    image_of = {frame: image for image, frame in enumerate(frames)}
+    rows, without_image = BoxRows(), 0
+    for place, line in read_lines(path):
+        fields = line.split(",")
+        check_columns(place, fields, columns)
+        values = [number(place, name, field) for name, field in zip(columns, fields, strict=True)]
+        frame, identity = integer(place, "frame", values[0], 1), integer(place, "id", values[1], 0)
+        class_id = 0 if class_of is None else class_of(place, values[columns.index("class")])
+        if values[6] == 0 or class_id is None:
             continue
         if values[4] <= 0 or values[5] <= 0:
-            raise DataError(f"{path}:{number}: box size {values[4]:g} x {values[5]:g} must be positive")
-        rows.append(values)
-    if not rows:
-        return _no_truth()
-    table = np.array(rows, np.float64)
-    return GroundTruth(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2:6])
-
-
-def _parse_row(place: str, line: str, columns: Sequence[str]) -> list[float]:
-    fields = line.split(",")
-    if len(fields) != len(columns):
-        raise DataError(f"{place}: {len(fields)} columns, expected {len(columns)}: {','.join(columns)}")
-    values = []
-    for name, field in zip(columns, fields, strict=True):
-        try:
-            value = float(field)
-        except ValueError as error:
-            raise DataError(f"{place}: {name} '{field.strip()}' is not a number") from error
-        if not math.isfinite(value):
-            raise DataError(f"{place}: {name} '{field.strip()}' is not a finite number")
-        values.append(value)
-    for name, value, least in (("frame", values[0], 1), ("id", values[1], 0)):
-        if not value.is_integer() or value < least:
-            raise DataError(f"{place}: {name} {value:g} must be an integer from {least} on")
-    return values
+            raise DataError(f"{place}: box size {values[4]:g} x {values[5]:g} must be positive")
+        if frame in image_of:
+            rows.add(place, image_of[frame], identity, values[2:6], class_id)
+        else:
+            without_image += 1
+    return rows.boxes(), without_image
 
 
 def _read_frame_rate(path: Path, size_hw: tuple[int, int]) -> float | None:
@@ -223,3 +186,58 @@ def _read_frame_rate(path: Path, size_hw: tuple[int, int]) -> float | None:
     if frame_rate is not None and not (math.isfinite(frame_rate) and frame_rate > 0):
         raise DataError(f"{path}: frameRate {frame_rate:g} must be positive")
     return frame_rate
+
+
+def as_sequence(
+    name: str,
+    split: str,
+    images: list[Path],
+    boxes: Boxes | None,
+    *,
+    sizes_hw: np.ndarray,
+    frame_rate: float | None = None,
+    rows_without_image: int = 0,
+    lacking: list[str] | None = None,
+) -> Source:
+    """A source in MOTChallenge's layout, so that tracking and scoring find it.
+
+    Frames are numbered from 1 in the images' order; beside them come seqinfo.ini and ground truth of the columns
+    frame,id,x,y,w,h,flag,class,visibility, with ids and classes from 1.
+
+    Raises:
+        DataError: the images have different sizes.
+    """
+    require_one_size(images, sizes_hw)
+    height, width = sizes_hw[0]
+    rate = "" if frame_rate is None else f"frameRate={frame_rate:g}\n"
+    suffix = images[0].suffix.lower()
+    texts = {
+        f"{name}/seqinfo.ini": f"[Sequence]\nname={name}\nimDir=img1\n{rate}seqLength={len(images)}\n"
+        f"imWidth={width}\nimHeight={height}\nimExt={suffix}\n"
+    }
+    if boxes is not None:
+        texts[f"{name}/gt/gt.txt"] = truth_text(boxes)
+    return Source(
+        name=name,
+        split=split,
+        images=images,
+        targets=[f"{name}/img1/{frame:06d}{path.suffix.lower()}" for frame, path in enumerate(images, start=1)],
+        sizes_hw=sizes_hw,
+        boxes=boxes,
+        frame_rate=frame_rate,
+        texts={path: text.encode() for path, text in texts.items()},
+        rows_without_image=rows_without_image,
+        lacking=lacking or [],
+    )
+
+
+def truth_text(boxes: Boxes) -> str:
+    """Ground truth in MOTChallenge's columns, of the boxes that have an identity; the first image is frame 1."""
+    known = boxes.at(boxes.ids >= 0)
+    known = known.at(np.lexsort((known.ids, known.images)))
+    return "".join(
+        f"{image + 1},{identity + 1},{x:.2f},{y:.2f},{w:.2f},{h:.2f},1,{class_id + 1},1\n"
+        for image, identity, (x, y, w, h), class_id in zip(
+            known.images, known.ids, known.boxes_xywh, known.classes, strict=True
+        )
+    )

@@ -1,0 +1,77 @@
+"""Rows of numbers in text files, read so that every fault names its file and line."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fairmot.errors import DataError
+
+_LARGEST_INTEGER = 2**31 - 1
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file's content.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot read these annotations: {error.strerror}") from error
+
+
+def read_lines(path: Path) -> Iterator[tuple[str, str]]:
+    """The lines that hold something, each with its place `<file>:<line>`.
+
+    Raises:
+        DataError: the file cannot be read or is not text.
+    """
+    content = read_bytes(path)
+    try:
+        lines = content.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}:{line}: cannot read these annotations: {error}") from error
+    return ((f"{path}:{number}", line.strip()) for number, line in enumerate(lines, start=1) if line.strip())
+
+
+def check_columns(place: str, fields: list[str], columns: tuple[str, ...], separator: str = ",") -> None:
+    """Refuse a row with more or fewer fields than columns.
+
+    Raises:
+        DataError: it has.
+    """
+    if len(fields) != len(columns):
+        raise DataError(f"{place}: {len(fields)} columns, expected {len(columns)}: {separator.join(columns)}")
+
+
+def number(place: str, name: str, value: Any) -> float:
+    """A finite number, from text or from JSON.
+
+    Raises:
+        DataError: it is none.
+    """
+    shown = value.strip() if isinstance(value, str) else value
+    try:
+        if isinstance(value, bool) or "_" in str(value):  # Python would read True as 1 and 1_0 as 10
+            raise ValueError
+        result = float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"{place}: {name} '{shown}' is not a number") from error
+    if not math.isfinite(result):
+        raise DataError(f"{place}: {name} '{shown}' is not a finite number")
+    return result
+
+
+def integer(place: str, name: str, value: Any, least: int) -> int:
+    """A whole number from `least` on.
+
+    Raises:
+        DataError: it is none.
+    """
+    result = number(place, name, value)
+    if not result.is_integer() or not least <= result <= _LARGEST_INTEGER:
+        raise DataError(f"{place}: {name} {result:g} must be an integer from {least} on")
+    return int(result)
