@@ -1,34 +1,34 @@
 """All labels of a mix of data sets in memory, checked, with their images accounted for."""
 
 # Paths are strings here: 60,000 Path objects cost seconds at every start.
-# ruff: noqa: PTH112, PTH116, PTH118, PTH120, PTH208
+# ruff: noqa: PTH112, PTH118
 
 import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import time
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, pairwise
-from typing import NamedTuple, TypeVar
 
 import numpy as np
 from tqdm import tqdm
 
 from fairmot.data import label_cache
+from fairmot.data.folders import ABSENT, Stamp, in_parallel, list_folders, stamp_files
 from fairmot.data.identities import IdentityTable
+from fairmot.data.image_list import ImageList, read_image_list, refuse
 from fairmot.data.label_cache import CachedLabels
-from fairmot.data.labels import COLUMNS, label_path_for, outside_image, read_labels
+from fairmot.data.labels import COLUMNS, filled_lines, label_path_for, outside_image, read_label_file, read_labels
 from fairmot.errors import DataError
 
-_FILES_A_TASK = 128
-_FAULTS_SHOWN = 5
 _PROGRESS_DELAY_S = 0.5
+_UNSETTLED_NS = 2 * 10**9
+_UNSETTLED = Stamp(-2, -2, -2)
 _logger = logging.getLogger(__name__)
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,9 +83,8 @@ class LabelIndex:
     def place(self, row: int) -> str:
         """Where a row stands: `<label file>:<line>`."""
         image = int(np.searchsorted(self.row_offsets, row, side="right")) - 1
-        with open(self.label_path(image), "rb") as stream:
-            filled = [number for number, line in enumerate(stream, start=1) if line.strip()]
-        return f"{self.label_path(image)}:{filled[row - self.row_offsets[image]]}"
+        lines = filled_lines(read_label_file(self.label_path(image)))
+        return f"{self.label_path(image)}:{lines[row - self.row_offsets[image]]}"
 
     def labels(self, i: int) -> np.ndarray:
         """The i-th image's rows, float32 [N, 6], ids shifted into the mix (-1 stays -1); a copy."""
@@ -110,35 +109,28 @@ class LabelIndex:
         ]
 
 
-class _ImageList(NamedTuple):
-    """A list file: its images, the line each stands on, and their label files."""
-
-    name: str
-    list_path: str
-    image_paths: list[str]
-    lines: list[int]
-    label_paths: list[str]
-
-
 def build_index(
     root: str,
     lists: Mapping[str, str],
     cache_dir: str | None = None,
     threads: int = 8,
     progress: bool = True,
+    patience_s: float = 1800.0,
 ) -> LabelIndex:
     """Read and check lists and labels, or take them from the cache of an earlier start.
 
-    The cache lies in `<root>/.fairmot_index`, or in the user's cache folder where that cannot be
-    written, or in `cache_dir`. A label file is read again when its modification time or size changed;
-    an edit that changes neither (same size, within one tick of the file system's clock) goes unnoticed.
+    The cache lies in `<root>/.fairmot_index`, or in the user's cache folder where that cannot be written, or in
+    `cache_dir`. A label file is read again when its size or one of its times changed, or when it was so new at the last
+    start that a further edit could bear the same time. Of processes that find something to read one reads, the others
+    wait and take over its cache.
 
     Args:
         root: folder that image paths are relative to.
         lists: data set name -> list file (relative to root, or absolute), one image path a line.
         cache_dir: the only place for the cache.
-        threads: files asked for at the same time; shared storage answers slowly but in parallel.
+        threads: folders and files asked for at the same time; shared storage answers slowly but in parallel.
         progress: show a bar on stderr when it takes longer than half a second.
+        patience_s: how long to wait for another process that reads the same labels, before reading them here too.
 
     Raises:
         DataError: a missing or empty list, image or folder, labels that cannot be used, or a `cache_dir`
@@ -148,17 +140,20 @@ def build_index(
         raise DataError("no training data: name at least one data set, data.train.<name>=<list file>")
     if not os.path.isdir(root):
         raise DataError(f"data.root={root} is not a folder")
-    image_lists = [_read_list(root, name, path) for name, path in lists.items()]
+    image_lists = [read_image_list(root, name, path) for name, path in lists.items()]
     label_paths = list(chain.from_iterable(item.label_paths for item in image_lists))
     files = label_cache.cache_files(root, lists, cache_dir)
-    cached = label_cache.load(files)
+    labels = label_cache.load(files)
     with ThreadPoolExecutor(threads) as pool:
-        _check_images(root, image_lists, set(cached.paths), pool)
-        stamps = np.concatenate(list(_in_parallel(pool, lambda path: _stamp(root, path), label_paths)))
+        _check_images(root, image_lists, set(labels.paths), pool)
+        stamps = _stamp_labels(root, label_paths, pool)
         _check_label_files(root, image_lists, stamps)
-        labels = _read_changed(root, label_paths, stamps, cached, pool=pool, progress=progress)
-    if labels is not cached:
-        label_cache.save(files, labels, must_succeed=cache_dir is not None)
+        if not _is_current(labels, label_paths, stamps):
+            with label_cache.only_builder(files, patience_s):
+                known = label_cache.load(files)
+                labels = _read_changed(root, label_paths, stamps, known, pool=pool, progress=progress)
+                if labels is not known:
+                    label_cache.save(files, labels, must_succeed=cache_dir is not None)
     image_starts = np.cumsum([0, *(len(item.image_paths) for item in image_lists)], dtype=np.int64)
     index = LabelIndex(
         root=root,
@@ -172,86 +167,44 @@ def build_index(
     return index
 
 
-def _read_list(root: str, name: str, path: str) -> _ImageList:
-    list_path = os.path.join(root, path)
-    try:
-        with open(list_path, encoding="utf-8") as stream:
-            numbered = [(line.strip(), number) for number, line in enumerate(stream, start=1)]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"data set '{name}': cannot read its list file {list_path}: {error}") from error
-    numbered = [(image, number) for image, number in numbered if image]
-    if not numbered:
-        raise DataError(f"data set '{name}': its list file {list_path} names no image")
-    first_lines: dict[str, int] = {}
-    label_paths, faults = [], []
-    for image, number in numbered:
-        first = first_lines.setdefault(image, number)
-        if first != number:
-            faults.append(f"{list_path}:{number}: {image} already stands in line {first}; remove one of them")
-        try:
-            label_paths.append(label_path_for(image))
-        except DataError as error:
-            faults.append(f"{list_path}:{number}: {error}")
-    _refuse(faults)
-    images, lines = zip(*numbered, strict=True)
-    return _ImageList(name, list_path, list(images), list(lines), label_paths)
-
-
-def _refuse(faults: list[str]) -> None:
-    """Raise one DataError for all faults, showing the first few."""
-    if len(faults) > _FAULTS_SHOWN:
-        rest = f"... {len(faults)} faults in all"
-        raise DataError("\n".join([*faults[:_FAULTS_SHOWN], rest]))
-    if faults:
-        raise DataError("\n".join(faults))
-
-
-def _in_parallel(pool: Executor, function: Callable[[Item], Result], items: list[Item]) -> Iterator[list[Result]]:
-    """`function` of every item, in order, a chunk at a time: one task a file would cost more than the file."""
-    chunks = [items[start : start + _FILES_A_TASK] for start in range(0, len(items), _FILES_A_TASK)]
-    return pool.map(lambda chunk: [function(item) for item in chunk], chunks)
-
-
-def _check_images(root: str, image_lists: list[_ImageList], known_labels: set[str], pool: Executor) -> None:
+def _check_images(root: str, image_lists: list[ImageList], known_labels: set[str], pool: Executor) -> None:
     """Every image must be there and hold something; images of an earlier start are only looked for by name."""
-    folders = list({os.path.dirname(image) for item in image_lists for image in item.image_paths})
-    listings = pool.map(lambda folder: _listing(os.path.join(root, folder)), folders)
-    present = dict(zip(folders, listings, strict=True))
-    faults, fresh = [], []
-    for item in image_lists:
-        for image, line, label in zip(item.image_paths, item.lines, item.label_paths, strict=True):
-            folder, name = os.path.split(image)
+    split = [[image.rpartition("/") for image in item.image_paths] for item in image_lists]
+    present = list_folders(root, {folder for parts in split for folder, _, _ in parts}, pool)
+    faults: list[str] = []
+    fresh: dict[str, str] = {}
+    for item, parts in zip(image_lists, split, strict=True):
+        for i, (folder, _, name) in enumerate(parts):
+            image = item.image_paths[i]
             if name not in present[folder]:
-                faults.append(f"{item.list_path}:{line}: image {os.path.join(root, image)} does not exist")
-            elif label not in known_labels:
-                fresh.append((f"{item.list_path}:{line}", image))
-    sizes = chain.from_iterable(_in_parallel(pool, lambda entry: _stamp(root, entry[1])[1], fresh))
-    for (place, image), size in zip(fresh, sizes, strict=True):
-        if size <= 0:
-            state = "is empty (0 bytes)" if size == 0 else "does not exist (broken link)"
+                faults.append(f"{item.list_path}:{item.lines[i]}: image {os.path.join(root, image)} does not exist")
+            elif item.label_paths[i] not in known_labels:
+                fresh[image] = f"{item.list_path}:{item.lines[i]}"
+    stamps = stamp_files(root, fresh, pool)
+    for image, place in fresh.items():
+        size_bytes = stamps.get(image, ABSENT).size_bytes
+        if size_bytes <= 0:
+            state = "is empty (0 bytes)" if size_bytes == 0 else "does not exist (broken link)"
             faults.append(f"{place}: image {os.path.join(root, image)} {state}")
-    _refuse(faults)
+    refuse(faults)
 
 
-def _listing(folder: str) -> frozenset[str]:
-    try:
-        return frozenset(os.listdir(folder))
-    except OSError:
-        return frozenset()
+def _stamp_labels(root: str, label_paths: list[str], pool: Executor) -> np.ndarray:
+    """The `Stamp` of each label file, int64 [n, 3]; a file just written has _UNSETTLED, which never counts as known.
+
+    Within one tick of a file system's clock (up to 2 s) a second edit leaves the stamp as it is.
+    """
+    settled_before_ns = time.time_ns() - _UNSETTLED_NS
+    found = stamp_files(root, label_paths, pool)
+    numbers = chain.from_iterable(found.get(path, ABSENT) for path in label_paths)
+    stamps = np.fromiter(numbers, np.int64).reshape(-1, len(ABSENT))
+    stamps[stamps[:, 1] >= settled_before_ns] = _UNSETTLED
+    return stamps
 
 
-def _stamp(root: str, path: str) -> tuple[int, int]:
-    """Modification time in ns and size in bytes; -1, -1 when there is no such file."""
-    try:
-        status = os.stat(os.path.join(root, path))
-    except OSError:
-        return -1, -1
-    return status.st_mtime_ns, status.st_size
-
-
-def _check_label_files(root: str, image_lists: list[_ImageList], stamps: np.ndarray) -> None:
+def _check_label_files(root: str, image_lists: list[ImageList], stamps: np.ndarray) -> None:
     """Some images may lack labels, a whole data set may not."""
-    missing = stamps[:, 1] < 0
+    missing = (stamps == ABSENT).all(1)
     start = 0
     for item in image_lists:
         end = start + len(item.label_paths)
@@ -268,33 +221,42 @@ def _check_label_files(root: str, image_lists: list[_ImageList], stamps: np.ndar
         _logger.warning("%d images have no label file and count as empty, the first: %s", missing.sum(), first)
 
 
+def _is_current(cached: CachedLabels, paths: list[str], stamps: np.ndarray) -> bool:
+    """Whether the cache holds exactly these files as they are now."""
+    return paths == cached.paths and np.array_equal(stamps, cached.stamps) and not (stamps == _UNSETTLED).all(1).any()
+
+
 def _read_changed(
     root: str, paths: list[str], stamps: np.ndarray, cached: CachedLabels, *, pool: Executor, progress: bool
 ) -> CachedLabels:
     """The labels of `paths`, from the cache where it is still right; `cached` itself when all of it is."""
-    position = {path: k for k, path in enumerate(cached.paths)}
-    old_stamps, new_stamps = cached.stamps.tolist(), stamps.tolist()
-    changed = [i for i, path in enumerate(paths) if path not in position or old_stamps[position[path]] != new_stamps[i]]
-    if not changed and paths == cached.paths:
+    if _is_current(cached, paths, stamps):
         return cached
+    position = {path: k for k, path in enumerate(cached.paths)}
+    old_rows = [position.get(path, -1) for path in paths]
+    known = np.array(old_rows) >= 0
+    known[known] = (cached.stamps[np.array(old_rows)[known]] == stamps[known]).all(1)
+    known &= (stamps != _UNSETTLED).all(1)
+    changed = np.flatnonzero(~known).tolist()
     _logger.info("label index: %d label files to read, %d known", len(changed), len(paths) - len(changed))
-    fresh: dict[int, np.ndarray] = {}
+    present = [i for i in changed if tuple(stamps[i]) != ABSENT]
+    fresh = dict.fromkeys(changed, np.zeros((0, COLUMNS), np.float32))
     faults: list[str] = []
-    empty = np.zeros((0, COLUMNS), np.float32)
-    present = [i for i in changed if new_stamps[i][1] > 0]
     with tqdm(
-        total=len(present), desc="reading labels", unit="file", delay=_PROGRESS_DELAY_S, disable=not progress
+        total=len(present),
+        desc="reading labels",
+        unit="file",
+        delay=_PROGRESS_DELAY_S,
+        disable=None if progress else True,
     ) as bar:
-        for chunk in _in_parallel(pool, lambda i: (i, _read_or_fault(os.path.join(root, paths[i]))), present):
+        for chunk in in_parallel(pool, lambda i: (i, _read_or_fault(os.path.join(root, paths[i]))), present):
             fresh.update((i, rows) for i, rows in chunk if isinstance(rows, np.ndarray))
             faults.extend(fault for _, fault in chunk if isinstance(fault, str))
             bar.update(len(chunk))
-    _refuse(faults)
-    fresh.update((i, empty) for i in changed if i not in fresh)
+    refuse(faults)
     offsets = cached.row_offsets.tolist()
     pieces = [
-        fresh[i] if i in fresh else cached.rows[offsets[position[path]] : offsets[position[path] + 1]]
-        for i, path in enumerate(paths)
+        fresh[i] if i in fresh else cached.rows[offsets[old] : offsets[old + 1]] for i, old in enumerate(old_rows)
     ]
     row_offsets = np.cumsum([0, *map(len, pieces)], dtype=np.int64)
     return CachedLabels(paths, stamps, np.concatenate(pieces), row_offsets)

@@ -1,21 +1,28 @@
 """Parsed label files kept on disk, so that a start need not open every one of them again."""
 
+import contextlib
+import errno
+import fcntl
 import hashlib
 import io
 import json
 import logging
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 import numpy as np
 
+from fairmot.data.folders import Stamp
 from fairmot.data.labels import COLUMNS
 from fairmot.errors import DataError
 from fairmot.files import write_atomic
 
-_FORMAT = 1
+_FORMAT = 2
+_POLL_S = 0.2
+_SILENCE_S = 10.0
 _logger = logging.getLogger(__name__)
 
 
@@ -24,7 +31,7 @@ class CachedLabels(NamedTuple):
 
     Attributes:
         paths: label files, relative to the data's root.
-        stamps: int64 [n, 2], modification time in ns and size in bytes; -1, -1 for a file that is not there.
+        stamps: int64 [n, 3], a `Stamp` each, ABSENT for a file that is not there.
         rows: float32 [R, 6], all their rows, one file after the other.
         row_offsets: int64 [n + 1], where each file's rows begin.
     """
@@ -37,7 +44,8 @@ class CachedLabels(NamedTuple):
 
 def no_labels() -> CachedLabels:
     """A cache that knows nothing."""
-    return CachedLabels([], np.zeros((0, 2), np.int64), np.zeros((0, COLUMNS), np.float32), np.zeros(1, np.int64))
+    stamps = np.zeros((0, len(Stamp._fields)), np.int64)
+    return CachedLabels([], stamps, np.zeros((0, COLUMNS), np.float32), np.zeros(1, np.int64))
 
 
 def cache_files(root: str, lists: Mapping[str, str], cache_dir: str | None) -> list[Path]:
@@ -58,10 +66,61 @@ def cache_files(root: str, lists: Mapping[str, str], cache_dir: str | None) -> l
     return [Path(cache_dir) / name]
 
 
+@contextlib.contextmanager
+def only_builder(files: list[Path], patience_s: float) -> Iterator[None]:
+    """While the body runs, other processes that want to build this cache wait; they find it built then.
+
+    Waiting spares work and is not needed for a right result, so it ends after `patience_s` seconds with a warning, and
+    where no lock can be had (no place to write, a file system without locks) nobody waits. The lock goes with the
+    process that holds it.
+    """
+    with contextlib.ExitStack() as stack:
+        for file in files:
+            try:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                stream = stack.enter_context(file.with_suffix(".lock").open("a"))
+            except OSError:
+                continue
+            _wait_for_lock(stream, patience_s)
+            break
+        yield
+
+
+def _wait_for_lock(stream: TextIO, patience_s: float) -> None:
+    began_at_s = said_at_s = time.monotonic()
+    while True:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EAGAIN):
+                _logger.info("label cache: %s cannot be locked (%s)", stream.name, error.strerror)
+                return
+        now_s = time.monotonic()
+        if now_s - began_at_s > patience_s:
+            _logger.warning(
+                "label cache: waited %.0f s for the process that holds %s; reading all labels here as well",
+                patience_s,
+                stream.name,
+            )
+            return
+        if now_s - said_at_s > _SILENCE_S:
+            _logger.warning(
+                "label cache: another process reads the labels, waiting for it (%.0f s so far; %s)",
+                now_s - began_at_s,
+                stream.name,
+            )
+            said_at_s = now_s
+        time.sleep(_POLL_S)
+
+
 def load(files: list[Path]) -> CachedLabels:
     """The newest of these caches that is whole; one that knows nothing when there is none."""
-    found = [file for file in files if file.is_file()]
-    for file in sorted(found, key=lambda file: file.stat().st_mtime_ns, reverse=True):
+    found = []
+    for file in files:
+        with contextlib.suppress(OSError):  # not there, or replaced by another process just now
+            found.append((file.stat().st_mtime_ns, file))
+    for _, file in sorted(found, reverse=True):
         try:
             return _read(file)
         except Exception as error:  # whatever is wrong with a cache, the labels themselves are still there
@@ -76,7 +135,8 @@ def _read(file: Path) -> CachedLabels:
         text = arrays["paths"].tobytes().decode()
         cached = CachedLabels(text.split("\n") if text else [], arrays["stamps"], arrays["rows"], arrays["row_offsets"])
     count, offsets = len(cached.paths), cached.row_offsets
-    whole = cached.stamps.shape == (count, 2) and offsets.shape == (count + 1,) and cached.rows.shape[1] == COLUMNS
+    stamped = cached.stamps.shape == (count, len(Stamp._fields))
+    whole = stamped and offsets.shape == (count + 1,) and cached.rows.shape[1] == COLUMNS
     if not whole or offsets[0] != 0 or offsets[-1] != len(cached.rows) or (np.diff(offsets) < 0).any():
         raise ValueError("its parts do not fit together")
     return cached

@@ -17,6 +17,12 @@ def user_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "user_cache"
 
 
+@pytest.fixture(autouse=True)
+def settled_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files just written count as known, else every test would have to wait; test_index_changes has the real limit."""
+    monkeypatch.setattr("fairmot.data.index._UNSETTLED_NS", -(10**12))
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """Data set a: ids 0..4 over 3 images; b: detection only; c: ids 0, 1."""

@@ -1,0 +1,94 @@
+"""List files: the images of a data set, one path a line, relative to the data's root."""
+
+# Paths are strings here: 60,000 Path objects cost seconds at every start.
+# ruff: noqa: PTH118
+
+import os
+from typing import NamedTuple
+
+from fairmot.data.labels import label_path_for
+from fairmot.errors import DataError
+
+_FAULTS_SHOWN = 5
+
+
+class ImageList(NamedTuple):
+    """A list file: its images, the line each stands on, and their label files.
+
+    Image and label paths are relative to the data's root.
+    """
+
+    name: str
+    list_path: str
+    image_paths: list[str]
+    lines: list[int]
+    label_paths: list[str]
+
+
+def read_entries(list_path: str) -> list[tuple[str, int]]:
+    """(image path, line) of each line that is not blank; a byte order mark and Windows' line ends are no harm.
+
+    Raises:
+        DataError: the file cannot be read, or is not UTF-8.
+    """
+    try:
+        with open(list_path, "rb") as stream:
+            content = stream.read()
+    except OSError as error:
+        raise DataError(f"cannot read its list file {list_path}: {error.strerror}") from error
+    zero = content.find(b"\0")
+    if zero >= 0:
+        raise DataError(f"cannot read its list file {list_path}:{_line_of(content, zero)}: binary zeros, not text")
+    try:
+        lines = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    except UnicodeDecodeError as error:
+        line = _line_of(content, error.start)
+        raise DataError(f"cannot read its list file {list_path}:{line}: not UTF-8 text ({error.reason})") from error
+    return [(path, number) for number, line in enumerate(lines, start=1) if (path := line.strip())]
+
+
+def _line_of(content: bytes, place: int) -> int:
+    return len((content[:place] + b"x").splitlines())
+
+
+def read_image_list(root: str, name: str, path: str) -> ImageList:
+    """The list file of data set `name`.
+
+    Args:
+        root: folder that image paths are relative to.
+        name: for messages.
+        path: of the list file, relative to root or absolute.
+
+    Raises:
+        DataError: it cannot be read, names no image, one twice, or one that cannot have a label file; the message
+            names the first few places.
+    """
+    list_path = os.path.join(root, path)
+    try:
+        entries = read_entries(list_path)
+    except DataError as error:
+        raise DataError(f"data set '{name}': {error}") from error
+    if not entries:
+        raise DataError(f"data set '{name}': its list file {list_path} names no image")
+    first_lines: dict[str, int] = {}
+    label_paths, faults = [], []
+    for image, number in entries:
+        first = first_lines.setdefault(image, number)
+        if first != number:
+            faults.append(f"{list_path}:{number}: {image} already stands in line {first}; remove one of them")
+        try:
+            label_paths.append(label_path_for(image))
+        except DataError as error:
+            faults.append(f"{list_path}:{number}: {error}")
+    refuse(faults)
+    images, lines = zip(*entries, strict=True)
+    return ImageList(name, list_path, list(images), list(lines), label_paths)
+
+
+def refuse(faults: list[str]) -> None:
+    """Raise one DataError for all faults, showing the first few; none, no error."""
+    if len(faults) > _FAULTS_SHOWN:
+        rest = f"... {len(faults)} faults in all"
+        raise DataError("\n".join([*faults[:_FAULTS_SHOWN], rest]))
+    if faults:
+        raise DataError("\n".join(faults))

@@ -1,0 +1,134 @@
+"""Picture files to arrays: JPEG by libjpeg-turbo, at full size or at a half, quarter or eighth of it; others by OpenCV.
+
+OpenCV's wheels decode JPEG without the processor's vector instructions; simplejpeg brings a libjpeg-turbo that has
+them. At full size both give the same pixels.
+"""
+
+import cv2
+import numpy as np
+import simplejpeg
+
+from fairmot.errors import DataError
+
+_JPEG = b"\xff\xd8"
+_END_MARKERS = {_JPEG: ("JPEG", b"\xff\xd9"), b"\x89P": ("PNG", b"IEND")}
+_TAIL_BYTES = 4096  # some cameras write a little after the end marker
+_MOST_PIXELS_A_BYTE = 1000  # one colour, in the best of codes, makes about 340
+_HEAD_BYTES = 65536  # where EXIF data stands, if there is any
+_REDUCTIONS = (8, 4, 2)  # other fractions of libjpeg-turbo have no vector code and cost more than the full size
+
+
+def read_content(path: str) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except OSError as error:
+        raise DataError(f"{path}: cannot read this image: {error.strerror}") from error
+
+
+def check_whole(content: bytes, name: str) -> None:
+    """Refuse a JPEG or PNG file without its end, of which decoders would make a half-grey picture.
+
+    Also a JPEG whose header asks for gigabytes that its content cannot fill: decoders would take minutes over it.
+
+    Raises:
+        DataError: the message names `name`.
+    """
+    kind, end_marker = _END_MARKERS.get(content[:2], ("", b""))
+    if end_marker not in content[-_TAIL_BYTES:]:
+        raise DataError(f"{name}: {kind} file is cut short ({len(content)} bytes, no end marker); copy it again")
+    if kind == "JPEG":
+        try:
+            height, width, *_ = simplejpeg.decode_jpeg_header(content)
+        except ValueError:
+            return  # for the decoder to judge
+        if height * width > _MOST_PIXELS_A_BYTE * len(content):
+            raise DataError(
+                f"{name}: the header says {width}x{height} pixels, more than {len(content)} bytes hold; copy it again"
+            )
+
+
+def read_image(path: str) -> np.ndarray:
+    """Decode a picture file: uint8 [H, W, 3], BGR, turned upright as its EXIF data says.
+
+    Raises:
+        DataError: the file cannot be read, or see `decode`.
+    """
+    return decode(read_content(path), path)
+
+
+def decode(content: bytes, name: str) -> np.ndarray:
+    """Decode a picture: uint8 [H, W, 3], BGR, turned upright as its EXIF data says.
+
+    Args:
+        content: a whole picture file.
+        name: where it is from, for messages.
+
+    Raises:
+        DataError: the content is cut short, or is no picture.
+    """
+    return decode_reduced(content, name, None)[0]
+
+
+def decode_reduced(
+    content: bytes, name: str, fit_hw: tuple[float, float] | None
+) -> tuple[np.ndarray, tuple[int, int], int]:
+    """Decode no more than is needed of a picture that will be shrunk to fit into `fit_hw`.
+
+    A pixel of the result covers `reduction` x `reduction` pixels of the picture; at the right and lower border some of
+    these may lie outside it.
+
+    Args:
+        content: a whole picture file.
+        name: where it is from, for messages.
+        fit_hw: height and width, pixels; the result is at least as large as the picture would be in there. None: full
+            size.
+
+    Returns:
+        uint8 [h, w, 3] BGR, turned upright; the height and width of the whole picture; the reduction: 1, 2, 4 or 8.
+
+    Raises:
+        DataError: the content is cut short, or is no picture.
+    """
+    check_whole(content, name)
+    if content.startswith(_JPEG) and b"Exif\0\0" not in content[:_HEAD_BYTES]:
+        try:
+            height, width, *_ = simplejpeg.decode_jpeg_header(content)
+            reduction = _reduction((height, width), fit_hw)
+            smallest_hw = {"min_height": -(-height // reduction), "min_width": -(-width // reduction)}
+            image = simplejpeg.decode_jpeg(content, "BGR", strict=False, min_factor=reduction, **smallest_hw)
+            return image, (height, width), reduction
+        except ValueError:
+            pass  # such as CMYK: OpenCV reads a little more, or refuses it too
+    try:
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
+    except cv2.error:  # its header asks for more than 2^30 pixels
+        image = None
+    if image is None:
+        raise DataError(f"{name}: not a picture that can be decoded ({len(content)} bytes)")
+    height, width = image.shape[:2]
+    reduction = _reduction((height, width), fit_hw)
+    return _shrink(image, reduction), (height, width), reduction
+
+
+def _reduction(size_hw: tuple[int, int], fit_hw: tuple[float, float] | None) -> int:
+    """The strongest reduction after which a picture need not be enlarged to fill `fit_hw`; 1 without one."""
+    if fit_hw is None:
+        return 1
+    ratio = min(fit_hw[0] / size_hw[0], fit_hw[1] / size_hw[1])
+    return next((reduction for reduction in _REDUCTIONS if reduction * ratio <= 1), 1)
+
+
+def _shrink(image: np.ndarray, reduction: int) -> np.ndarray:
+    """Means over squares of `reduction` pixels; incomplete ones at the border repeat their last pixels."""
+    if reduction == 1:
+        return image
+    height, width = (-(-side // reduction) for side in image.shape[:2])
+    missing = height * reduction - image.shape[0], width * reduction - image.shape[1]
+    padded = cv2.copyMakeBorder(image, 0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE)
+    return cv2.resize(padded, (width, height), interpolation=cv2.INTER_AREA)
