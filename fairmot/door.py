@@ -1,6 +1,6 @@
 """The one way a command line becomes a checked configuration: Hydra's key=value grammar for every door.
 
-Exit codes: 0 done, 1 failed with one clear error, 2 refused arguments or configuration.
+Exit codes: see `fairmot.door_help.EXIT_CODES`.
 """
 
 import difflib
@@ -19,13 +19,15 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from fairmot.door_help import help_text
 from fairmot.errors import ConfigError, FairMOTError
 
 Config = TypeVar("Config")
 
 _BESIDE_PACKAGE = Path(__file__).resolve().parent.parent / "conf"
 _INSIDE_PACKAGE = Path(__file__).resolve().parent / "_conf"
-CONF_DIR = _BESIDE_PACKAGE if _BESIDE_PACKAGE.is_dir() else _INSIDE_PACKAGE
+# Where the package is installed, a folder beside it called conf would be somebody else's.
+CONF_DIR = _INSIDE_PACKAGE if _INSIDE_PACKAGE.is_dir() else _BESIDE_PACKAGE
 
 
 def register(config_name: str, schema: type) -> None:
@@ -42,6 +44,9 @@ def to_config(composed: DictConfig, schema: type[Config]) -> Config:
     for key, known in _walk(composed, ""):
         if not known:  # OmegaConf lets a + put it there
             raise ConfigError(f"unknown key '{key}'{_suggest(key, list(known_keys(schema)))}")
+    if missing := OmegaConf.missing_keys(composed):
+        wanted = " and ".join(f"{key}=" for key in known_keys(schema) if key in missing)
+        raise ConfigError(f"{wanted} must be given; --help says what every key means")
     try:
         config = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:
@@ -53,6 +58,20 @@ def to_config(composed: DictConfig, schema: type[Config]) -> Config:
     return config
 
 
+def compose(words: list[str], schema: type[Config], config_name: str) -> Config:
+    """What the door of `conf/<config_name>.yaml` would be configured as by these words, for launchers and notebooks.
+
+    Raises:
+        ConfigError: a word is refused, or a value is missing.
+    """
+    register(config_name, schema)
+    try:
+        with hydra.initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+            return to_config(hydra.compose(config_name, words), schema)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain(error, schema)) from error
+
+
 def run_door(function: Callable[[Any], None], schema: type, config_name: str) -> None:
     """Compose `conf/<config_name>.yaml` with the command line, call `function(config)`, leave with the exit code.
 
@@ -61,7 +80,14 @@ def run_door(function: Callable[[Any], None], schema: type, config_name: str) ->
         schema: the dataclass that the composed configuration must become.
         config_name: the YAML file's name without its ending.
     """
+    words = sys.argv[1:]
+    if {"-h", "--help"} & set(words):
+        print(help_text(schema, CONF_DIR, config_name))
+        return
     register(config_name, schema)
+    for word in words:
+        if mended := _flag_as_key(word, schema):
+            _leave(f"{word}: keys have no dashes; write {mended}", ConfigError.exit_code)
     failures: list[FairMOTError] = []
 
     @hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)
@@ -83,6 +109,15 @@ def run_door(function: Callable[[Any], None], schema: type, config_name: str) ->
         _leave(str(interruption) or "interrupted", 130)
     if failures:
         _leave("\nerror: ".join(map(str, failures)), failures[0].exit_code)
+
+
+def _flag_as_key(word: str, schema: type) -> str | None:
+    """What somebody used to --max-frames 3 should write; None where the word is no key with dashes."""
+    name, _, value = word.removeprefix("--").partition("=")
+    key = name.replace("-", "_")
+    if not word.startswith("--") or key not in set(known_keys(schema)):
+        return None
+    return f"{key}={value or '<value>'}"
 
 
 def _leave(message: str, exit_code: int) -> None:
@@ -110,7 +145,8 @@ def explain(error: Exception, schema: type) -> str:
         return f"{full_key.group(1)}: {text.splitlines()[0]}"
     if isinstance(error.__cause__, OmegaConfBaseException):  # which of the values was refused, and what is allowed
         return explain(error.__cause__, schema)
-    return text.strip()
+    word = re.match(r"Error parsing override '([^']*)'\nmissing EQUAL", text)
+    return f"{word.group(1)}: not of the form key=value; --help lists the keys" if word else text.strip()
 
 
 def _suggest(name: str, known: list[str]) -> str:

@@ -1,9 +1,10 @@
+# shellcheck shell=bash
 # Sourced by the other scripts: a virtual environment with the project and everything it needs, made when absent or outdated.
 #   FAIRMOT_VENV   where it is (default: .venv in the project)
 #   FAIRMOT_PYTHON the Python to make it from (default: the first of 3.11, 3.12, 3.10 that is found)
 # Leaves its python in $PYTHON.
 
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 FAIRMOT_VENV=${FAIRMOT_VENV:-.venv}
 
 suitable() { "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; }

@@ -13,7 +13,9 @@ import yaml
 from packaging.specifiers import SpecifierSet
 
 from fairmot.device import Device
-from train.launch.__main__ import compose_config, parse
+from fairmot.door import compose
+from train.config import TrainConfig
+from train.launch.__main__ import parse
 from train.launch.rank_table import read_rank_table
 from train.preflight.host import BUILT_FOR_CANN, SUPPORTED_CANN
 
@@ -80,10 +82,8 @@ def test_the_image_needs_nothing_that_is_ignored():
     project = (REPOSITORY / "pyproject.toml").read_text()
     packages = re.search(r"packages = \[(.+)\]", project).group(1)
     needed = {"pyproject.toml", "scripts", "rank_table", "conf", *re.findall(r'"(\w+)"', packages)}
-    needed |= {
-        re.search(r'readme = "(.+)"', project).group(1),
-        re.search(r'license-files = \["(.+)"\]', project).group(1),
-    }
+    licences = re.search(r"license-files = \[(.+)\]", project).group(1)
+    needed |= {re.search(r'readme = "(.+)"', project).group(1), *re.findall(r'"(\w+)"', licences)}
     assert allowed == needed
     assert all((REPOSITORY / name).exists() for name in allowed)
 
@@ -108,7 +108,7 @@ def understood(words):
     given = parse(words)
     if given.table is not None:
         read_rank_table(given.table, given.num_ranks)
-    return given, compose_config(given.words)
+    return given, compose(given.words, TrainConfig, "train")
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def test_recipes_are_the_papers(name):
     config = compose_config([f"experiment={name}"])
     assert (config.epochs, config.batch_size_per_rank, config.optim.lr, config.optim.lr_step) == RECIPES[name]
     assert config.data.input_size == [608, 1088]
-    assert config.data.max_objects == 500
+    assert config.data.max_objects is None
     assert config.weights is not None
     assert config.data.transforms.clip_boxes is name.startswith("mot20")
 

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from hydra import compose, initialize_config_dir
 
 from fairmot.data.labels import format_labels
-from fairmot.door import CONF_DIR, register, to_config
+from fairmot.door import compose
 from train.config import TrainConfig
 from train.run_record import read_metrics
 
@@ -61,9 +60,7 @@ def overrides(root: Path, run_dir: Path, **changes: object) -> list[str]:
 
 def compose_config(words: list[str]) -> TrainConfig:
     """What `python -m train <words>` would be configured as."""
-    register("train", TrainConfig)
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        return to_config(compose("train", words), TrainConfig)
+    return compose(words, TrainConfig, "train")
 
 
 def start_training(words: list[str], **options: object) -> subprocess.Popen:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hydra.errors import HydraException
 from small_run import compose_config, curves, overrides, write_pictures
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -115,5 +114,5 @@ def test_a_finished_run_is_not_validated_again(root, tmp_path):
 def test_validation_needs_sequences(root, tmp_path):
     with pytest.raises(ConfigError, match=r"data.validation is empty"):
         compose_config(overrides(root, tmp_path, validate_every_epochs=1))
-    with pytest.raises(HydraException, match="best_metric"):
+    with pytest.raises(ConfigError, match="best_metric"):
         compose_config(words(root, tmp_path, best_metric="switches"))

@@ -12,11 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
-
-from fairmot.door import CONF_DIR, explain, register, to_config
+from fairmot.door import compose
 from fairmot.errors import ConfigError, FairMOTError
 from train.config import RUN_DIR_VARIABLE, TrainConfig, make_run_dir
 from train.launch import INHERITED
@@ -32,7 +28,11 @@ _USAGE = """usage: bash scripts/run_distribute.sh N [rank_table.json] [--dry-run
   rank_table.json  the hosts and their devices; without it all ranks are on this host
   --dry-run        print every process's environment and command, start nothing
   key=value        overrides of python -m train, such as experiment=mot20_finetune
-environment: LAUNCHER=msrun|rank_table, FAIRMOT_SERVER_ID, MASTER_ADDR, MASTER_PORT (see docs/distributed.md)"""
+environment: LAUNCHER=msrun|rank_table, FAIRMOT_SERVER_ID, MASTER_ADDR, MASTER_PORT (see docs/distributed.md)
+examples:
+  bash scripts/run_distribute.sh 2 experiment=quickstart                              two ranks on this machine's CPU
+  bash scripts/run_distribute.sh 8 experiment=mot20_finetune device=ascend            this host's eight NPUs
+  bash scripts/run_distribute.sh 16 rank_table.json run_dir=/shared/a device=ascend   on each of two hosts"""
 
 
 @dataclass(frozen=True)
@@ -70,20 +70,6 @@ def parse(words: list[str]) -> Arguments:
     return Arguments(num_ranks, table, dry_run, rest)
 
 
-def compose_config(words: list[str]) -> TrainConfig:
-    """What `python -m train <words>` would be configured as.
-
-    Raises:
-        ConfigError: a word is refused.
-    """
-    register("train", TrainConfig)
-    try:
-        with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-            return to_config(compose("train", words), TrainConfig)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(explain(error, TrainConfig)) from error
-
-
 def launch(arguments: Arguments) -> int:
     """Start the job, or only check it, or print what would be started; returns the exit code.
 
@@ -91,7 +77,7 @@ def launch(arguments: Arguments) -> int:
         FairMOTError: something is refused, or the hosts do not come together.
         KeyboardInterrupt: a signal came before anything was started.
     """
-    config = compose_config(arguments.words)
+    config = compose(arguments.words, TrainConfig, "train")
     if config.preflight:
         return 0 if run_preflight(config, arguments.num_ranks, arguments.table) else FairMOTError.exit_code
     table = read_rank_table(arguments.table, arguments.num_ranks) if arguments.table else None

@@ -1,0 +1,149 @@
+"""Writes docs/configuration.md from the configuration dataclasses and the YAML files: every key of every door.
+
+    python scripts/configuration_page.py
+
+A test compares the page with what this writes.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from fairmot.convert import ConvertConfig
+from fairmot.data.prepare.config import PrepareConfig
+from fairmot.door import CONF_DIR
+from fairmot.door_help import EXIT_CODES
+from fairmot.evaluate import EvaluateConfig
+from fairmot.export import ExportConfig
+from fairmot.files import write_atomic
+from fairmot.keys import Key, all_keys, keys_of
+from fairmot.pack import PackConfig
+from fairmot.submit import SubmitConfig
+from fairmot.track import TrackConfig
+from train.config import TrainConfig
+from train.deliver import DeliverConfig
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
+
+DOORS: dict[str, tuple[str, type]] = {
+    "train": ("python -m train", TrainConfig),
+    "prepare": ("python -m fairmot.prepare", PrepareConfig),
+    "pack": ("python -m fairmot.pack", PackConfig),
+    "track": ("python -m fairmot.track", TrackConfig),
+    "evaluate": ("python -m fairmot.evaluate", EvaluateConfig),
+    "submit": ("python -m fairmot.submit", SubmitConfig),
+    "convert": ("python -m fairmot.convert", ConvertConfig),
+    "export": ("python -m fairmot.export", ExportConfig),
+    "deliver": ("python -m train.deliver", DeliverConfig),
+}
+"""YAML file of conf/ -> command and configuration."""
+
+_INTRODUCTION = """\
+# Configuration
+
+<!-- Written by scripts/configuration_page.py from the dataclasses: change those, then run it. -->
+
+Every command takes words of the form `key=value` (Hydra's grammar): `optim.lr=2e-4`, `data.input_size=[320,576]`,
+`run_dir=null`; `+data.train.mine=mine.train` adds an entry to a dictionary, `model=hrnet_18` takes a file of
+`conf/model/`. Quote what the shell would interpret: `'skip=[hm.2.*]'`. A mistyped key is refused with a suggestion.
+`--help` shows a command's keys and examples, `--cfg job` the composed configuration.
+
+The defaults below are the dataclasses'; a file of `conf/` that is chosen may set others, and the command line wins over
+both. `experiment=` and `debug=` files are laid over the groups in this order.
+"""
+
+_EPILOGUE = """\
+## Shell completion
+
+```bash
+source scripts/completion.bash     # in bash, where `python` is the environment's
+python -m train experiment=<TAB>
+```
+
+completes keys, groups and files by asking Hydra; each TAB starts the program, which takes some seconds. Hydra's own
+completion (`python -m train --shell-completion install=bash`) knows `python file.py` and installed commands, but not
+`python -m`.
+
+## Output
+
+Progress bars are drawn on terminals only; log files and pipes get whole lines, training a line each
+`log_every_steps` steps. The one thing in colour is the pre-flight's `pass`, `warn` and `fail`, on terminals; `NO_COLOR`
+takes it away. With `NO_COLOR` or `CI` set, training prints lines on terminals too. Errors go to stderr and begin with
+`error: `.
+"""
+
+
+def page() -> str:
+    """The whole page as Markdown."""
+    parts = [_INTRODUCTION]
+    described: set[type] = set()
+    for config_name, (command, schema) in DOORS.items():
+        parts += _door(config_name, command, schema, described)
+    parts += ["## Files of conf/\n", *_files()]
+    rows = "".join(f"| {code} | {meaning} |\n" for code, meaning in EXIT_CODES.items())
+    parts += [f"## Exit codes\n\n| code | meaning |\n|---|---|\n{rows}", _EPILOGUE]
+    return "\n".join(parts)
+
+
+def _door(config_name: str, command: str, schema: type, described: set[type]) -> Iterator[str]:
+    """A door's section; a group that an earlier door has described is only named."""
+    composed = OmegaConf.load(CONF_DIR / f"{config_name}.yaml")
+    assert isinstance(composed, DictConfig)
+    yield f"## {command}\n\n{' '.join(str(composed.hydra.help.header).split())}\n"
+    yield _table([key for key in keys_of(schema) if key.group is None])
+    known = []
+    for group, keys in all_keys(schema):
+        assert group.group is not None
+        if group.group in described:
+            known.append(f"`{group.name}.*`")
+            continue
+        described.add(group.group)
+        if values := [key for key in keys if key.group is None]:
+            yield f"### {command.removeprefix('python -m ')}: {group.name}.*\n\n{group.meaning}\n"
+            yield _table(values)
+    if known:
+        yield f"{', '.join(known)}: as above.\n"
+
+
+def _table(keys: list[Key]) -> str:
+    rows = [
+        f"| `{key.name}` | {_cell(key.kind)} | {'required' if key.default is None else f'`{_cell(key.default)}`'} | "
+        f"{_cell(key.meaning)} |\n"
+        for key in keys
+    ]
+    return "".join(["| key | values | default | meaning |\n|---|---|---|---|\n", *rows])
+
+
+def _cell(text: str) -> str:
+    """Text that may stand in a table and holds no HTML."""
+    return text.replace("|", "\\|").replace("<", "\\<")
+
+
+def _files() -> Iterator[str]:
+    """A table a group: its files and what their first comment says."""
+    for folder in sorted(path for path in CONF_DIR.iterdir() if path.is_dir()):
+        rows = "".join(
+            f"| `{folder.name}={path.stem}` | {_cell(_comment(path))} |\n" for path in sorted(folder.glob("*.yaml"))
+        )
+        yield f"| conf/{folder.name}/ | |\n|---|---|\n{rows}"
+
+
+def _comment(path: Path) -> str:
+    """The first lines of a YAML file that are comments, but for Hydra's directive."""
+    lines = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("# @package"):
+            continue
+        if not line.startswith("#"):
+            break
+        lines.append(line.removeprefix("#").strip())
+    return " ".join(lines)
+
+
+if __name__ == "__main__":
+    write_atomic(PAGE, page())
+    print(f"wrote {PAGE}")

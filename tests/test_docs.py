@@ -1,0 +1,119 @@
+"""The documentation: it builds, its links lead somewhere, and what is written twice agrees."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+DOCS = REPOSITORY / "docs"
+sys.path.insert(0, str(REPOSITORY / "scripts"))
+
+PAGES = sorted(
+    [
+        *DOCS.glob("*.md"),
+        *REPOSITORY.glob("*.md"),
+        REPOSITORY / "rank_table" / "README.md",
+        *REPOSITORY.glob("tests/parity/*.md"),
+    ]
+)
+FENCE = re.compile(r"^```(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def without_code(text):
+    return re.sub(r"`[^`\n]*`", "", FENCE.sub("", text))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_links_lead_to_files(page):
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", without_code(page.read_text(encoding="utf-8")))
+    local = [link for link in links if not re.match(r"https?:|mailto:", link)]
+    assert not [link for link in local if not (page.parent / link).exists()]
+
+
+def test_every_page_is_in_the_sites_navigation():
+    listed = {entry for block in FENCE.findall((DOCS / "index.md").read_text()) for entry in block[1].split()}
+    pages = {path.relative_to(DOCS).with_suffix("").as_posix() for path in DOCS.rglob("*.md")} - {"index"}
+    assert pages <= listed
+
+
+def test_the_page_of_all_keys_is_up_to_date():
+    import configuration_page
+
+    assert {path.stem for path in configuration_page.CONF_DIR.glob("*.yaml")} == set(configuration_page.DOORS)
+    is_written = (DOCS / "configuration.md").read_text(encoding="utf-8") == configuration_page.page()
+    assert is_written, "run: python scripts/configuration_page.py"
+
+
+def test_every_key_has_a_meaning():
+    import configuration_page
+
+    from fairmot.keys import all_keys, keys_of
+
+    schemas = [schema for _, schema in configuration_page.DOORS.values()]
+    keys = [key for schema in schemas for key in keys_of(schema)]
+    keys += [key for schema in schemas for _, inside in all_keys(schema) for key in inside]
+    assert len(keys) > 120
+    assert not [key.name for key in keys if not key.meaning]
+
+
+def headings(path):
+    return [
+        len(marks) for marks in re.findall(r"^(#+) ", FENCE.sub("", path.read_text(encoding="utf-8")), re.MULTILINE)
+    ]
+
+
+def commands(path):
+    """The code blocks without their comments, which are translated."""
+    blocks = FENCE.findall(path.read_text(encoding="utf-8"))
+    return [(language, re.sub(r"\s+#.*$", "", code, flags=re.MULTILINE).strip()) for language, code in blocks]
+
+
+def test_the_chinese_readme_has_the_same_sections_and_commands():
+    english, chinese = REPOSITORY / "README.md", REPOSITORY / "README.zh.md"
+    assert headings(chinese) == headings(english)
+    assert commands(chinese) == commands(english)
+    targets = re.compile(r"\]\(((?!README)[^)]+)\)")
+    assert targets.findall(chinese.read_text(encoding="utf-8")) == targets.findall(english.read_text(encoding="utf-8"))
+    keys = re.compile(r"^\| (`.*?) \|", re.MULTILINE)
+    assert len(keys.findall(chinese.read_text(encoding="utf-8"))) == len(
+        keys.findall(english.read_text(encoding="utf-8"))
+    )
+
+
+def test_messages_of_the_troubleshooting_page_exist():
+    """The first column quotes parts of messages; a reworded message needs its page reworded."""
+    rows = re.findall(r"^\| (`[^|]*) \|", (DOCS / "troubleshooting.md").read_text(), re.MULTILINE)
+    quoted = [part for row in rows for part in re.findall(r"`([^`]+)`", row)]
+    sources = [*REPOSITORY.glob("fairmot/**/*.py"), *REPOSITORY.glob("train/**/*.py"), *REPOSITORY.glob("scripts/*.sh")]
+    # Adjacent literals of a message are one text; a name in braces may be anything.
+    program = "\n".join(re.sub(r'"\s*\n\s*f?"', "", path.read_text(encoding="utf-8")) for path in sources)
+    assert len(quoted) > 30
+    assert not [part for part in quoted if part not in program]
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning(tmp_path):
+    pytest.importorskip("sphinx", reason="Sphinx is not installed: pip install '.[docs]'")
+    words = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-W",
+        "--keep-going",
+        "-q",
+        "-d",
+        tmp_path / "cache",
+        DOCS,
+        tmp_path / "site",
+    ]
+    built = subprocess.run(list(map(str, words)), capture_output=True, text=True, timeout=300, check=False)
+    assert built.returncode == 0, built.stderr
+    pages = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "site").glob("*.html")}
+    assert {"index.html", "configuration.html", "ascend.html"} <= set(pages)
+    assert (tmp_path / "site" / "_images" / "architecture.svg").is_file()
+    assert "project/rank_table.html" in pages["distributed.html"]
+    outside = [re.findall(r'<(?:script|link|img)[^>]+(?:src|href)="https?:[^"]+"', page) for page in pages.values()]
+    assert not any(outside), "a page loads something from the network"
