@@ -17,7 +17,7 @@ from fairmot.evaluation.detection import ImageMatches, detection_metrics
 from fairmot.evaluation.embedding import true_positive_rates
 from fairmot.evaluation.metrics import OVERALL, SequencePair, combine, evaluate_sequences, match_events
 from fairmot.evaluation.mot_format import MotRows, read_results, write_results
-from fairmot.evaluation.plots import plot_frames, plot_overall, plot_tracks
+from fairmot.evaluation.plots import plot_frames, plot_identities, plot_overall, plot_tracks
 from fairmot.evaluation.preprocess import Benchmark, preprocess
 from fairmot.evaluation.report import text_table, write_report
 from fairmot.evaluation.sequences import GENERAL_RULES, GroundTruthSequence, find_ground_truth, rules_of
@@ -102,6 +102,7 @@ def evaluate(config: EvaluateConfig) -> None:
             events = match_events(*preprocess(pair.gt, pair.results, pair.benchmark))
             plot_frames(output / f"{pair.name}_frames.png", pair.name, events)
             plot_tracks(output / f"{pair.name}_tracks.png", pair.name, events)
+            plot_identities(output / f"{pair.name}_identities.png", pair.name, events)
     except OSError as error:
         raise DataError(f"{error.filename or output}: cannot be written ({error.strerror})") from error
     print(text_table(metrics), end="")

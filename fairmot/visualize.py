@@ -1,4 +1,4 @@
-"""Drawing tracks on frames, and frames on a sheet. All pictures are uint8 [H, W, 3], BGR."""
+"""Drawing tracks and heatmaps on frames, and frames on a sheet. All pictures are uint8 [H, W, 3], BGR."""
 
 import colorsys
 from collections import deque
@@ -17,6 +17,7 @@ _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 _BRIGHT = 140.0
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _SHEET_GREY = 32
+_HEAT_OPACITY = 0.75
 
 
 def colour_of(identity: int) -> Colour:
@@ -70,6 +71,19 @@ class Painter:
         if caption:
             _write(canvas, caption, (0, 0), _BLACK)
         return canvas
+
+
+def overlay_heat(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """A picture with a map over it: unchanged where the map is 0, the map's colour where it is 1.
+
+    Args:
+        image: uint8 [H, W, 3].
+        heat: [h, w] of any size, from 0 to 1.
+    """
+    levels = cv2.resize(np.clip(heat, 0, 1).astype(np.float32), image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    colours = cv2.applyColorMap(np.round(255 * levels).astype(np.uint8), cv2.COLORMAP_JET)
+    share = _HEAT_OPACITY * levels
+    return cv2.blendLinear(np.ascontiguousarray(image), colours, 1 - share, share)
 
 
 def sheet(frames: Sequence[np.ndarray], columns: int, width_px: int = 1600) -> np.ndarray:

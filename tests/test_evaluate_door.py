@@ -40,7 +40,7 @@ def test_perfect_results_score_100_in_every_table(monkeypatch, capfd, folders):
     assert table in said
     assert {path.name for path in output.iterdir()} == {
         *(f"metrics.{ending}" for ending in ("txt", "md", "csv", "json")),
-        *(f"{name}_{plot}.png" for name in ("one", "two") for plot in ("frames", "tracks")),
+        *(f"{name}_{plot}.png" for name in ("one", "two") for plot in ("frames", "tracks", "identities")),
         "overall.png",
     }
 

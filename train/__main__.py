@@ -6,15 +6,15 @@ import time
 from functools import partial
 from pathlib import Path
 
-from fairmot.data.dataset import JointDataset
-from fairmot.data.index import LabelIndex, build_index
+from fairmot.data.dataset import Augmentation
+from fairmot.data.index import LabelIndex
 from fairmot.data.loader import TrainLoader
+from fairmot.data.packed import open_index
 from fairmot.data.synthetic import generate
 from fairmot.door import run_door
 from fairmot.errors import ConfigError
 from fairmot.files import write_atomic
 from fairmot.inference import Detector
-from fairmot.losses.fairmot_loss import HeatmapLoss
 from fairmot.model.fairmot import FairMOT
 from train.announce import announce, conclude
 from train.checkpoint import amend_checkpoint, checkpoint_name, save_checkpoint
@@ -22,12 +22,15 @@ from train.config import TrainConfig
 from train.distributed import World, connect
 from train.loop import Trainer, fit
 from train.mlflow_run import read_run_id
+from train.pictures import NetworkPictures
 from train.preflight.run import run_preflight
 from train.profiling import StepProfiler
 from train.run_logger import RunLogger
-from train.start import as_yaml, build_state, choose_start, opened_run_dir
+from train.start import as_yaml, build_dataset, build_state, choose_start, opened_run_dir
 from train.state import TrainState
 from train.step import TrainOneStep
+from train.sweep import job_of_sweep
+from train.system_meter import SystemMeter
 from train.validate import Validator, find_validation_sequences
 
 
@@ -62,12 +65,19 @@ def train(config: TrainConfig) -> None:
                 conclude(config, run_dir, trainer, status, began_at_s)
 
 
+def train_job(config: TrainConfig) -> None:
+    """`train`, or in a sweep one of its jobs."""
+    with job_of_sweep(config) as job:
+        train(job)
+
+
 def _open_data(config: TrainConfig, world: World, run_dir: Path) -> LabelIndex:
     """The index of labels; the lead rank makes synthetic data and the index's cache, the others find them."""
     with world.lead_first(run_dir, "index of labels", config.runtime.wait_for_lead_s):
         if config.data.synthetic is not None:
             generate(config.data.root, config.data.synthetic)
-        return build_index(config.data.root, config.data.train, config.data.cache_dir, progress=world.is_lead)
+        data = config.data
+        return open_index(data.packed, data.root, data.train, data.cache_dir, progress=world.is_lead)
 
 
 def _build(config: TrainConfig, world: World, run_dir: Path, index: LabelIndex) -> Trainer:
@@ -88,21 +98,20 @@ def _build(config: TrainConfig, world: World, run_dir: Path, index: LabelIndex) 
     validator = _build_validator(config, world, run_dir, state.network) if config.validate_every_epochs else None
     save = partial(_save, config, world, run_dir, state)
     profiler = StepProfiler(config.runtime.profile_steps, run_dir / "profile" / f"rank_{world.rank}", config.device)
-    trainer = Trainer(config, world, step, loader, state, save, RunLogger.silent(), profiler, validator)
+    system = SystemMeter(world, config.device)
+    trainer = Trainer(
+        config, world, step, loader, state, save, RunLogger.silent(), profiler, system, validator=validator
+    )
     if world.is_lead:
         trainer.logger = RunLogger(run_dir, config.mlflow, trainer.total_steps)
+        if config.log_pictures_every_epochs:
+            plain = build_dataset(config, index, Augmentation.none)
+            trainer.draw = NetworkPictures(state.network, plain, config.tracker.conf_thres, run_dir / "pictures").draw
     return trainer
 
 
 def _build_loader(config: TrainConfig, world: World, index: LabelIndex) -> TrainLoader:
-    dataset = JointDataset(
-        index,
-        config.data,
-        seed=config.seed,
-        ltrb=config.model.ltrb,
-        down_ratio=config.model.down_ratio,
-        msra=config.loss.heatmap is HeatmapLoss.mse,
-    )
+    dataset = build_dataset(config, index)
     try:
         loader = TrainLoader(
             dataset,
@@ -148,4 +157,4 @@ def _build_validator(config: TrainConfig, world: World, run_dir: Path, network: 
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
-    run_door(train, TrainConfig, "train")
+    run_door(train_job, TrainConfig, "train")

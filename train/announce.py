@@ -7,9 +7,10 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from fairmot.checkpoint import whole_checkpoints
+import fairmot
+from fairmot.checkpoint import read_checkpoint, whole_checkpoints
 from fairmot.data.index import LabelIndex
-from fairmot.files import write_atomic
+from fairmot.files import write_atomic, write_json_atomic
 from train.checkpoint import checkpoint_name
 from train.config import TrainConfig
 from train.curves import draw_curves
@@ -18,7 +19,9 @@ from train.loop import Trainer
 from train.mlflow_delivery import MlflowConfig, resolve_tracking_uri
 from train.mlflow_run import masked
 from train.optimizer import batch_factor
+from train.pictures import draw_samples
 from train.run_logger import print_summary
+from train.start import build_dataset
 from train.state import Progress
 
 
@@ -45,8 +48,13 @@ def announce(config: TrainConfig, world: World, run_dir: Path, index: LabelIndex
     ]
     print_summary(rows)
     tags = {
+        "experiment": config.name,
+        "backbone": config.model.name,
+        "data": ", ".join(index.names),
+        "version": fairmot.__version__,
         "git_commit": _git_commit(),
         "world_size": str(world.size),
+        "global_batch": str(trainer.samples_per_step),
         "device": config.device.value,
         "data_index_digest": index.digest,
         "start": start,
@@ -55,11 +63,13 @@ def announce(config: TrainConfig, world: World, run_dir: Path, index: LabelIndex
     summary_path = run_dir / "data_summary.yaml"
     write_atomic(summary_path, OmegaConf.to_yaml(OmegaConf.create(index.summary())))
     trainer.logger.start(
-        dataclasses.asdict(config),
+        {key: value for key, value in dataclasses.asdict(config).items() if key != "run_dir"},  # a tag: no two agree
         tags,
         [run_dir / "config.yaml", summary_path],
         resumed_at_step=progress.step if progress.step else None,
     )
+    samples = build_dataset(config, index).at_epoch(progress.epoch)
+    trainer.logger.artifact(draw_samples(samples, run_dir / "pictures" / "training_samples.jpg"), "pictures")
 
 
 def conclude(config: TrainConfig, run_dir: Path, trainer: Trainer, status: str, began_at_s: float) -> None:
@@ -67,6 +77,7 @@ def conclude(config: TrainConfig, run_dir: Path, trainer: Trainer, status: str, 
     curves = draw_curves(run_dir)
     if curves is not None:
         trainer.logger.artifact(curves)
+    _record_checkpoints(config, run_dir, trainer, register=config.mlflow.register_model and status == "FINISHED")
     trainer.logger.close(status)
     checkpoints = whole_checkpoints(run_dir / "checkpoints")
     rows = [
@@ -77,6 +88,26 @@ def conclude(config: TrainConfig, run_dir: Path, trainer: Trainer, status: str, 
         ("MLflow", _mlflow_page(config.mlflow)),
     ]
     print_summary(rows)
+
+
+def _record_checkpoints(config: TrainConfig, run_dir: Path, trainer: Trainer, register: bool) -> None:
+    """Say in MLflow where the checkpoints are and by which digest they are known; weights are never copied there."""
+    folder = run_dir / "checkpoints"
+    checkpoints = [read_checkpoint(path) for path in whole_checkpoints(folder)]
+    if not checkpoints:
+        return
+    best_path = folder / checkpoint_name(trainer.state.progress.best_step)
+    best = next((each for each in checkpoints if each.path == best_path), checkpoints[-1])
+    listed = [
+        {"path": str(each.path.absolute()), "best": each is best, "files": each.manifest["files"]}
+        for each in checkpoints
+    ]
+    write_json_atomic(run_dir / "checkpoints.json", listed, sync=False)
+    trainer.logger.artifact(run_dir / "checkpoints.json")
+    sha256 = best.manifest["files"]["network.safetensors"]["sha256"]
+    trainer.logger.tags({"best_checkpoint": str(best.path.absolute()), "best_checkpoint_sha256": sha256})
+    if register:
+        trainer.logger.model(f"fairmot-{config.name}", best.path, sha256)
 
 
 def _best_row(run_dir: Path, progress: Progress) -> list[tuple[str, str]]:

@@ -31,6 +31,7 @@ class RuntimeConfig:
         threads: CPU threads for operators; 0 leaves the choice to MindSpore.
         check_ranks_every_steps: compare all ranks' parameters this often; 0: at the start only.
         loss_scale: scaling of the loss against fp16 underflow.
+        log_system_every_steps: steps between two looks at every rank's processor and memory; 0: never.
         profile_steps: steps, after the first few, that MindSpore's profiler records into <run_dir>/profile.
         wait_for_lead_s: how long the other ranks wait for rank 0 to index labels or to make files visible.
         max_restarts: how often the launcher starts all ranks again, from the newest checkpoint, after one has died.
@@ -43,6 +44,7 @@ class RuntimeConfig:
     threads: int = 0
     check_ranks_every_steps: int = 0
     loss_scale: LossScaleConfig = field(default_factory=LossScaleConfig)
+    log_system_every_steps: int = 50
     profile_steps: int = 0
     wait_for_lead_s: int = 3600
     max_restarts: int = 0
@@ -50,7 +52,9 @@ class RuntimeConfig:
     stop_grace_s: int = 60
 
     def __post_init__(self) -> None:
-        for key in ("threads", "check_ranks_every_steps", "profile_steps", "max_restarts"):
+        for key in (
+            *("threads", "check_ranks_every_steps", "log_system_every_steps", "profile_steps", "max_restarts"),
+        ):
             if getattr(self, key) < 0:
                 raise ValueError(f"runtime.{key}={getattr(self, key)}: must be at least 0")
         for key in ("wait_for_lead_s", "hang_timeout_s", "stop_grace_s"):
@@ -74,6 +78,7 @@ class TrainConfig:
     Attributes:
         name: of the experiment; part of the default run directory and of the MLflow run's name.
         run_dir: where everything of this run is written; null: runs/<name>/<time>. An existing one is continued.
+            Of a sweep: the folder above its jobs' run directories; null: runs/sweeps/<time>.
         seed: of initial values, sample order and augmentation.
         epochs: how often the data is seen.
         max_steps: stop after so many optimiser steps, if that is earlier.
@@ -86,6 +91,8 @@ class TrainConfig:
         weights: network weights to start from: a .safetensors file, a checkpoint or run directory.
         resume_from: a checkpoint or run directory whose whole training state is continued in a new run directory.
         log_every_steps: steps between two logged values; the host waits for the device only then.
+        log_pictures_every_epochs: epochs between two pictures of what the network sees in some training images, for
+            MLflow; 0: never.
         save_every_steps: steps between two checkpoints; one more is saved at the end.
         validate_every_epochs: epochs between two validations on data.validation; one more follows at the end;
             0: never.
@@ -112,6 +119,7 @@ class TrainConfig:
     weights: str | None = None
     resume_from: str | None = None
     log_every_steps: int = 10
+    log_pictures_every_epochs: int = 0
     save_every_steps: int = 500
     validate_every_epochs: int = 0
     best_metric: BestMetric = BestMetric.MOTA
@@ -132,8 +140,9 @@ class TrainConfig:
                 raise ValueError(f"{key}={getattr(self, key)}: must be at least 1")
         if self.max_steps is not None and self.max_steps < 1:
             raise ValueError(f"max_steps={self.max_steps}: must be at least 1, or null for no limit")
-        if self.validate_every_epochs < 0:
-            raise ValueError(f"validate_every_epochs={self.validate_every_epochs}: must be at least 0 (0: never)")
+        for key in ("validate_every_epochs", "log_pictures_every_epochs"):
+            if getattr(self, key) < 0:
+                raise ValueError(f"{key}={getattr(self, key)}: must be at least 0 (0: never)")
         if self.validate_every_epochs and not self.data.validation:
             raise ValueError(
                 "data.validation is empty: name folders of sequences such as [mot17/images/train/*], or set "

@@ -78,11 +78,13 @@ class World:
         """The lead rank's `number`, from 0 to 2^48, on every rank."""
         if self.size == 1:
             return number
-        return _from_words(self._gather(_to_words(number))[0])
+        return _from_words(self.gather(_to_words(number))[0])
 
-    def _gather(self, words: np.ndarray) -> np.ndarray:
-        """Small float32 [n] of every rank, [ranks, n]."""
-        return ops.AllGather()(Tensor(words.reshape(1, -1))).asnumpy()
+    def gather(self, numbers: np.ndarray) -> np.ndarray:
+        """A few numbers of every rank on all of them: float32 [n], as many on each -> [ranks, n]."""
+        if self.size == 1:
+            return numbers[None]
+        return ops.AllGather()(Tensor(numbers.reshape(1, -1))).asnumpy()
 
     @contextlib.contextmanager
     def lead_first(self, folder: Path, what: str, patience_s: float) -> Iterator[None]:
@@ -134,7 +136,7 @@ class World:
         digest = hashlib.sha256()
         for parameter in parameters:
             digest.update(parameter.asnumpy().tobytes())
-        everyone = self._gather(_to_words(int.from_bytes(digest.digest()[:12], "big"), count=4))
+        everyone = self.gather(_to_words(int.from_bytes(digest.digest()[:12], "big"), count=4))
         others = [rank for rank in range(self.size) if not np.array_equal(everyone[rank], everyone[0])]
         if others:
             raise FairMOTError(

@@ -5,6 +5,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import mindspore as ms
 from mindspore import Tensor
@@ -12,7 +13,7 @@ from mindspore import Tensor
 from fairmot.data.loader import TrainLoader
 from fairmot.device import Device
 from fairmot.errors import FairMOTError
-from train.config import TrainConfig
+from train.config import BestMetric, TrainConfig
 from train.distributed import World
 from train.heartbeat import beat
 from train.optimizer import batch_factor, learning_rate
@@ -21,6 +22,7 @@ from train.run_logger import RunLogger
 from train.state import Progress, TrainState
 from train.step import SCALARS, TrainOneStep
 from train.stop import Stopped, StopRequest
+from train.system_meter import SystemMeter
 from train.validate import Validator
 
 _HOPELESS_OVERFLOWS = 50
@@ -45,6 +47,8 @@ class Trainer:
         save: writes a checkpoint of the state.
         logger: records what is measured.
         profiler: records some steps.
+        system: watches the ranks' processors and memory.
+        draw: makes a picture of what the network sees after an epoch; None where none is wanted, or not by this rank.
         validator: tracks the validation sequences; None where the configuration has none.
     """
 
@@ -56,6 +60,8 @@ class Trainer:
     save: Callable[[], None]
     logger: RunLogger
     profiler: StepProfiler
+    system: SystemMeter
+    draw: Callable[[int], Path] | None = None
     validator: Validator | None = None
 
     @property
@@ -101,6 +107,8 @@ def fit(trainer: Trainer) -> None:
                 if _is_due(config.log_every_steps, progress.step):
                     meter.log()
                 trainer.logger.progress(progress.step)
+                if _is_due(config.runtime.log_system_every_steps, progress.step):
+                    trainer.logger.metrics(progress.step, trainer.system.read())
                 if _is_due(config.runtime.check_ranks_every_steps, progress.step):
                     trainer.world.check_identical(trainer.step.optimizer.weights, f"after step {progress.step}")
                 if _is_due(config.save_every_steps, progress.step):
@@ -113,6 +121,8 @@ def fit(trainer: Trainer) -> None:
                     break
             else:
                 meter.end_epoch()
+                if trainer.draw is not None and _is_due(config.log_pictures_every_epochs, progress.epoch):
+                    trainer.logger.artifact(trainer.draw(progress.epoch), "pictures")
                 validate_if_due(trainer, stop)
                 meter.begin_clock()
         meter.read()
@@ -147,8 +157,11 @@ def validate(trainer: Trainer, stop: StopRequest) -> None:
     progress.validated_step = progress.step
     if scores is not None:  # only the lead rank knows them
         trainer.logger.epoch_metrics(epoch, {f"validation/{name}": value for name, value in scores.values.items()})
-        trainer.logger.artifact(scores.sheet)
-        progress.is_best(config.best_metric.value, scores.values[config.best_metric.value])
+        for path in scores.files:
+            trainer.logger.artifact(path, f"validation/{path.parent.name}")
+        if progress.is_best(config.best_metric.value, scores.values[config.best_metric.value]):
+            best = {f"best/{metric.value}": scores.values[metric.value] for metric in BestMetric}
+            trainer.logger.metrics(progress.step, best)
         trainer.save()
 
 

@@ -7,7 +7,6 @@ the record's "end" line, or soon after the training process is gone; then the ru
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import shlex
@@ -15,13 +14,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fairmot.errors import FairMOTError
 from train.mlflow_run import MlflowRun, first_line, masked, say
-from train.run_record import SPOOL_NAME
+from train.run_record import only_deliverer
 
 _POLL_S = 0.5
 _LONGEST_PAUSE_S = 5.0
@@ -38,6 +36,8 @@ class MlflowConfig:
         run_name: the run's name in MLflow; None: the run folder's name.
         flush_timeout_s: how long the end of training waits for what is not delivered yet.
         enabled: False keeps the local record only.
+        register_model: at the end register the best checkpoint, or the newest where none was validated, as the model
+            fairmot-<name>, which `mlflow.pyfunc.load_model` loads from where the checkpoint lies.
     """
 
     tracking_uri: str | None = None
@@ -45,6 +45,7 @@ class MlflowConfig:
     run_name: str | None = None
     flush_timeout_s: float = 20.0
     enabled: bool = True
+    register_model: bool = False
 
     def __post_init__(self) -> None:
         for key in ("tracking_uri", "experiment_name", "run_name"):
@@ -127,30 +128,6 @@ def follow(run_dir: Path, config: MlflowConfig, parent_pid: int | None) -> None:
         if give_up_at_s is not None and time.monotonic() > give_up_at_s:
             raise FairMOTError(f"MLflow at {place} did not take the values: {failure}")
         time.sleep(pause_s)
-
-
-@contextlib.contextmanager
-def only_deliverer(run_dir: Path, wait: bool) -> Iterator[None]:
-    """Hold the record for delivery; the one before may still be sending the values of a run that was killed.
-
-    Args:
-        run_dir: the folder of the record.
-        wait: wait for the one before to end, instead of raising.
-
-    Raises:
-        FairMOTError: there is no record, or another process is delivering it.
-    """
-    path = run_dir / SPOOL_NAME
-    if not path.exists():
-        raise FairMOTError(f"{path} does not exist: run_dir must be the folder of a training run")
-    with path.open("rb") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise FairMOTError(f"{path} is being delivered by another process; nothing to do until it ends") from None
-        except OSError:
-            pass  # a file system without locks: what is sent twice is recorded once
-        yield
 
 
 def _main() -> None:

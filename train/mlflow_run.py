@@ -2,6 +2,8 @@
 
 Nothing is recorded twice however often it is sent: MLflow's stores recognise a metric by name, step, value and
 timestamp, and the timestamp comes from the record.
+
+A run whose folder lies in a folder with a record of its own, that of a sweep, becomes the child of that record's run.
 """
 
 import os
@@ -14,13 +16,16 @@ from typing import Any
 
 from fairmot.errors import FairMOTError
 from fairmot.files import write_atomic
-from train.run_record import read_records
+from train.mlflow_model import register_model
+from train.run_record import SPOOL_NAME, only_deliverer, read_records
 
 RUN_ID_NAME = "mlflow_run_id"
 DELIVERED_NAME = "mlflow_delivered_bytes"
 
-_LINES_PER_PASS = 80  # times about 12 values: just under the 1000 metrics MLflow takes in one request
+_LINES_PER_PASS = 80
+_MOST_AT_ONCE = {"params": 100, "tags": 100, "metrics": 1000}  # in one request, MLflow's own limits
 _LONGEST_PARAM, _LONGEST_TAG = 6000, 8000  # characters, MLflow's own limits
+_PARENT_TAG = "mlflow.parentRunId"
 
 # MLflow alone would wait 120 s and retry 7 times before this module hears of a failure. What the user has set stays.
 _MLFLOW_DEFAULTS = {
@@ -55,6 +60,7 @@ class MlflowRun:
         self._run_name = run_name or run_dir.resolve().name
         self._client: Any = None
         self._run_id = ""
+        self._sweep: MlflowRun | None = None
         self._refused_names: set[str] = set()
 
     def send_pending(self) -> None:
@@ -78,10 +84,11 @@ class MlflowRun:
     def close_as_killed(self) -> None:
         """Mark the run that was being delivered as KILLED unless the record said how it ended."""
         if self._run_id and not self.ended:
-            self._client.set_terminated(self._run_id, "KILLED")
+            self._terminate("KILLED")
 
     def _open_run(self) -> None:
         self._client = self._client or _connect(self._tracking_uri)
+        self._sweep = self._opened_sweep()
         path = self._run_dir / RUN_ID_NAME
         known_id = path.read_text().strip() if path.exists() else ""
         if not known_id or not self._is_active(known_id):
@@ -93,6 +100,31 @@ class MlflowRun:
             known_id = run_id
         self._client.update_run(known_id, status="RUNNING")
         self._run_id = known_id
+
+    def _opened_sweep(self) -> "MlflowRun | None":
+        """The run of the sweep this one belongs to, made by whichever of its runs comes first."""
+        folder = self._run_dir.absolute().parent
+        if not (folder / SPOOL_NAME).is_file():
+            return None
+        sweep = MlflowRun(folder, self._tracking_uri, self._experiment_name, None)
+        with only_deliverer(folder, wait=True):
+            sweep._open_run()
+            sweep.send_pending()
+        return sweep
+
+    def _terminate(self, status: str, end_time_ms: int | None = None) -> None:
+        self._client.set_terminated(self._run_id, status, end_time=end_time_ms)
+        if self._sweep is not None:
+            self._sweep._settle()
+
+    def _settle(self) -> None:
+        """A sweep ends with the last of its runs; one that failed or was killed gives it its status."""
+        experiment_id = self._client.get_run(self._run_id).info.experiment_id
+        runs = self._client.search_runs([experiment_id], f"tags.`{_PARENT_TAG}` = '{self._run_id}'")
+        statuses = {run.info.status for run in runs}
+        if "RUNNING" not in statuses:
+            worst = next((status for status in ("FAILED", "KILLED") if status in statuses), "FINISHED")
+            self._client.set_terminated(self._run_id, worst)
 
     def _is_active(self, run_id: str) -> bool:
         from mlflow.exceptions import MlflowException  # noqa: PLC0415 (seconds of import)
@@ -113,7 +145,7 @@ class MlflowRun:
         found = self._client.search_runs([experiment_id], f"tags.`{tag}` = '{first['id']}'", max_results=1)
         if found:
             return str(found[0].info.run_id)
-        tags = {tag: first["id"]}
+        tags = {tag: first["id"]} | ({_PARENT_TAG: self._sweep._run_id} if self._sweep is not None else {})
         run = self._client.create_run(experiment_id, first["time_ms"], tags, run_name=self._run_name)
         return str(run.info.run_id)
 
@@ -131,19 +163,23 @@ class MlflowRun:
         self._log("metrics", metrics)
         for record in records:
             if record["kind"] == "artifact":
-                self._send_artifact(Path(record["path"]))
+                self._send_artifact(Path(record["path"]), record.get("folder"))
+            elif record["kind"] == "model":
+                self._register_model(record)
         last = records[-1]
         self.ended = last["kind"] == "end"
         if self.ended:
-            self._client.set_terminated(self._run_id, last["status"], end_time=last["time_ms"])
+            self._terminate(last["status"], last["time_ms"])
 
     def _log(self, kind: str, entities: list[Any]) -> None:
-        """One request for all; what MLflow refuses for good is found by halving, reported and left out from then on."""
+        """What MLflow refuses for good is found by halving, reported and left out from then on."""
+        entities = [entity for entity in entities if entity.key not in self._refused_names]
+        for start in range(0, len(entities), _MOST_AT_ONCE[kind]):
+            self._log_at_once(kind, entities[start : start + _MOST_AT_ONCE[kind]])
+
+    def _log_at_once(self, kind: str, entities: list[Any]) -> None:
         from mlflow.exceptions import MlflowException  # noqa: PLC0415 (seconds of import)
 
-        entities = [entity for entity in entities if entity.key not in self._refused_names]
-        if not entities:
-            return
         try:
             self._client.log_batch(self._run_id, **{kind: entities})
         except MlflowException as error:
@@ -158,12 +194,19 @@ class MlflowRun:
                 self._refused_names.add(entities[0].key)
                 say(f"warning: MLflow refuses {kind} '{entities[0].key}', kept locally only: {first_line(error)}")
 
-    def _send_artifact(self, path: Path) -> None:
+    def _send_artifact(self, path: Path, folder: str | None) -> None:
         try:
-            self._client.log_artifact(self._run_id, str(path))
+            self._client.log_artifact(self._run_id, str(path), folder)
         except Exception as error:  # each artifact store raises its own
             self._client.get_run(self._run_id)  # no answer here either: the server is away, all is tried again
             say(f"warning: artifact {path} could not be stored: {first_line(error)}")
+
+    def _register_model(self, record: dict[str, Any]) -> None:
+        try:
+            register_model(self._client, self._run_id, record["name"], Path(record["path"]), record["sha256"])
+        except Exception as error:  # as for artifacts; not every server has a registry
+            self._client.get_run(self._run_id)
+            say(f"warning: model {record['name']} could not be registered: {first_line(error)}")
 
 
 def undelivered_lines(run_dir: Path) -> int:

@@ -97,9 +97,28 @@ class RunLogger:
         """Record scalars of a whole epoch as `epoch/<name>`, over epochs instead of steps."""
         self.metrics(epoch, {f"{EPOCH_PREFIX}{name}": value for name, value in values.items()})
 
-    def artifact(self, path: Path) -> None:
-        """Keep a file or a folder with the run; it must stay in place until it is delivered."""
-        self._record.append("artifact", path=str(path.absolute()))
+    def artifact(self, path: Path, folder: str | None = None) -> None:
+        """Keep a file with the run; it must stay in place until it is delivered.
+
+        Args:
+            path: the file.
+            folder: of the run's artifacts, where it is to be found; None: beside the configuration.
+        """
+        self._record.append("artifact", path=str(path.absolute()), folder=folder)
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Show these beside the run; a tag's newest value counts."""
+        self._record.append("tags", values=dict(values))
+
+    def model(self, name: str, checkpoint: Path, sha256: str) -> None:
+        """Register a checkpoint as a version of the model `name`.
+
+        Args:
+            name: the registered model.
+            checkpoint: its directory; it is not copied.
+            sha256: of its network's weights.
+        """
+        self._record.append("model", name=name, path=str(checkpoint.absolute()), sha256=sha256)
 
     def progress(self, step: int, values: Mapping[str, float] | None = None) -> None:
         """Show where training is: a bar on a terminal, elsewhere one line each time there are values.
@@ -155,6 +174,12 @@ class _SilentRunLogger(RunLogger):
         pass
 
     def artifact(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def tags(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def model(self, *args: Any, **kwargs: Any) -> None:
         pass
 
     def progress(self, *args: Any, **kwargs: Any) -> None:

@@ -6,10 +6,13 @@ It is written first and alone by training; `train.mlflow_delivery` carries it to
     {"kind": "start", "time_ms": ..., "resumed_at_step": null}                 once a process
     {"kind": "params" | "tags", "time_ms": ..., "values": {"optim.lr": "0.0001"}}
     {"kind": "metrics", "time_ms": ..., "step": 12, "values": {"loss": 3.1}}     NaN and Infinity as Python writes them
-    {"kind": "artifact", "time_ms": ..., "path": "/absolute/path"}
+    {"kind": "artifact", "time_ms": ..., "path": "/absolute/path", "folder": "pictures"}      where it goes in MLflow
+    {"kind": "model", "time_ms": ..., "name": "fairmot-mine", "path": "/absolute/checkpoint", "sha256": "..."}
     {"kind": "end", "time_ms": ..., "status": "FINISHED"}
 """
 
+import contextlib
+import fcntl
 import json
 import logging
 import os
@@ -19,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fairmot.errors import DataError
+from fairmot.errors import DataError, FairMOTError
 
 SPOOL_NAME = "mlflow_spool.jsonl"
 
@@ -111,3 +114,27 @@ def read_metrics(run_dir: Path) -> dict[str, list[tuple[int, float]]]:
             for name, value in record["values"].items():
                 curves.setdefault(name, {})[record["step"]] = value
     return {name: sorted(points.items()) for name, points in curves.items()}
+
+
+@contextlib.contextmanager
+def only_deliverer(run_dir: Path, wait: bool) -> Iterator[None]:
+    """Hold the record for delivery; the one before may still be sending the values of a run that was killed.
+
+    Args:
+        run_dir: the folder of the record.
+        wait: wait for the one before to end, instead of raising.
+
+    Raises:
+        FairMOTError: there is no record, or another process is delivering it.
+    """
+    path = run_dir / SPOOL_NAME
+    if not path.exists():
+        raise FairMOTError(f"{path} does not exist: run_dir must be the folder of a training run")
+    with path.open("rb") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FairMOTError(f"{path} is being delivered by another process; nothing to do until it ends") from None
+        except OSError:
+            pass  # a file system without locks: what is sent twice is recorded once
+        yield

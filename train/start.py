@@ -1,16 +1,19 @@
 """Where a run begins: its directory, its state as configured, and the policy that fills it."""
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
 from fairmot.checkpoint import MANIFEST, Checkpoint, read_checkpoint, whole_checkpoints
+from fairmot.data.dataset import Augmentation, JointDataset
 from fairmot.data.identities import IdentityTable
+from fairmot.data.index import LabelIndex
 from fairmot.errors import FairMOTError
 from fairmot.files import write_atomic
-from fairmot.losses.fairmot_loss import FairMOTLoss
+from fairmot.losses.fairmot_loss import FairMOTLoss, HeatmapLoss
 from fairmot.model.fairmot import build_network
 from train.average import WeightAverage
 from train.batch_norm import set_batch_norm
@@ -84,6 +87,23 @@ def build_state(config: TrainConfig, identities: IdentityTable, world: World = A
         num_classes=config.data.num_classes,
         seed=config.seed,
         average=WeightAverage(network.trainable_params(), decay) if decay > 0 else None,
+    )
+
+
+def build_dataset(config: TrainConfig, index: LabelIndex, augmentation: Augmentation | None = None) -> JointDataset:
+    """The training samples, augmented as configured unless told otherwise.
+
+    Raises:
+        DataError: a label does not fit the configuration.
+    """
+    data = config.data if augmentation is None else dataclasses.replace(config.data, augmentation=augmentation)
+    return JointDataset(
+        index,
+        data,
+        seed=config.seed,
+        ltrb=config.model.ltrb,
+        down_ratio=config.model.down_ratio,
+        msra=config.loss.heatmap is HeatmapLoss.mse,
     )
 
 

@@ -12,8 +12,10 @@ from tqdm import tqdm
 from fairmot.data.dataset import DataConfig, ValidationFrames
 from fairmot.errors import DataError
 from fairmot.evaluation.detection import ImageMatches, detection_metrics
-from fairmot.evaluation.metrics import SequenceMetrics, SequencePair, combine, evaluate_pair
+from fairmot.evaluation.metrics import SequenceMetrics, SequencePair, combine, evaluate_pair, match_events
 from fairmot.evaluation.mot_format import write_results
+from fairmot.evaluation.plots import plot_identities
+from fairmot.evaluation.preprocess import preprocess
 from fairmot.evaluation.report import write_report
 from fairmot.evaluation.sequences import GroundTruthSequence, find_ground_truth
 from fairmot.files import write_atomic
@@ -46,11 +48,11 @@ class Scores:
 
     Attributes:
         values: MOTA, IDF1, HOTA and AP (of detections, at IoU 0.5) in percent, switches, and the seconds it took.
-        sheet: picture of tracked frames.
+        files: to look at: a sheet of tracked frames, the tables, and by sequence which track covers which identity.
     """
 
     values: dict[str, float]
-    sheet: Path
+    files: list[Path]
 
     def __str__(self) -> str:
         return "  ".join(f"{name} {value:.1f}" for name, value in self.values.items())
@@ -172,6 +174,8 @@ class Validator:
         )
         write_results(folder / f"{sequence.name}.txt", tracked.results)
         metrics = evaluate_pair(SequencePair(sequence.name, sequence.gt, tracked.results, sequence.benchmark))
+        events = match_events(*preprocess(sequence.gt, tracked.results, sequence.benchmark))
+        plot_identities(_identities_path(folder, sequence.name), sequence.name, events)
         return _Outcome(metrics, tracked.images, sheet(pictures, _COLUMNS))
 
     def _wait(self, folder: Path) -> None:
@@ -196,9 +200,16 @@ class Validator:
         }
         pictures = [outcome.picture for outcome in outcomes[:_MOST_SEQUENCES_SHOWN]]
         picture = sheet(pictures, columns=min(2, len(pictures)))
-        scores = Scores(values, folder / f"validation_epoch_{epoch:03d}.png")
-        write_atomic(scores.sheet, cv2.imencode(".png", picture)[1].tobytes(), sync=False)
+        sheet_path = folder / f"validation_epoch_{epoch:03d}.png"
+        write_atomic(sheet_path, cv2.imencode(".png", picture)[1].tobytes(), sync=False)
+        names = [own.sequence.name for own in self._sequences[:_MOST_SEQUENCES_SHOWN]]
+        identities = [_identities_path(folder, name) for name in names]
+        scores = Scores(values, [sheet_path, folder / "metrics.txt", folder / "metrics.csv", *identities])
         for path in paths:
             path.unlink()
         tqdm.write(f"validation after epoch {epoch}  {scores}")
         return scores
+
+
+def _identities_path(folder: Path, name: str) -> Path:
+    return folder / f"{name}_identities.png"

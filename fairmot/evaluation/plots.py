@@ -17,6 +17,7 @@ _GT, _TRACKED, _FOUND = "#333333", "#1f77b4", "#c6dbef"
 _MISSED, _FALSE, _SWITCH, _ABSENT = "#e6872d", "#8c6bb1", "#d62728", "#d9d9d9"
 _TRACK_COLOURS = ("#1f77b4", "#2ca02c", "#17becf", "#9467bd", "#bcbd22", "#e377c2", "#8c564b", "#5ab4ac")
 _MOST_TRACKS = 60
+_MOST_ROWS, _MOST_COLUMNS = 40, 60
 _BARS = {"HOTA": "#1f77b4", "MOTA": "#e6872d", "IDF1": "#2ca02c", "DetA": "#9ecae1", "AssA": "#a1d99b"}
 
 
@@ -100,6 +101,53 @@ def plot_tracks(path: str | Path, name: str, events: MatchEvents) -> None:
     axes.grid(visible=False, axis="y")
     _title_over_legend(axes, f"{name}: tracks of the ground truth{omitted}", columns=3)
     _save(figure, path)
+
+
+def plot_identities(path: str | Path, name: str, events: MatchEvents) -> None:
+    """Which track covers which identity of ground truth, as shares of the identity's frames.
+
+    Perfect tracking is a dark diagonal; a second dark cell in a row is a split identity, in a column a merged track.
+    Identities and tracks with the most frames are shown when there are more than fit.
+
+    Args:
+        path: the PNG file.
+        name: the sequence, for the title.
+        events: `match_events` of the sequence.
+
+    Raises:
+        OSError: the folder or the disk refuses.
+    """
+    identities, tracks, shares = _coverage(events)
+    height, width = 0.22 * max(len(identities), 6), 0.26 * max(len(tracks), 8)
+    figure = Figure((2.6 + width, 1.8 + height), layout="constrained")
+    axes = figure.subplots()
+    drawn = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.set_yticks(range(len(identities)), [f"{identity:.0f}" for identity in identities], fontsize=7)
+    labels = [*(f"{track:.0f}" for track in tracks), "missed"]
+    axes.set_xticks(range(len(labels)), labels, fontsize=7, rotation=90)
+    axes.axvline(len(tracks) - 0.5, color=_GT, linewidth=0.8)
+    axes.set_xlabel("track")
+    axes.set_ylabel("identity of ground truth")
+    axes.set_title(f"{name}: which track covers which identity", loc="left")
+    figure.colorbar(drawn, ax=axes, label="share of the identity's frames")
+    _save(figure, path)
+
+
+def _coverage(events: MatchEvents) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Identities [R], tracks [C], and [R, C + 1] shares of each identity's frames, the last column missed ones."""
+    in_gt = events.kinds != "FP"
+    gt_ids, result_ids = events.gt_ids[in_gt], events.result_ids[in_gt]
+    identities, lengths = np.unique(gt_ids, return_counts=True)
+    chosen = np.sort(np.argsort(-lengths, kind="stable")[:_MOST_ROWS])
+    identities, lengths = identities[chosen], lengths[chosen]
+    of_shown = np.isin(gt_ids, identities) & ~np.isnan(result_ids)
+    tracks, column = np.unique(result_ids[of_shown], return_inverse=True)
+    frames = np.zeros((len(identities), len(tracks)))
+    np.add.at(frames, (np.searchsorted(identities, gt_ids[of_shown]), column), 1)
+    longest = np.argsort(-frames.sum(0), kind="stable")[:_MOST_COLUMNS]
+    longest = longest[np.argsort(frames[:, longest].argmax(0) if frames.size else longest, kind="stable")]
+    missed = lengths - frames.sum(1)
+    return identities, tracks[longest], np.column_stack([frames[:, longest], missed]) / lengths[:, None]
 
 
 def plot_overall(path: str | Path, sequences: Sequence[SequenceMetrics]) -> None:

@@ -23,11 +23,19 @@ def test_two_ranks_track_their_shares_and_the_lead_reports(tmp_path):
     run_dir = tmp_path / "run"
     words = overrides(
         tmp_path, run_dir, data__validation="[val/*]", validate_every_epochs=1, tracker__conf_thres=0.0,
-        runtime__check_ranks_every_steps=1, runtime__profile_steps=1,
+        runtime__check_ranks_every_steps=1, runtime__profile_steps=1, runtime__log_system_every_steps=2,
+        log_pictures_every_epochs=1,
     )  # fmt: skip
     train_on(2, words, tmp_path / "logs")
     assert [epoch for epoch, _ in read_metrics(run_dir)["epoch/validation/MOTA"]] == [1, 2]
     assert read_metrics(run_dir)["all_reduce_ms"][0][1] > 0
+    for rank in (0, 1):
+        steps, memory_mb = zip(*read_metrics(run_dir)[f"system/rank_{rank}/memory_mb"], strict=True)
+        assert steps == (2, 4)
+        assert min(memory_mb) > 50  # a process with MindSpore in it
+    assert {path.name for path in (run_dir / "pictures").iterdir()} == {
+        "training_samples.jpg", "epoch_001.jpg", "epoch_002.jpg",
+    }  # fmt: skip
     for epoch in (1, 2):
         folder = run_dir / "validation" / f"epoch_{epoch:03d}"
         assert {f"{name}.txt" for name in "abc"} <= {path.name for path in folder.iterdir()}

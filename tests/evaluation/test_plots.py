@@ -7,7 +7,7 @@ from evaluation_data import rows, walk
 
 from fairmot.evaluation.metrics import MatchEvents, evaluate_sequence, match_events
 from fairmot.evaluation.mot_format import MotRows
-from fairmot.evaluation.plots import plot_frames, plot_overall, plot_tracks
+from fairmot.evaluation.plots import _coverage, plot_frames, plot_identities, plot_overall, plot_tracks
 
 
 def size(path: Path) -> tuple[int, int]:
@@ -28,7 +28,9 @@ def test_pictures_of_a_sequence(tmp_path: Path, pair: tuple[MotRows, MotRows]) -
     events = match_events(*pair)
     plot_frames(tmp_path / "new" / "frames.png", "walk", events)
     plot_tracks(tmp_path / "new" / "tracks.png", "walk", events)
+    plot_identities(tmp_path / "new" / "identities.png", "walk", events)
     assert min(size(tmp_path / "new" / "frames.png")) > 300
+    assert min(size(tmp_path / "new" / "identities.png")) > 200
     assert min(size(tmp_path / "new" / "tracks.png")) > 200
 
 
@@ -38,7 +40,19 @@ def test_a_crowd_does_not_make_the_picture_grow_without_end(tmp_path: Path) -> N
         np.ones(count, np.int64), np.full(count, "MISS"), np.arange(count) * 1.0, np.full(count, np.nan)
     )
     plot_tracks(tmp_path / "tracks.png", "crowd", crowd)
+    plot_identities(tmp_path / "identities.png", "crowd", crowd)
     assert size(tmp_path / "tracks.png")[0] < 2000
+    assert size(tmp_path / "identities.png")[0] < 2000
+
+
+def test_shares_of_an_identitys_frames() -> None:
+    """Identity 1: two frames under track 9, one under 4, one missed; identity 2: one under 4; and a false positive."""
+    kinds = np.array(["MATCH", "MATCH", "SWITCH", "MISS", "MATCH", "FP"])
+    gt_ids, result_ids = np.array([1, 1, 1, 1, 2, np.nan]), np.array([9, 9, 4, np.nan, 4, 7])
+    identities, tracks, shares = _coverage(MatchEvents(np.array([1, 2, 3, 4, 1, 1]), kinds, gt_ids, result_ids))
+    assert identities.tolist() == [1, 2]
+    columns = dict(zip([*tracks.tolist(), "missed"], shares.T.tolist(), strict=True))
+    assert columns == {9: [0.5, 0], 4: [0.25, 1], "missed": [0.25, 0]}
 
 
 @pytest.mark.parametrize("count", [1, 7])

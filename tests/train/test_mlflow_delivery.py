@@ -318,7 +318,8 @@ def test_what_a_killed_training_had_logged_is_still_delivered(tmp_path, store_ur
 class Server:
     """`mlflow server` on a fixed port with a SQLite store; start and kill as often as a test likes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str, **environment: str) -> None:
+        self._options, self._environment = options, environment
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self.uri = f"http://127.0.0.1:{self.port}"
@@ -329,10 +330,14 @@ class Server:
         command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(self.port)]
         store = ["--backend-store-uri", f"sqlite:///{self._folder}/mlflow.db"]
         artifacts = ["--artifacts-destination", str(self._folder / "artifacts")]
-        environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **self._environment}
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                command + store + artifacts, env=environment, stdout=log, stderr=log, start_new_session=True
+                [*command, *store, *artifacts, *self._options],
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         wait_until(self._answers)
 
@@ -401,6 +406,48 @@ def test_a_server_killed_and_restarted_has_everything_exactly_once(tmp_path, ser
     assert len(read_metrics(run_dir)["loss"]) > 200
     assert_delivered(server.uri, run_dir)
     assert len(client.search_runs([client.get_run(run_id_of(run_dir)).info.experiment_id])) == 1
+
+
+@pytest.fixture
+def guarded_server(tmp_path, store_uri) -> Iterator[Server]:
+    """One that wants a name and a password."""
+    pytest.importorskip("flask_wtf", reason="MLflow's basic-auth needs mlflow[auth]")
+    settings = tmp_path / "auth.ini"
+    settings.write_text(
+        f"[mlflow]\ndefault_permission = NO_PERMISSIONS\ndatabase_uri = sqlite:///{tmp_path}/auth.db\n"
+        "admin_username = keeper\nadmin_password = a-long-secret-1\n"
+        "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+    )
+    secrets = {"MLFLOW_AUTH_CONFIG_PATH": str(settings), "MLFLOW_FLASK_SERVER_SECRET_KEY": "any"}
+    server = Server(tmp_path, "--app-name", "basic-auth", **secrets)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.mark.slow
+def test_a_server_that_wants_a_password_gets_it_from_mlflows_own_variables(
+    tmp_path, guarded_server, monkeypatch, capfd
+):
+    (tmp_path / "note.txt").write_text("kept")
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "keeper")
+    for name, password, patience_s in (("stranger", "not-the-secret", 8.0), ("known", "a-long-secret-1", 60.0)):
+        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", password)
+        config = MlflowConfig(tracking_uri=guarded_server.uri, flush_timeout_s=patience_s)
+        logger = RunLogger(tmp_path / name, config, total_steps=100)
+        logger.start({"epochs": 3}, {}, [tmp_path / "note.txt"], None)
+        logger.metrics(1, {"loss": 2.5})
+        logger.close("FINISHED")
+    errors = capfd.readouterr().err
+    assert "not authenticated" in errors
+    assert "secret" not in errors
+    assert undelivered_lines(tmp_path / "stranger") == 7
+    assert undelivered_lines(tmp_path / "known") == 0
+    client = MlflowClient(guarded_server.uri)
+    assert client.get_run(run_id_of(tmp_path / "known")).info.status == "FINISHED"
+    assert [found.path for found in client.list_artifacts(run_id_of(tmp_path / "known"))] == ["note.txt"]
 
 
 def test_the_printed_command_is_one_the_shell_takes(tmp_path, capfd):

@@ -50,11 +50,13 @@ def test_scores_tables_and_pictures(root, tmp_path):
     }  # fmt: skip
     assert 95 < scores.values["HOTA"] < 100  # the motion model moves boxes by fractions of a pixel
     folder = tmp_path / "validation" / "epoch_003"
-    assert scores.sheet.parent == folder
-    assert cv2.imread(str(scores.sheet)).shape[1] == 1600
+    sheet = folder / "validation_epoch_003.png"
+    assert cv2.imread(str(sheet)).shape[1] == 1600
+    identities = [folder / f"{name}_identities.png" for name in "abc"]
+    assert scores.files == [sheet, folder / "metrics.txt", folder / "metrics.csv", *identities]
     assert {path.name for path in folder.iterdir()} == {
         *(f"{name}.txt" for name in "abc"), *(f"metrics.{ending}" for ending in ("txt", "md", "csv", "json")),
-        scores.sheet.name,
+        *(path.name for path in (sheet, *identities)),
     }  # fmt: skip
 
 

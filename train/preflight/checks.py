@@ -11,7 +11,7 @@ import numpy as np
 from fairmot.checkpoint import whole_checkpoints
 from fairmot.data.dataset import JointDataset
 from fairmot.data.identities import IdentityTable
-from fairmot.data.index import build_index
+from fairmot.data.packed import open_index
 from fairmot.data.sampler import rank_indices
 from fairmot.data.synthetic import generate
 from fairmot.device import Device
@@ -124,7 +124,7 @@ def _check_labels(job: Job) -> Finding:
     data = job.config.data
     if data.synthetic is not None:
         generate(data.root, data.synthetic)
-    job.index = build_index(data.root, data.train, data.cache_dir, progress=sys.stderr.isatty())
+    job.index = open_index(data.packed, data.root, data.train, data.cache_dir, progress=sys.stderr.isatty())
     summary = job.index.summary()
     images, boxes = (sum(int(row[key]) for row in summary) for key in ("images", "boxes"))
     names = ", ".join(str(row["name"]) for row in summary)

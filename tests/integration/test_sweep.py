@@ -1,0 +1,118 @@
+"""`python -m train -m`: jobs of a sweep, in this process, with everything they leave in MLflow."""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from small_run import overrides, write_pictures
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from blob_sequences import run_door_in_process, write_sequence
+
+from fairmot.checkpoint import read_checkpoint
+from train.run_record import read_metrics
+
+
+@pytest.fixture
+def root(tmp_path):
+    write_pictures(tmp_path / "data")
+    write_sequence(tmp_path / "data" / "val" / "walk")
+    return tmp_path / "data"
+
+
+def words(root, sweep, *more, **changes):
+    store = f"sqlite:///{root.parent}/mlflow.db"
+    seen = {"mlflow__enabled": "true", "mlflow__tracking_uri": store, "mlflow__flush_timeout_s": 90}
+    return ["-m", *overrides(root, sweep, epochs=1, **seen, **changes), *more]
+
+
+def runs_by_name(root):
+    client = MlflowClient(f"sqlite:///{root.parent}/mlflow.db")
+    experiment = client.get_experiment_by_name("fairmot")
+    return client, {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+
+
+@pytest.mark.slow
+def test_a_sweep_leaves_everything_a_comparison_needs(root, tmp_path, monkeypatch):
+    sweep = tmp_path / "sweep"
+    more = {"data__validation": "[val/*]", "tracker__conf_thres": 0.0, "validate_every_epochs": 1}
+    more |= {"log_pictures_every_epochs": 1, "runtime__log_system_every_steps": 2}
+    assert run_door_in_process(monkeypatch, "train", words(root, sweep, "optim.lr=1e-4,5e-3", **more)) == 0
+    names = ["optim.lr=0.0001", "optim.lr=0.005"]
+    assert sorted(path.name for path in sweep.iterdir() if path.is_dir()) == names
+    client, runs = runs_by_name(root)
+    parent = runs["sweep"]
+    assert set(runs) == {"sweep", *names}
+    for name in names:
+        run, run_dir = runs[name], sweep / name
+        assert run.info.status == "FINISHED"
+        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert run.data.params["optim.lr"] == f"{float(name.partition('=')[2])}"
+        tags = {key: run.data.tags[key] for key in ("experiment", "backbone", "data", "world_size", "global_batch")}
+        assert tags == {
+            "experiment": "train", "backbone": "one_convolution", "data": "small",
+            "world_size": "1", "global_batch": "2",
+        }  # fmt: skip
+        checkpoint = read_checkpoint(run_dir)
+        assert run.data.tags["best_checkpoint"] == str(checkpoint.path)
+        digest = checkpoint.manifest["files"]["network.safetensors"]["sha256"]
+        assert run.data.tags["best_checkpoint_sha256"] == digest
+        listed = json.loads((run_dir / "checkpoints.json").read_text())
+        assert [each["files"]["network.safetensors"]["sha256"] for each in listed if each["best"]] == [digest]
+        metrics = read_metrics(run_dir)
+        assert metrics["best/MOTA"][-1][1] == metrics["epoch/validation/MOTA"][-1][1] == run.data.metrics["best/MOTA"]
+        assert [step for step, _ in metrics["system/rank_0/memory_mb"]] == [2, 4]
+        files = {
+            f"{folder}/{found.path.rpartition('/')[2]}"
+            for folder in ("", "pictures", "validation/epoch_001")
+            for found in client.list_artifacts(run.info.run_id, folder)
+            if not found.is_dir
+        }
+        assert files == {
+            *("/config.yaml", "/data_summary.yaml", "/losses.png", "/checkpoints.json"),
+            *("pictures/training_samples.jpg", "pictures/epoch_001.jpg"),
+            *(f"validation/epoch_001/{name}" for name in ("validation_epoch_001.png", "walk_identities.png")),
+            *(f"validation/epoch_001/{name}" for name in ("metrics.txt", "metrics.csv")),
+        }
+
+
+def test_a_job_that_fails_leaves_the_others_and_ends_the_sweep_with_its_reason(root, tmp_path, monkeypatch, capfd):
+    sweep = tmp_path / "sweep"
+    sweeping = ["-m", *overrides(root, sweep, max_steps=1), f"weights={tmp_path}/nowhere,null"]
+    assert run_door_in_process(monkeypatch, "train", sweeping) == 1
+    errors = capfd.readouterr().err
+    assert errors.count("error: ") == 1
+    assert "error: weights=%2F" in errors
+    assert "Traceback" not in errors
+    assert read_checkpoint(sweep / "weights=null").manifest["progress"]["step"] == 1
+
+
+@pytest.mark.slow
+def test_a_stopped_sweep_saves_its_job_and_starts_no_other(root, tmp_path, monkeypatch):
+    sweep = tmp_path / "sweep"
+    first, second = sweep / "seed=1", sweep / "seed=2"
+
+    def stop_after_some_steps() -> None:
+        while len(read_metrics(first).get("loss", [])) < 3:
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    watcher = threading.Thread(target=stop_after_some_steps, daemon=True)
+    watcher.start()
+    words = ["-m", *overrides(root, sweep, epochs=500, save_every_steps=1000), "seed=1,2"]
+    assert run_door_in_process(monkeypatch, "train", words) == 130
+    watcher.join()
+    assert read_checkpoint(first).manifest["progress"]["step"] >= 3
+    assert not second.exists()
+
+
+def test_ranks_of_a_launcher_do_not_sweep(root, tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("FAIRMOT_RUN_DIR", str(tmp_path / "common"))
+    assert run_door_in_process(monkeypatch, "train", words(root, tmp_path / "sweep", "seed=1,2")) == 2
+    assert capfd.readouterr().err.count("start its jobs one by one by the launcher") == 2

@@ -1,0 +1,77 @@
+"""Sweeps: `python -m train -m optim.lr=1e-4,5e-4` trains one job after the other, each in a folder of its own.
+
+    <sweep's folder>/                      run_dir=, or runs/sweeps/<time>
+        mlflow_spool.jsonl                 record of the sweep itself: its run in MLflow is the parent of the jobs' runs
+        optim.lr=0.0001/                   a job's run directory, named by what the sweep changes
+        optim.lr=0.0005/
+
+The same command with the same run_dir continues the jobs that are not done; further values add jobs.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+
+from fairmot.errors import ConfigError, FairMOTError
+from train.config import RUN_DIR_VARIABLE, TrainConfig
+from train.run_record import SPOOL_NAME, RunRecord
+
+_LONGEST_NAME = 150
+
+OmegaConf.register_new_resolver("first_given", lambda *values: next(value for value in values if value), replace=True)
+
+
+@contextlib.contextmanager
+def job_of_sweep(config: TrainConfig) -> Iterator[TrainConfig]:
+    """The configuration of one job, with its own run directory; without a sweep `config` as it is.
+
+    Raises:
+        ConfigError: a launcher has started this process: its ranks cannot sweep.
+        FairMOTError: the job's own, with the job's name before it.
+    """
+    if not HydraConfig.initialized() or HydraConfig.get().mode is not RunMode.MULTIRUN:
+        yield config
+        return
+    if RUN_DIR_VARIABLE in os.environ:
+        raise ConfigError("a sweep (-m) trains on one rank: start its jobs one by one by the launcher, without -m")
+    hydra = HydraConfig.get()
+    swept = _swept_values([*(f"{key}={values}" for key, values in (hydra.sweeper.params or {}).items()), *sys.argv[1:]])
+    name = _job_name([word for word in hydra.overrides.task if word.partition("=")[0] in swept]) or str(hydra.job.num)
+    folder = Path(hydra.sweep.dir)
+    if not (folder / SPOOL_NAME).exists():
+        record = RunRecord(folder)
+        record.append("params", values=swept)
+        record.append("tags", values={"experiment": config.name, "sweep_dir": str(folder.absolute())})
+        record.close()
+    print(f"\nsweep {folder}, job {hydra.job.num}: {name}", flush=True)
+    try:
+        yield dataclasses.replace(config, run_dir=str(folder / name))
+    except FairMOTError as error:
+        raise type(error)(f"{name}: {error}") from error
+
+
+def _swept_values(words: list[str]) -> dict[str, str]:
+    """The keys that have several values, as on the command line: {"optim.lr": "1e-4,5e-4"}."""
+    parser = OverridesParser.create()
+    overrides = parser.parse_overrides([word for word in words if "=" in word and not word.startswith("-")])
+    return {
+        each.get_key_element(): str(each.input_line).partition("=")[2] for each in overrides if each.is_sweep_override()
+    }
+
+
+def _job_name(words: list[str]) -> str:
+    """A folder's name; long ones are cut and told apart by a digest."""
+    name = quote(",".join(words), safe="=,[]+ ")
+    if len(name) <= _LONGEST_NAME:
+        return name
+    return f"{name[: _LONGEST_NAME - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
