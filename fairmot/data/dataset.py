@@ -6,28 +6,35 @@ from dataclasses import dataclass, field
 from enum import Enum
 from itertools import pairwise
 
-import cv2
 import numpy as np
 
-from fairmot.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
-from fairmot.data.index import LabelIndex
-from fairmot.data.synthetic import SyntheticConfig
-from fairmot.data.targets import build_targets
-from fairmot.data.transforms import (
-    TransformConfig,
-    affine_matrix,
-    flip_left_right,
-    hsv_jitter,
-    letterbox,
-    warp_boxes,
-    warp_image,
+from fairmot.data.augment import (
+    LARGEST_ENLARGEMENT,
+    NUM_DRAWS,
+    Picture,
+    augment_fast,
+    augment_reference,
+    fit_plainly,
 )
+from fairmot.data.index import LabelIndex
+from fairmot.data.mix import LARGEST_TILE, TILES, compose_mosaic, erase, mix_up
+from fairmot.data.packed import PackedImages
+from fairmot.data.picture import decode_reduced, read_content
+from fairmot.data.synthetic import SyntheticConfig
+from fairmot.data.targets import Targets, empty_targets, write_targets
+from fairmot.data.transforms import TransformConfig
 from fairmot.errors import DataError
 
 COLUMNS = ("image", "hm", "reg_mask", "ind", "wh", "reg", "ids")
+_MOST_SLOTS = 500  # the original's number
+_SLOTS_A_STEP = 8
+# Keys of a sample's streams of random numbers. (0,) is the order of an epoch, see sampler.
+_OWN_STREAM: tuple[int, ...] = ()
+_MOSAIC = 1
+_PARTNER_STREAM = (2,)
+_MIXUP_STREAM = (3,)
+_ERASING_STREAM = (4,)
 _STRIDE = 32  # the coarsest level of the backbones
-_END_MARKERS = {b"\xff\xd8": ("JPEG", b"\xff\xd9"), b"\x89P": ("PNG", b"IEND")}
-_TAIL_BYTES = 4096  # some cameras write a little after the end marker
 _logger = logging.getLogger(__name__)
 
 
@@ -35,7 +42,8 @@ class Augmentation(Enum):
     """What happens to training pictures."""
 
     none = "none"  # letterbox only
-    reference = "reference"  # the original's chain, see transforms
+    reference = "reference"  # the original's chain, step by step
+    fast = "fast"  # the same boxes and nearly the same pixels for a fraction of the time
 
 
 class ValidationFrames(Enum):
@@ -56,12 +64,15 @@ class DataConfig:
             img1 and gt/gt.txt, such as mot17/images/train/*.
         validation_frames: which of their frames; second_half leaves out those that a half data set trains on.
         cache_dir: where the label index is kept; None: inside root, or in the user's cache folder.
+        packed: folder written by python -m fairmot.pack that holds the images and labels of `train`; None: they are
+            files below root.
         workers: threads that prepare samples.
         input_size: height and width of the network's input, pixels.
-        max_objects: object slots of a sample.
+        max_objects: object slots of a sample; null: as many as the fullest image of the data needs, at most 500, the
+            original's number. Empty slots cost time and memory and change no loss.
         num_classes: channels of the heat map. Identities count over all classes.
-        augmentation: none or reference.
-        transforms: how far `reference` goes.
+        augmentation: none; reference, the original's chain; or fast, the same chain in a cheaper order of work.
+        transforms: how far the augmentation goes.
         synthetic: when given, this data set is drawn below root before it is read.
     """
 
@@ -70,9 +81,10 @@ class DataConfig:
     validation: list[str] = field(default_factory=list)
     validation_frames: ValidationFrames = ValidationFrames.all
     cache_dir: str | None = None
+    packed: str | None = None
     workers: int = 2
     input_size: list[int] = field(default_factory=lambda: [608, 1088])
-    max_objects: int = 500
+    max_objects: int | None = None
     num_classes: int = 1
     augmentation: Augmentation = Augmentation.reference
     transforms: TransformConfig = field(default_factory=TransformConfig)
@@ -80,7 +92,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         for key in ("workers", "max_objects", "num_classes"):
-            if getattr(self, key) < 1:
+            if getattr(self, key) is not None and getattr(self, key) < 1:
                 raise ValueError(f"data.{key} must be at least 1, got {getattr(self, key)}")
         size = list(self.input_size)
         if len(size) != 2 or any(side < _STRIDE or side % _STRIDE for side in size):
@@ -118,6 +130,10 @@ class JointDataset:
         self._ltrb, self._msra = ltrb, msra
         self._input_size_hw = (config.input_size[0], config.input_size[1])
         self._output_size_hw = (config.input_size[0] // down_ratio, config.input_size[1] // down_ratio)
+        pictures = (TILES if self._chance("mosaic") else 1) * (2 if self._chance("mixup") else 1)
+        needed = -(-max(index.max_objects_per_image * pictures, 1) // _SLOTS_A_STEP) * _SLOTS_A_STEP
+        self.slots = config.max_objects or min(needed, _MOST_SLOTS)
+        self._packed = None if config.packed is None else PackedImages(config.packed)
         self._check_labels()
 
     def _check_labels(self) -> None:
@@ -130,11 +146,11 @@ class JointDataset:
             )
         if self.config.num_classes > 1:
             self._check_classes_of_identities()
-        if self.index.max_objects_per_image > self.config.max_objects:
+        if self.index.max_objects_per_image > self.slots:
             _logger.warning(
                 "an image has %d objects but data.max_objects is %d: the rest of such images is left out",
                 self.index.max_objects_per_image,
-                self.config.max_objects,
+                self.slots,
             )
 
     def _check_classes_of_identities(self) -> None:
@@ -161,6 +177,11 @@ class JointDataset:
         view.epoch = epoch
         return view
 
+    def _chance(self, name: str) -> float:
+        """How often `mosaic`, `mixup` or `erasing` happens."""
+        augments = self.config.augmentation is not Augmentation.none
+        return getattr(self.config.transforms, f"{name}_probability") if augments else 0.0
+
     def __getitem__(self, i: int) -> tuple[np.ndarray, ...]:
         """Sample i in the order of COLUMNS.
 
@@ -170,56 +191,79 @@ class JointDataset:
         Raises:
             DataError: the image file is missing, cut short or no picture.
         """
-        image_bgr = read_image(self.index.image_path(i))
-        image_bgr, labels = self._prepare(image_bgr, self.index.labels(i), i)
-        targets = build_targets(
-            labels,
-            self._output_size_hw,
-            self.config.max_objects,
-            ltrb=self._ltrb,
-            num_classes=self.config.num_classes,
-            msra=self._msra,
+        columns = self.empty_columns(1)
+        self.write(i, columns, 0)
+        return tuple(column[0] for column in columns)
+
+    def empty_columns(self, batch_size: int) -> tuple[np.ndarray, ...]:
+        """Room for a batch, in the order of COLUMNS, not filled."""
+        image_rgb = np.empty((batch_size, *self._input_size_hw, 3), np.uint8)
+        targets = empty_targets(
+            batch_size, self._output_size_hw, self.slots, ltrb=self._ltrb, num_classes=self.config.num_classes
         )
-        return (cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB), *targets)
+        return (image_rgb, *targets)
 
-    def _prepare(self, image_bgr: np.ndarray, labels: np.ndarray, i: int) -> tuple[np.ndarray, np.ndarray]:
-        """Fit a picture, and boxes normalised by its size, to the network's input; the boxes end normalised by that."""
-        augment = self.config.augmentation is Augmentation.reference
-        transforms = self.config.transforms
-        rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([self.seed, self.epoch, int(i)])))
-        if augment:
-            image_bgr = hsv_jitter(image_bgr, rng, transforms.hsv_fraction)
-        height, width = image_bgr.shape[:2]
-        image_bgr, ratio, pad_x, pad_y = letterbox(image_bgr, self._input_size_hw)
-        scale = np.array([ratio * width, ratio * height] * 2)
-        boxes_xyxy = cxcywh_to_xyxy(labels[:, 2:]) * scale + (pad_x, pad_y, pad_x, pad_y)
-        if augment:
-            matrix, angle_degrees = affine_matrix(rng.random(6), self._input_size_hw, transforms)
-            image_bgr = warp_image(image_bgr, matrix)
-            boxes_xyxy, kept = warp_boxes(boxes_xyxy, matrix, angle_degrees, self._input_size_hw, transforms.clip_boxes)
-            labels = labels[kept]
-        boxes_cxcywh = xyxy_to_cxcywh(boxes_xyxy) / (self._input_size_hw[::-1] * 2)
-        if augment and rng.random() < transforms.flip_probability:
-            image_bgr, boxes_cxcywh = flip_left_right(image_bgr, boxes_cxcywh)
-        return image_bgr, np.concatenate([labels[:, :2], boxes_cxcywh.astype(np.float32)], axis=1)
+    def write(self, i: int, columns: tuple[np.ndarray, ...], row: int) -> None:
+        """Put sample i into a row of a batch, so that nothing need be copied.
 
+        Raises:
+            DataError: see `__getitem__`.
+        """
+        image_rgb, *targets = (column[row] for column in columns)
+        if self.config.augmentation is Augmentation.none:
+            labels = fit_plainly(self._picture(i, None), image_rgb)
+        else:
+            labels = self._augmented(i, image_rgb)
+        write_targets(labels, Targets(*targets), ltrb=self._ltrb, msra=self._msra)
 
-def read_image(path: str) -> np.ndarray:
-    """Decode a picture file: uint8 [H, W, 3], BGR, turned upright as its EXIF data says.
+    def _augmented(self, i: int, image_rgb: np.ndarray) -> np.ndarray:
+        """Fill `image_rgb` and return the labels [N, 6], normalised by its size."""
+        labels = self._augmented_alone(i, i, _OWN_STREAM, image_rgb)
+        if rng := self._chosen("mixup", i, _MIXUP_STREAM):
+            other_rgb = np.empty_like(image_rgb)
+            other_labels = self._augmented_alone(int(rng.integers(len(self))), i, _PARTNER_STREAM, other_rgb)
+            labels = mix_up(image_rgb, labels, other_rgb, other_labels, rng)
+        if rng := self._chosen("erasing", i, _ERASING_STREAM):
+            labels = erase(image_rgb, labels, rng)
+        return labels
 
-    Raises:
-        DataError: the file cannot be read, is cut short (OpenCV would return a half-grey picture), or is
-            no picture.
-    """
-    try:
-        with open(path, "rb") as stream:
-            content = stream.read()
-    except OSError as error:
-        raise DataError(f"{path}: cannot read this image: {error.strerror}") from error
-    kind, end_marker = _END_MARKERS.get(content[:2], ("", b""))
-    if end_marker not in content[-_TAIL_BYTES:]:
-        raise DataError(f"{path}: {kind} file is cut short ({len(content)} bytes, no end marker); copy it again")
-    image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
-    if image is None:
-        raise DataError(f"{path}: not a picture that can be decoded ({len(content)} bytes)")
-    return image
+    def _augmented_alone(self, picture: int, i: int, stream: tuple[int, ...], image_rgb: np.ndarray) -> np.ndarray:
+        """`_augmented` of one picture, or of a mosaic that starts with it, by random numbers of sample i."""
+        uniforms9 = self._random(i, stream).random(NUM_DRAWS)
+        chain, fit_hw = augment_reference, None
+        if self.config.augmentation is Augmentation.fast:
+            chain, fit_hw = augment_fast, self._scaled_input_size(1 / LARGEST_ENLARGEMENT)
+        if rng := self._chosen("mosaic", i, (*stream, _MOSAIC)):
+            others = rng.integers(len(self), size=TILES - 1).tolist()
+            tile_hw = self._scaled_input_size(LARGEST_TILE)
+            tiles = [self._picture(k, tile_hw) for k in (picture, *others)]
+            source = compose_mosaic(tiles, rng.random(2), self._input_size_hw)
+        else:
+            source = self._picture(picture, fit_hw)
+        return chain(source, uniforms9, self.config.transforms, image_rgb)
+
+    def _scaled_input_size(self, factor: float) -> tuple[float, float]:
+        return self._input_size_hw[0] * factor, self._input_size_hw[1] * factor
+
+    def _random(self, i: int, stream: tuple[int, ...]) -> np.random.Generator:
+        """One of the streams of random numbers that belong to sample i of this epoch."""
+        sequence = np.random.SeedSequence([self.seed, self.epoch, int(i)], spawn_key=stream)
+        return np.random.Generator(np.random.PCG64(sequence))
+
+    def _chosen(self, name: str, i: int, stream: tuple[int, ...]) -> np.random.Generator | None:
+        """A stream for `mosaic`, `mixup` or `erasing`, if that happens to sample i; the others' numbers stay."""
+        chance = self._chance(name)
+        if chance == 0:
+            return None
+        rng = self._random(i, stream)
+        return rng if rng.random() < chance else None
+
+    def _picture(self, i: int, fit_hw: tuple[float, float] | None) -> Picture:
+        """Read picture i; as large as needed to fill `fit_hw`, or whole."""
+        if self._packed is None:
+            name = self.index.image_path(i)
+            content = read_content(name)
+        else:
+            name = self._packed.name(self.index.image_paths[i])
+            content = self._packed.read(self.index.image_paths[i])
+        return Picture(*decode_reduced(content, name, fit_hw), self.index.labels(i))

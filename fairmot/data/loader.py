@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import cv2
 import mindspore.dataset as ds
 import numpy as np
 from mindspore import Tensor
@@ -14,22 +15,28 @@ from fairmot.data.dataset import COLUMNS, JointDataset
 from fairmot.data.sampler import rank_indices
 
 
-class _Source:
-    """What the data engine indexes; keeps the first error, which the engine would bury in text."""
+class _Batches:
+    """What the data engine indexes: whole batches, which it need not put together, sample by sample, once more.
 
-    def __init__(self, dataset: JointDataset) -> None:
-        self._dataset = dataset
+    Keeps the first error, which the engine would bury in text.
+    """
+
+    def __init__(self, dataset: JointDataset, indices: np.ndarray) -> None:
+        self._dataset, self._indices = dataset, indices
         self.error: Exception | None = None
 
     def __len__(self) -> int:
-        return len(self._dataset)
+        return len(self._indices)
 
-    def __getitem__(self, i: int) -> tuple[np.ndarray, ...]:
+    def __getitem__(self, number: int) -> tuple[np.ndarray, ...]:
         try:
-            return self._dataset[int(i)]
+            columns = self._dataset.empty_columns(self._indices.shape[1])
+            for row, i in enumerate(self._indices[int(number)].tolist()):
+                self._dataset.write(i, columns, row)
         except Exception as error:
             self.error = self.error or error
             raise
+        return columns
 
 
 def _signal_handlers() -> dict[int, Any]:
@@ -71,8 +78,8 @@ class TrainLoader:
             rank: this rank.
             world_size: number of ranks.
             seed: of the order, not negative.
-            workers: threads that prepare samples. Threads, not processes: OpenCV works without the
-                interpreter lock and a sample need not be copied between processes.
+            workers: threads, each of which prepares a batch at a time. Threads, not processes: decoding and warping
+                work without the interpreter lock and a sample need not be copied between processes.
             prefetch: batches kept ready.
             shuffle: False keeps the order of the lists.
 
@@ -83,6 +90,8 @@ class TrainLoader:
         self._batch_size, self._rank, self._world_size = batch_size, rank, world_size
         self._seed, self._shuffle, self._prefetch = seed, shuffle, prefetch
         self._workers = min(workers, os.cpu_count() or 1)  # the engine refuses more
+        # OpenCV's own threads would compete with the loader's, and with those of all ranks of a host.
+        cv2.setNumThreads(1)
         self.steps_per_epoch = self.steps_left(0)
 
     def steps_left(self, start_sample: int) -> int:
@@ -115,19 +124,19 @@ class TrainLoader:
         Raises:
             DataError: a sample cannot be read.
         """
-        indices = self._indices(epoch, start_sample).tolist()
-        if not indices:
+        indices = self._indices(epoch, start_sample).reshape(-1, self._batch_size)
+        if not len(indices):
             return
-        source = _Source(self._dataset.at_epoch(epoch))
+        source = _Batches(self._dataset.at_epoch(epoch), indices)
         # One setting for the whole process; it is read when an iterator is made.
         ds.config.set_prefetch_size(self._prefetch)
         batches = ds.GeneratorDataset(
             source,
             column_names=list(COLUMNS),
-            sampler=indices,
+            shuffle=False,  # the order is drawn already, and this rank's share of it taken
             num_parallel_workers=self._workers,
             python_multiprocessing=False,
-        ).batch(self._batch_size, drop_remainder=True)
+        )
         iterator = batches.create_tuple_iterator(num_epochs=1)
         handlers = _signal_handlers()
         try:

@@ -82,41 +82,48 @@ def draw_msra_gaussian(heatmap: np.ndarray, x: int, y: int, sigma: int = MSRA_SI
     _draw(heatmap, x, y, radius=3 * sigma, sigma=sigma)
 
 
-def build_targets(
-    labels: np.ndarray,
-    output_size_hw: tuple[int, int],
-    max_objects: int,
-    *,
-    ltrb: bool,
-    num_classes: int,
-    msra: bool,
+def empty_targets(
+    batch_size: int, output_size_hw: tuple[int, int], max_objects: int, *, ltrb: bool, num_classes: int
 ) -> Targets:
-    """Encode the objects of one picture; row k of the labels fills slot k.
-
-    Rows beyond `max_objects` are left out; a row whose box has no area leaves its slot empty. Only the
-    centre is clipped to the map: distances run from there to the box's own sides.
+    """Room for the targets of a batch, not filled.
 
     Args:
-        labels: float32 [N, 6] class, id, and cx cy w h normalised by the network's input size.
+        batch_size: B, a first axis of every array.
         output_size_hw: height and width of the output map, cells.
         max_objects: number of slots K.
         ltrb: four distances instead of width and height.
         num_classes: channels of the heat map.
+    """
+    slots = batch_size, max_objects
+    return Targets(
+        hm=np.empty((batch_size, num_classes, *output_size_hw), np.float32),
+        reg_mask=np.empty(slots, np.int32),
+        ind=np.empty(slots, np.int32),
+        wh=np.empty((*slots, 4 if ltrb else 2), np.float32),
+        reg=np.empty((*slots, 2), np.float32),
+        ids=np.empty(slots, np.int32),
+    )
+
+
+def write_targets(labels: np.ndarray, targets: Targets, *, ltrb: bool, msra: bool) -> None:
+    """Encode the objects of one picture; row k of the labels fills slot k.
+
+    Rows beyond the slots are left out; a row whose box has no area leaves its slot empty. Only the
+    centre is clipped to the map: distances run from there to the box's own sides.
+
+    Args:
+        labels: float32 [N, 6] class, id, and cx cy w h normalised by the network's input size.
+        targets: where they are written, as one picture has them; all of it is overwritten.
+        ltrb: four distances instead of width and height.
         msra: fixed Gaussians (MSE heat-map loss) instead of ones that follow the box size.
 
     Raises:
         DataError: a class the heat map has no channel for.
     """
-    height, width = output_size_hw
-    targets = Targets(
-        hm=np.zeros((num_classes, height, width), np.float32),
-        reg_mask=np.zeros(max_objects, np.int32),
-        ind=np.zeros(max_objects, np.int32),
-        wh=np.zeros((max_objects, 4 if ltrb else 2), np.float32),
-        reg=np.zeros((max_objects, 2), np.float32),
-        ids=np.zeros(max_objects, np.int32),
-    )
-    labels = np.asarray(labels, np.float32)[:max_objects]
+    num_classes, height, width = targets.hm.shape
+    for array in targets:
+        array.fill(0)
+    labels = np.asarray(labels, np.float32)[: len(targets.ids)]
     if len(labels) and labels[:, 0].max() >= num_classes:
         raise DataError(f"class {int(labels[:, 0].max())} but num_classes is {num_classes}")
     boxes_cxcywh = labels[:, 2:] * np.array([width, height, width, height], np.float32)
@@ -131,11 +138,11 @@ def build_targets(
     targets.wh[slots] = (distances if ltrb else sizes)[slots]
     targets.reg[slots] = (centres - cells)[slots]
     targets.ids[slots] = labels[slots, 1]
-    for slot in slots:
-        heatmap, (x, y) = targets.hm[int(labels[slot, 0])], cells[slot].tolist()
+    classes, places, extents = labels[:, 0].astype(np.int32).tolist(), cells.tolist(), sizes.tolist()
+    for slot in slots.tolist():
+        heatmap, (x, y), (box_width, box_height) = targets.hm[classes[slot]], places[slot], extents[slot]
         if msra:
             draw_msra_gaussian(heatmap, x, y)
         else:
-            box_width, box_height = map(math.ceil, sizes[slot].tolist())
-            draw_umich_gaussian(heatmap, x, y, max(0, int(gaussian_radius(box_height, box_width))))
-    return targets
+            radius = int(gaussian_radius(math.ceil(box_height), math.ceil(box_width)))
+            draw_umich_gaussian(heatmap, x, y, max(0, radius))

@@ -6,6 +6,7 @@ code). Randomness comes only from the generator, or the uniform numbers, handed 
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -27,11 +28,14 @@ class TransformConfig:
         scale_low: smallest magnification.
         scale_high: largest magnification.
         shear_degrees: shear in x and in y, up to this either way.
-        flip_probability: chance of a left-right flip.
+        flip_probability: chance of a left-right flip; 0 never flips.
         clip_boxes: cut warped boxes to the picture, as MOT20's annotation is; the others need boxes
             that reach beyond the border.
         translate_by_swapped_size: x shifts by a fraction of the HEIGHT and y by one of the WIDTH, as the
             original does; False: each by its own side.
+        mosaic_probability: chance that a picture is put together from four (not in the original).
+        mixup_probability: chance that a second sample is blended in (not in the original).
+        erasing_probability: chance that a rectangle is covered by noise (not in the original).
     """
 
     hsv_fraction: float = 0.5
@@ -43,10 +47,14 @@ class TransformConfig:
     flip_probability: float = 0.5
     clip_boxes: bool = False
     translate_by_swapped_size: bool = True
+    mosaic_probability: float = 0.0
+    mixup_probability: float = 0.0
+    erasing_probability: float = 0.0
 
     def __post_init__(self) -> None:
-        for key, high in (("hsv_fraction", 1), ("translation", 1), ("flip_probability", 1)):
-            _check_range(key, getattr(self, key), 0, high)
+        chances = (f"{name}_probability" for name in ("flip", "mosaic", "mixup", "erasing"))
+        for key in ("hsv_fraction", "translation", *chances):
+            _check_range(key, getattr(self, key), 0, 1)
         _check_range("rotation_degrees", self.rotation_degrees, 0, 180)
         _check_range("shear_degrees", self.shear_degrees, 0, 89)
         if not 0 < self.scale_low <= self.scale_high < math.inf:
@@ -61,22 +69,54 @@ def _check_range(key: str, value: float, low: float, high: float) -> None:
         raise ValueError(f"transforms.{key} must be from {low} to {high}, got {value}")
 
 
-def hsv_jitter(image_bgr: np.ndarray, rng: np.random.Generator, fraction: float) -> np.ndarray:
-    """Multiply saturation and value by a factor each, drawn from 1 +- fraction in this order.
+def hsv_jitter(image_bgr: np.ndarray, uniforms2: np.ndarray, fraction: float) -> np.ndarray:
+    """Multiply saturation and value by a factor each from 1 +- fraction.
 
     Args:
         image_bgr: uint8 [H, W, 3].
-        rng: two numbers are drawn.
+        uniforms2: two numbers in [0, 1): saturation, value.
         fraction: 0 changes nothing but the rounding of the colour space.
 
     Returns:
-        A new uint8 [H, W, 3], BGR.
+        A new uint8 [H, W, 3], RGB.
     """
-    factors = 1 + (2 * rng.random(2) - 1) * fraction
+    factors = 1 + (2 * uniforms2 - 1) * fraction
     levels = np.arange(256, dtype=np.float32)
     table = np.stack([levels, *(np.minimum(levels * np.float32(factor), 255) for factor in factors)], axis=-1)
     image_hsv = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2HSV)
-    return cv2.cvtColor(cv2.LUT(image_hsv, table.astype(np.uint8)[None]), cv2.COLOR_HSV2BGR)
+    cv2.LUT(image_hsv, table.astype(np.uint8)[None], dst=image_hsv)
+    return cv2.cvtColor(image_hsv, cv2.COLOR_HSV2RGB)
+
+
+class Fit(NamedTuple):
+    """How a picture fits into the network's input.
+
+    Attributes:
+        ratio: the magnification.
+        resized_hw: height and width of the magnified picture, whole pixels.
+        pad_x: free columns at the left; may end in .5.
+        pad_y: free rows at the top; may end in .5.
+        left: whole columns of grey that are put there.
+        top: whole rows of grey that are put there.
+    """
+
+    ratio: float
+    resized_hw: tuple[int, int]
+    pad_x: float
+    pad_y: float
+    left: int
+    top: int
+
+
+def fit_into(image_hw: tuple[int, int], size_hw: tuple[int, int]) -> Fit:
+    """Where a picture of `image_hw` pixels goes in `size_hw`, keeping its proportions.
+
+    Pictures are padded by whole pixels, but boxes are shifted by `pad_x` and `pad_y`, as in the original.
+    """
+    ratio = min(size_hw[0] / image_hw[0], size_hw[1] / image_hw[1])
+    resized_hw = max(1, round(image_hw[0] * ratio)), max(1, round(image_hw[1] * ratio))
+    pad_y, pad_x = (size_hw[0] - resized_hw[0]) / 2, (size_hw[1] - resized_hw[1]) / 2
+    return Fit(ratio, resized_hw, pad_x, pad_y, left=round(pad_x - 0.1), top=round(pad_y - 0.1))
 
 
 def letterbox(image: np.ndarray, size_hw: tuple[int, int]) -> tuple[np.ndarray, float, float, float]:
@@ -87,16 +127,13 @@ def letterbox(image: np.ndarray, size_hw: tuple[int, int]) -> tuple[np.ndarray, 
         size_hw: height and width of the result, pixels.
 
     Returns:
-        The picture, the magnification, and the left and top padding. Paddings may end in .5: the
-        picture is padded by whole pixels, but boxes are shifted by these, as in the original.
+        The picture, the magnification, and the left and top padding of boxes: see `fit_into`.
     """
-    height, width = size_hw
-    ratio = min(height / image.shape[0], width / image.shape[1])
-    resized_hw = max(1, round(image.shape[0] * ratio)), max(1, round(image.shape[1] * ratio))
-    pad_y, pad_x = (height - resized_hw[0]) / 2, (width - resized_hw[1]) / 2
-    resized = cv2.resize(image, resized_hw[::-1], interpolation=cv2.INTER_AREA)
-    sides = round(pad_y - 0.1), round(pad_y + 0.1), round(pad_x - 0.1), round(pad_x + 0.1)
-    return cv2.copyMakeBorder(resized, *sides, cv2.BORDER_CONSTANT, value=BORDER_GREY), ratio, pad_x, pad_y
+    fit = fit_into((image.shape[0], image.shape[1]), size_hw)
+    resized = cv2.resize(image, fit.resized_hw[::-1], interpolation=cv2.INTER_AREA)
+    bottom, right = (size_hw[k] - fit.resized_hw[k] - (fit.top, fit.left)[k] for k in (0, 1))
+    padded = cv2.copyMakeBorder(resized, fit.top, bottom, fit.left, right, cv2.BORDER_CONSTANT, value=BORDER_GREY)
+    return padded, fit.ratio, fit.pad_x, fit.pad_y
 
 
 def affine_matrix(uniforms6: np.ndarray, size_hw: tuple[int, int], config: TransformConfig) -> tuple[np.ndarray, float]:
@@ -168,10 +205,3 @@ def warp_boxes(
     keep &= (low < (width, height)).all(1) & (high > 0).all(1)
     kept = np.flatnonzero(keep)
     return np.concatenate([low, high], axis=1)[kept].astype(np.float32), kept
-
-
-def flip_left_right(image: np.ndarray, boxes_cxcywh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mirror a picture [H, W, 3] and its boxes [N, 4], which are normalised by the picture's size."""
-    flipped = boxes_cxcywh.copy()
-    flipped[:, 0] = 1 - flipped[:, 0]
-    return cv2.flip(image, 1), flipped

@@ -1,1 +1,1 @@
-"""Training losses. They see head maps and targets, and know neither the network nor the data set."""
+"""Training losses. They see what the heads say and targets, and know neither the network nor the data set."""

@@ -8,10 +8,11 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
+from fairmot.losses.classifier import Classifier
 from fairmot.losses.focal import heatmap_focal_loss, heatmap_mse_loss
 from fairmot.losses.identity import identity_cross_entropy, identity_focal_loss
 from fairmot.losses.regression import masked_l1_loss, masked_smooth_l1_loss
-from fairmot.ops import gather_at, l2_normalize
+from fairmot.ops import l2_normalize
 
 SCALARS = ("loss", "hm_loss", "wh_loss", "off_loss", "id_loss", "det_loss", "s_det", "s_id")
 """What `FairMOTLoss` reports, in this order."""
@@ -19,7 +20,6 @@ SCALARS = ("loss", "hm_loss", "wh_loss", "off_loss", "id_loss", "det_loss", "s_d
 FIXED_ID_WEIGHT = 0.1
 REGRESSION_EPSILON = 1e-4
 """What the original adds to the number of regressed values before it divides."""
-FOCAL_PRIOR = 0.01
 
 
 class HeatmapLoss(Enum):
@@ -96,43 +96,6 @@ class LossConfig:
             raise ValueError(f"loss.identity_slots={self.identity_slots}: must be at least 1, or 0 for all")
 
 
-class Classifier(nn.Cell):
-    """Linear identity classifier whose matrix product may run in fp16.
-
-    Args:
-        features: length of an embedding.
-        identities: number of classes.
-        half: multiply in fp16.
-        seed: the initial values are a pure function of it.
-        identity_loss: the focal loss starts from a prior of 0.01 a class, the softmax from PyTorch's Linear.
-    """
-
-    def __init__(
-        self, features: int, identities: int, half: bool, seed: int, identity_loss: IdentityLoss = IdentityLoss.ce
-    ) -> None:
-        super().__init__()
-        generator = np.random.Generator(np.random.PCG64([seed, features, identities]))
-        if identity_loss is IdentityLoss.focal:
-            weight = generator.normal(0, 0.01, (identities, features))
-            bias = np.full(identities, -math.log((1 - FOCAL_PRIOR) / FOCAL_PRIOR))
-        else:
-            bound = 1 / math.sqrt(features)
-            weight = generator.uniform(-bound, bound, (identities, features))
-            bias = generator.uniform(-bound, bound, identities)
-        self.weight = Parameter(Tensor(weight.astype(np.float32)), name="weight")
-        self.bias = Parameter(Tensor(bias.astype(np.float32)), name="bias")
-        self.matmul = ops.MatMul(transpose_b=True)
-        self.half = half
-
-    def construct(self, embeddings: Tensor) -> Tensor:
-        """[N, D] float32 -> logits [N, nID] float32."""
-        if self.half:
-            product = self.matmul(embeddings.astype(ms.float16), self.weight.astype(ms.float16)).astype(ms.float32)
-        else:
-            product = self.matmul(embeddings, self.weight)
-        return product + self.bias
-
-
 class FairMOTLoss(nn.Cell):
     """All losses of one batch (paper, section 4.3). Its classifier, s_det and s_id are trained with the network.
 
@@ -166,7 +129,13 @@ class FairMOTLoss(nn.Cell):
         self.uncertainty = config.multi_loss is MultiLoss.uncertainty
         # A single identity (nID 2) would give a scale of 0 and embeddings without gradient.
         self.emb_scale = math.sqrt(2) * math.log(max(num_identities - 1, 2))
-        self.classifier = Classifier(reid_dim, num_identities, config.fp16_classifier, seed, config.identity)
+        self.classifier = Classifier(
+            reid_dim,
+            num_identities,
+            config.fp16_classifier,
+            seed,
+            sigmoid=config.identity is IdentityLoss.focal,
+        )
         self.s_det = Parameter(Tensor(np.full(1, -1.85, np.float32)), name="s_det", requires_grad=self.uncertainty)
         self.s_id = Parameter(Tensor(np.full(1, -1.05, np.float32)), name="s_id", requires_grad=self.uncertainty)
 
@@ -175,18 +144,16 @@ class FairMOTLoss(nn.Cell):
         outputs: tuple[Tensor, Tensor, Tensor, Tensor],
         hm: Tensor,
         reg_mask: Tensor,
-        ind: Tensor,
         wh: Tensor,
         reg: Tensor,
         ids: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """Head maps and targets to the loss.
+        """What the heads say, and targets, to the loss.
 
         Args:
-            outputs: maps hm [B, C, h, w] logits, wh [B, 4 or 2, h, w], id [B, D, h, w], reg [B, 2, h, w].
+            outputs: the map hm [B, C, h, w] of logits; at the centres wh [B, K, 4 or 2], id [B, K, D], reg [B, K, 2].
             hm: [B, C, h, w] target heatmap.
             reg_mask: [B, K] 1 for a real object.
-            ind: [B, K] y * w + x of each centre.
             wh: [B, K, 4 or 2] in cells.
             reg: [B, K, 2] fraction of each centre.
             ids: [B, K] identity, -1 without one.
@@ -196,9 +163,9 @@ class FairMOTLoss(nn.Cell):
         """
         out_hm, out_wh, out_id, out_reg = outputs
         hm_sum, positives = self.heatmap_loss(out_hm, hm)
-        wh_sum, wh_values = self.regression_loss(gather_at(out_wh, ind), reg_mask, wh)
-        off_sum, off_values = self.regression_loss(gather_at(out_reg, ind), reg_mask, reg)
-        id_sum, identified = self.identity(gather_at(out_id, ind), reg_mask, ids)
+        wh_sum, wh_values = self.regression_loss(out_wh, reg_mask, wh)
+        off_sum, off_values = self.regression_loss(out_reg, reg_mask, reg)
+        id_sum, identified = self.identity(out_id, reg_mask, ids)
         if self.mean_over_ranks is not None:
             counts = ops.stop_gradient(ops.stack((positives, wh_values, off_values, identified)))
             counts = self.mean_over_ranks(counts)

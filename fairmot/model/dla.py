@@ -64,9 +64,13 @@ class Leaf(_TreeBase):
         self.tree2 = BasicBlock(out_channels, out_channels)
         self.root = Root(root_channels, out_channels)
 
-    def construct(self, features: Tensor, children: tuple[Tensor, ...]) -> Tensor:
-        """[B, in, H, W] and maps of earlier trees -> [B, out, H / stride, W / stride]."""
-        bottom = features if self.down is None else self.down(features)
+    def construct(self, features: Tensor, children: tuple[Tensor, ...], bottom: Tensor | None = None) -> Tensor:
+        """[B, in, H, W] and maps of earlier trees -> [B, out, H / stride, W / stride].
+
+        `bottom` is the down-sampled input, where the caller has it already.
+        """
+        if bottom is None:
+            bottom = features if self.down is None else self.down(features)
         shortcut = bottom if self.project is None else self.project(bottom)
         if self.level_root:
             children = (*children, bottom)
@@ -95,10 +99,10 @@ class Tree(_TreeBase):
 
     def construct(self, features: Tensor, children: tuple[Tensor, ...]) -> Tensor:
         """[B, in, H, W] and maps of earlier trees -> [B, out, H / stride, W / stride]."""
+        bottom = features if self.down is None else self.down(features)
         if self.level_root:
-            bottom = features if self.down is None else self.down(features)
             children = (*children, bottom)
-        first = self.tree1(features, ())
+        first = self.tree1(features, (), bottom)
         return self.tree2(first, (*children, first))
 
 

@@ -97,19 +97,21 @@ class FairMOT(nn.Cell):
         channels = head_channels(num_classes, config.ltrb, config.reid_dim)
         self.heads = Heads(backbone.out_channels, config.head_conv, channels, backbone.head_activation)
 
-    def construct(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Images to head maps.
+    def construct(self, image: Tensor, centres: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Images to what the heads say of them.
 
         Args:
             image: uint8 [B, H, W, 3] RGB as the loader gives it, or float32 [B, 3, H, W] already scaled to [0, 1].
+            centres: int32 [B, K] cells y * w + x where training reads wh, id and reg; None: whole maps.
 
         Returns:
             hm logits [B, classes, h, w], wh [B, 4 or 2, h, w] in cells, id [B, reid_dim, h, w], reg [B, 2, h, w]; all
-            float32, whatever the precision inside.
+            float32, whatever the precision inside. With centres wh, id and reg are [B, K, 4 or 2], [B, K, reid_dim]
+            and [B, K, 2].
         """
         if image.dtype == ms.uint8:
             image = ops.transpose(image, (0, 3, 1, 2)).astype(ms.float32) / 255.0
-        hm, wh, embedding, reg = self.heads(self.backbone(image))
+        hm, wh, embedding, reg = self.heads(self.backbone(image), centres)
         return hm.astype(ms.float32), wh.astype(ms.float32), embedding.astype(ms.float32), reg.astype(ms.float32)
 
     def state(self) -> dict[str, ms.Parameter]:

@@ -1,11 +1,14 @@
-"""The four heads on the decoder's map."""
+"""The four heads: maps over the decoder's whole map, or what they would hold at given cells alone."""
 
-from mindspore import Tensor, nn
+from mindspore import Tensor, nn, ops
 
 from fairmot.model.layers import conv
+from fairmot.ops import windows_at
 
 HEADS = ("hm", "wh", "id", "reg")
 """The order in which every network returns its maps."""
+
+_CENTRE_OF_WINDOW = 4
 
 
 def head_channels(num_classes: int, ltrb: bool, reid_dim: int) -> dict[str, int]:
@@ -13,29 +16,63 @@ def head_channels(num_classes: int, ltrb: bool, reid_dim: int) -> dict[str, int]
     return {"hm": num_classes, "wh": 4 if ltrb else 2, "id": reid_dim, "reg": 2}
 
 
-def head(in_channels: int, hidden_channels: int, out_channels: int, activation: type[nn.Cell]) -> nn.SequentialCell:
+class Head(nn.SequentialCell):
     """3x3 convolution, activation, 1x1 convolution (children 0, 1, 2); without hidden channels the 1x1 alone."""
-    if hidden_channels == 0:
-        return nn.SequentialCell(conv(in_channels, out_channels, 1, has_bias=True))
-    return nn.SequentialCell(
-        conv(in_channels, hidden_channels, 3, has_bias=True),
-        activation(),
-        conv(hidden_channels, out_channels, 1, has_bias=True),
-    )
+
+    def __init__(self, in_channels: int, hidden_channels: int, out_channels: int, activation: type[nn.Cell]) -> None:
+        if hidden_channels == 0:
+            super().__init__(conv(in_channels, out_channels, 1, has_bias=True))
+        else:
+            super().__init__(
+                conv(in_channels, hidden_channels, 3, has_bias=True),
+                activation(),
+                conv(hidden_channels, out_channels, 1, has_bias=True),
+            )
+        self.is_deep = hidden_channels > 0
+        self.matmul = ops.MatMul(transpose_b=True)
+
+    def at_windows(self, windows: Tensor) -> Tensor:
+        """What the head's map holds in the middle of windows of its input: [N, 9, C] -> [N, out]."""
+        if not self.is_deep:
+            return self.product(windows[:, _CENTRE_OF_WINDOW], self[0])
+        hidden = self.product(windows.reshape(windows.shape[0], -1), self[0])
+        return self.product(self[1](hidden), self[2])
+
+    def product(self, rows: Tensor, layer: nn.Conv2d) -> Tensor:
+        """A convolution of rows that hold the cells under its kernel, channels last: [N, k * k * in] -> [N, out]."""
+        out_channels = layer.weight.shape[0]
+        weight = layer.weight.transpose(0, 2, 3, 1).reshape(out_channels, -1)
+        return self.matmul(rows, weight.astype(rows.dtype)) + layer.bias.astype(rows.dtype)
 
 
 class Heads(nn.Cell):
-    """Heatmap, box size, embedding and offset maps from one feature map."""
+    """Heatmap, box size, embedding and offset from one feature map."""
 
     def __init__(
         self, in_channels: int, hidden_channels: int, channels: dict[str, int], activation: type[nn.Cell]
     ) -> None:
         super().__init__()
-        self.hm = head(in_channels, hidden_channels, channels["hm"], activation)
-        self.wh = head(in_channels, hidden_channels, channels["wh"], activation)
-        self.id = head(in_channels, hidden_channels, channels["id"], activation)
-        self.reg = head(in_channels, hidden_channels, channels["reg"], activation)
+        self.hm = Head(in_channels, hidden_channels, channels["hm"], activation)
+        self.wh = Head(in_channels, hidden_channels, channels["wh"], activation)
+        self.id = Head(in_channels, hidden_channels, channels["id"], activation)
+        self.reg = Head(in_channels, hidden_channels, channels["reg"], activation)
 
-    def construct(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """[B, C, H, W] -> hm (logits), wh, id (not normalised), reg in the order of HEADS."""
-        return self.hm(features), self.wh(features), self.id(features), self.reg(features)
+    def construct(self, features: Tensor, centres: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What the four heads say of a map.
+
+        Args:
+            features: [B, C, H, W].
+            centres: int32 [B, K] cells y * W + x; None: every cell.
+
+        Returns:
+            hm (logits), wh, id (not normalised), reg in the order of HEADS. hm is a map [B, channels, H, W]; the
+            others are maps too, or their values at the centres alone, [B, K, channels]: the same numbers, gradients
+            and parameters for a small part of the work.
+        """
+        if centres is None:
+            return self.hm(features), self.wh(features), self.id(features), self.reg(features)
+        batch, slots = centres.shape
+        windows = windows_at(features, centres).reshape(batch * slots, -1, features.shape[1])
+        wh, embedding, reg = self.wh.at_windows(windows), self.id.at_windows(windows), self.reg.at_windows(windows)
+        shape = (batch, slots, -1)
+        return self.hm(features), wh.reshape(shape), embedding.reshape(shape), reg.reshape(shape)

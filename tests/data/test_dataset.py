@@ -6,8 +6,9 @@ import pytest
 from omegaconf import OmegaConf
 from small_data import person, rows, write_data_set
 
-from fairmot.data.dataset import COLUMNS, Augmentation, DataConfig, JointDataset, read_image
+from fairmot.data.dataset import COLUMNS, Augmentation, DataConfig, JointDataset
 from fairmot.data.index import build_index
+from fairmot.data.picture import read_image
 from fairmot.data.transforms import TransformConfig
 from fairmot.errors import DataError
 
@@ -42,25 +43,28 @@ def test_columns_and_shapes(tmp_path: Path) -> None:
     }
 
 
-def test_image_is_rgb(tmp_path: Path) -> None:
-    dataset = make(tmp_path, augmentation=Augmentation.none)
+@pytest.mark.parametrize("augmentation", Augmentation)
+def test_image_is_rgb(augmentation: Augmentation, tmp_path: Path) -> None:
+    still = TransformConfig(0, 0, 0, 1, 1, 0, 0)
+    dataset = make(tmp_path, augmentation=augmentation, transforms=still)
     blue_bgr = np.zeros((48, 64, 3), np.uint8)
     blue_bgr[..., 0] = 200
     cv2.imwrite(dataset.index.image_path(0), blue_bgr)
     assert dataset[0][0][32, 48].tolist() == [0, 0, 200]
 
 
-def test_sample_is_a_pure_function_of_seed_epoch_and_index(tmp_path: Path) -> None:
-    dataset = make(tmp_path)
+@pytest.mark.parametrize("augmentation", [Augmentation.reference, Augmentation.fast])
+def test_sample_is_a_pure_function_of_seed_epoch_and_index(augmentation: Augmentation, tmp_path: Path) -> None:
+    dataset = make(tmp_path, augmentation=augmentation)
     first = dataset[2]
     for i in (0, 5, 1):
         dataset[i]
     assert same(dataset[2], first)
-    assert same(make(tmp_path)[2], first)
+    assert same(make(tmp_path, augmentation=augmentation)[2], first)
     assert same(dataset.at_epoch(0)[2], first)
     assert not same(dataset.at_epoch(1)[2], first)
     assert same(dataset[2], first), "a view of another epoch must leave this one alone"
-    assert not same(make(tmp_path, seed=6)[2], first)
+    assert not same(make(tmp_path, seed=6, augmentation=augmentation)[2], first)
 
 
 def test_samples_and_epochs_draw_different_numbers(tmp_path: Path) -> None:
@@ -80,9 +84,11 @@ def test_a_flip_happens_in_half_of_the_samples(tmp_path: Path) -> None:
     assert 70 < sum(left) < 130
 
 
-def test_boxes_move_with_the_picture(tmp_path: Path) -> None:
+@pytest.mark.parametrize("augmentation", [Augmentation.reference, Augmentation.fast])
+def test_boxes_move_with_the_picture(augmentation: Augmentation, tmp_path: Path) -> None:
     """A white box on black: after any augmentation the encoded box must cover the white pixels."""
-    dataset = make(tmp_path, [rows([0, 0, 0.5, 0.5, 0.25, 0.5])] * 20, transforms=TransformConfig(hsv_fraction=0))
+    labels, transforms = [rows([0, 0, 0.5, 0.5, 0.25, 0.5])] * 20, TransformConfig(hsv_fraction=0)
+    dataset = make(tmp_path, labels, augmentation=augmentation, transforms=transforms)
     picture = np.zeros((48, 64, 3), np.uint8)
     picture[12:36, 24:40] = 255
     for i in range(len(dataset)):
@@ -143,6 +149,13 @@ def test_more_objects_than_slots_is_said_and_works(tmp_path: Path, caplog: pytes
     dataset = make(tmp_path, max_objects=2)
     assert "an image has 3 objects but data.max_objects is 2" in caplog.text
     assert dataset[0][COLUMNS.index("reg_mask")].shape == (2,)
+
+
+@pytest.mark.parametrize(("people", "slots"), [(0, 8), (8, 8), (9, 16), (501, 500)])
+def test_slots_follow_the_fullest_image(tmp_path: Path, people: int, slots: int) -> None:
+    dataset = make(tmp_path, [rows(person(0)), rows(*map(person, range(people)))], max_objects=None)
+    assert dataset.slots == slots
+    assert dataset[0][COLUMNS.index("reg_mask")].shape == (slots,)
 
 
 def test_class_beyond_num_classes_names_file_and_line(tmp_path: Path) -> None:

@@ -3,15 +3,27 @@
 import numpy as np
 import pytest
 
-from fairmot.data.targets import Targets, build_targets, draw_msra_gaussian, draw_umich_gaussian, gaussian_radius
+from fairmot.data.targets import (
+    Targets,
+    draw_msra_gaussian,
+    draw_umich_gaussian,
+    empty_targets,
+    gaussian_radius,
+    write_targets,
+)
 from fairmot.errors import DataError
 
 SIZE_HW = (20, 40)
 
 
 def build(rows: list[list[float]], **options: object) -> Targets:
-    chosen = {"ltrb": True, "num_classes": 1, "msra": False} | options
-    return build_targets(np.array(rows, np.float32).reshape(-1, 6), SIZE_HW, 4, **chosen)  # type: ignore[arg-type]
+    chosen: dict = {"ltrb": True, "num_classes": 1, "msra": False} | options
+    targets = empty_targets(1, SIZE_HW, 4, ltrb=chosen["ltrb"], num_classes=chosen["num_classes"])
+    for array in targets:
+        array.fill(7)  # what an earlier batch left in this memory
+    one = Targets(*(array[0] for array in targets))
+    write_targets(np.array(rows, np.float32).reshape(-1, 6), one, ltrb=chosen["ltrb"], msra=chosen["msra"])
+    return one
 
 
 def test_no_objects() -> None:

@@ -94,20 +94,19 @@ def test_identity_losses_stay_finite_for_large_logits_and_are_zero_without_ident
 
 
 def some_batch(ltrb_channels=4):
-    maps = (f32(2, 1, 6, 8), f32(2, ltrb_channels, 6, 8), f32(2, 16, 6, 8), f32(2, 2, 6, 8))
+    outputs = (f32(2, 1, 6, 8), f32(2, 3, ltrb_channels), f32(2, 3, 16), f32(2, 3, 2))
     hm = np.zeros((2, 1, 6, 8), np.float32)
     hm[:, 0, 2, 3] = 1
     mask = np.array([[1, 1, 0], [1, 0, 0]], np.int32)
-    ind = np.array([[19, 5, 0], [19, 0, 0]], np.int32)
     ids = np.array([[3, -1, 0], [1, 0, 0]], np.int32)
-    targets = (hm, mask, ind, f32(2, 3, ltrb_channels), RNG.random((2, 3, 2)).astype(np.float32), ids)
-    return tuple(tensors(*maps)), tensors(*targets)
+    targets = (hm, mask, f32(2, 3, ltrb_channels), RNG.random((2, 3, 2)).astype(np.float32), ids)
+    return tuple(tensors(*outputs)), tensors(*targets)
 
 
 def scalars_of(config, channels=4):
     loss = FairMOTLoss(config, num_identities=11, reid_dim=16, seed=3)
-    maps, targets = some_batch(channels)
-    total, vector = loss(maps, *targets)
+    outputs, targets = some_batch(channels)
+    total, vector = loss(outputs, *targets)
     scalars = dict(zip(SCALARS, vector.asnumpy().tolist(), strict=True))
     assert scalars["loss"] == number(total)
     return loss, scalars
@@ -157,9 +156,9 @@ def test_classifier_starts_the_same_from_the_same_seed():
 @pytest.mark.parametrize("num_identities", [1, 2])
 def test_data_without_or_with_one_identity_trains(num_identities):
     loss = FairMOTLoss(LossConfig(), num_identities, 16, seed=0)
-    maps, targets = some_batch()
+    outputs, targets = some_batch()
     targets[-1] = ms.Tensor(np.full((2, 3), num_identities - 2, np.int32))
-    assert math.isfinite(number(loss(maps, *targets)[0]))
+    assert math.isfinite(number(loss(outputs, *targets)[0]))
 
 
 @pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
@@ -181,20 +180,20 @@ class MeanWith(ms.nn.Cell):
 
 def test_world_normalizers_divide_by_the_counts_of_all_ranks():
     """Two ranks' losses, each over the common counts, have the loss of one rank with both batches as their mean."""
-    maps, targets = some_batch()
+    outputs, targets = some_batch()
     config = LossConfig(normalizers=Normalizers.world, fp16_classifier=False)
     alone = FairMOTLoss(LossConfig(fp16_classifier=False), num_identities=11, reid_dim=16, seed=3)
     halves, counts = [], []
     for image in (0, 1):
-        half = (tuple(m[image : image + 1] for m in maps), [t[image : image + 1] for t in targets])
+        half = (tuple(m[image : image + 1] for m in outputs), [t[image : image + 1] for t in targets])
         halves.append(half)
-        mask, ids = half[1][1].asnumpy(), half[1][5].asnumpy()
+        mask, ids = half[1][1].asnumpy(), half[1][4].asnumpy()
         counts.append((1, mask.sum() * 4, mask.sum() * 2, (mask * (ids >= 0)).sum()))
     shares = []
-    for (half_maps, half_targets), other in zip(halves, reversed(counts), strict=True):
+    for (half_outputs, half_targets), other in zip(halves, reversed(counts), strict=True):
         loss = FairMOTLoss(config, 11, 16, seed=3, mean_over_ranks=MeanWith(other), num_ranks=2)
-        shares.append(loss(half_maps, *half_targets)[1].asnumpy())
-    np.testing.assert_allclose(np.mean(shares, 0), alone(maps, *targets)[1].asnumpy(), rtol=2e-6)
+        shares.append(loss(half_outputs, *half_targets)[1].asnumpy())
+    np.testing.assert_allclose(np.mean(shares, 0), alone(outputs, *targets)[1].asnumpy(), rtol=2e-6)
 
 
 @pytest.mark.parametrize("slots", [3, 4, 100])

@@ -10,6 +10,7 @@ from mindspore import nn, ops
 from weights_rule import targets_of
 
 from fairmot.losses.fairmot_loss import SCALARS, FairMOTLoss, LossConfig
+from fairmot.ops import gather_at
 
 FIXTURES = Path(__file__).parent / "fixtures"
 HEADS = ("hm", "wh", "id", "reg")
@@ -27,7 +28,8 @@ class _LossAndGradients(nn.Cell):
         )
 
     def forward(self, hm_map, wh_map, id_map, reg_map, hm, reg_mask, ind, wh, reg, ids):
-        return self.loss((hm_map, wh_map, id_map, reg_map), hm, reg_mask, ind, wh, reg, ids)
+        outputs = (hm_map, gather_at(wh_map, ind), gather_at(id_map, ind), gather_at(reg_map, ind))
+        return self.loss(outputs, hm, reg_mask, wh, reg, ids)
 
     def construct(self, hm_map, wh_map, id_map, reg_map, hm, reg_mask, ind, wh, reg, ids):
         return self.differentiate(hm_map, wh_map, id_map, reg_map, hm, reg_mask, ind, wh, reg, ids)

@@ -5,6 +5,7 @@ import numpy as np
 from mindspore import nn
 
 from fairmot.losses.fairmot_loss import FairMOTLoss, LossConfig
+from fairmot.ops import gather_at
 from train.optimizer import OptimConfig, Optimizer
 from train.step import LossScale, LossScaleConfig, TrainOneStep
 
@@ -19,8 +20,13 @@ class TinyNetwork(nn.Cell):
             weight = ms.Tensor(generator.standard_normal((channels, 3, 1, 1)).astype(np.float32))
             setattr(self, head, nn.Conv2d(3, channels, 1, has_bias=True, weight_init=weight, bias_init="zeros"))
 
-    def construct(self, image):
-        return self.hm(image), self.wh(image), self.id(image), self.reg(image)
+    def construct(self, image, centres):
+        return (
+            self.hm(image),
+            gather_at(self.wh(image), centres),
+            gather_at(self.id(image), centres),
+            gather_at(self.reg(image), centres),
+        )
 
     def state(self):
         return dict(self.parameters_and_names())

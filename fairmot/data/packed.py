@@ -1,0 +1,265 @@
+"""Many small files in a few large ones: images, as they are, in uncompressed ZIP shards, with their labels beside them.
+
+A pack is a folder that comes into being whole or not at all:
+
+    images-00000.zip ...   members are named as in the lists; any ZIP tool reads them
+    index.npz              lists and labels, and where in which shard each image's bytes lie
+    manifest.json          data sets, sizes and SHA-256 digests of all of these
+"""
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from fairmot.data.identities import IdentityTable
+from fairmot.data.index import LabelIndex, build_index
+from fairmot.data.picture import check_whole, read_content
+from fairmot.errors import DataError
+from fairmot.files import sync_directory, write_atomic, write_json_atomic
+
+FORMAT = 1
+_MANIFEST = "manifest.json"
+_INDEX = "index.npz"
+_BLOCK_BYTES = 1 << 20
+
+
+class _Place(NamedTuple):
+    """Where an image's bytes lie."""
+
+    shard: int
+    offset: int
+    size: int
+    crc32: int
+
+
+class PackedIndex(LabelIndex):
+    """Labels that came out of a pack: there are no label files to point at."""
+
+    def place(self, row: int) -> str:
+        """Where a row stands: `<pack>: <image>, object <number>`."""
+        image = int(np.searchsorted(self.row_offsets, row, side="right")) - 1
+        return f"{self.root}: {self.image_paths[image]}, object {row - int(self.row_offsets[image]) + 1}"
+
+
+def open_index(
+    packed: str | None, root: str, lists: Mapping[str, str], cache_dir: str | None, progress: bool = True
+) -> LabelIndex:
+    """The labels of a mix: out of a pack if one is named, else of the files below `root`.
+
+    Args:
+        packed: the pack's folder, or None.
+        root: see `build_index`.
+        lists: data set -> list file; of a pack the names are what counts.
+        cache_dir: see `build_index`.
+        progress: see `build_index`.
+
+    Raises:
+        DataError: the pack is not whole or lacks a data set, or see `build_index`.
+    """
+    if packed is None:
+        return build_index(root, lists, cache_dir, progress=progress)
+    manifest, arrays = _open(Path(packed))
+    names, counts = manifest["names"], manifest["counts"]
+    missing = [name for name in lists if name not in names]
+    if missing:
+        raise DataError(f"data.packed={packed} has no data set '{missing[0]}', only {', '.join(names)}; pack it again")
+    chosen = [names.index(name) for name in lists]
+    starts, offsets = arrays["image_starts"], arrays["row_offsets"]
+    images = np.concatenate([np.arange(starts[k], starts[k + 1]) for k in chosen])
+    paths = _paths(arrays)
+    sizes = np.diff(offsets)
+    return PackedIndex(
+        root=packed,
+        image_paths=[paths[i] for i in images.tolist()],
+        image_starts=np.cumsum([0, *(starts[k + 1] - starts[k] for k in chosen)], dtype=np.int64),
+        rows=np.concatenate([arrays["rows"][offsets[starts[k]] : offsets[starts[k + 1]]] for k in chosen]),
+        row_offsets=np.concatenate([[0], np.cumsum(sizes[images])]).astype(np.int64),
+        identities=IdentityTable(list(lists), [counts[k] for k in chosen]),
+    )
+
+
+class PackedImages:
+    """Reads images out of a pack by their names; any number of threads may."""
+
+    def __init__(self, folder: str) -> None:
+        """Open all shards.
+
+        Raises:
+            DataError: the pack is not whole.
+        """
+        self._folder = Path(folder)
+        manifest, arrays = _open(self._folder)
+        self._shards = [self._folder / shard["name"] for shard in manifest["shards"]]
+        # Open as long as the pack is: a sample should not pay for it.
+        self._streams = [open(path, "rb", buffering=0) for path in self._shards]  # noqa: SIM115
+        columns = (arrays[f"image_{name}"].tolist() for name in _Place._fields)
+        self._places = dict(zip(_paths(arrays), map(_Place, *columns), strict=True))
+
+    def name(self, path: str) -> str:
+        """What messages call an image: `<shard>/<image>`."""
+        return f"{self._shards[self._places[path].shard]}/{path}"
+
+    def read(self, path: str) -> bytes:
+        """The bytes of an image file.
+
+        Raises:
+            DataError: they cannot be read, or are not those that were packed.
+        """
+        place = self._places[path]
+        try:
+            content = os.pread(self._streams[place.shard].fileno(), place.size, place.offset)
+        except OSError as error:
+            raise DataError(f"{self.name(path)}: cannot read this image: {error.strerror}") from error
+        if zlib.crc32(content) != place.crc32:
+            raise DataError(f"{self.name(path)}: damaged, its checksum does not fit; copy this shard again")
+        return content
+
+
+def write_pack(index: LabelIndex, output: Path, shard_bytes: int, progress: bool = True) -> bool:
+    """Pack all images of an index; killed at any moment it leaves no folder of that name.
+
+    Args:
+        index: images, which must be files, and labels.
+        output: the pack's folder.
+        shard_bytes: a shard that has grown to this size is the last of its number.
+        progress: show a bar on stderr.
+
+    Returns:
+        False when the same pack is there already.
+
+    Raises:
+        DataError: an image cannot be read or is cut short, `output` is something else, or cannot be written.
+    """
+    if output.exists():
+        if _open(output)[0]["digest"] == index.digest:
+            return False
+        raise DataError(f"{output} holds other data; remove it, or choose another output=")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as temporary:
+            folder = Path(temporary) / output.name
+            folder.mkdir()
+            _write(index, folder, shard_bytes, progress)
+            folder.rename(output)
+        sync_directory(output.parent)
+    except OSError as error:
+        raise DataError(f"{output} cannot be written: {error}") from error
+    return True
+
+
+def check_pack(folder: Path) -> int:
+    """Read a pack from end to end and compare all digests; returns the number of images.
+
+    Raises:
+        DataError: a file is missing or differs from what was written.
+    """
+    manifest, arrays = _open(folder)
+    for shard in manifest["shards"]:
+        with open(folder / shard["name"], "rb") as stream:
+            if _digest(stream) != shard["sha256"]:
+                raise DataError(f"{folder / shard['name']}: damaged, its SHA-256 does not fit; copy this shard again")
+    return len(_paths(arrays))
+
+
+def _write(index: LabelIndex, folder: Path, shard_bytes: int, progress: bool) -> None:
+    """Shards, then the index, then the manifest, each on disk before the next."""
+    places: dict[str, _Place] = {}
+    shards: list[dict[str, Any]] = []
+    numbers = tqdm(range(len(index)), desc="packing", unit="image", disable=None if progress else True)
+    pending = _unique(index, numbers)
+    image = next(pending, None)
+    while image is not None:
+        path = folder / f"images-{len(shards):05d}.zip"
+        first = len(places)
+        with open(path, "w+b") as stream:
+            with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+                while image is not None and stream.tell() < shard_bytes:
+                    name, content = image
+                    # A date of its own would make every pack of the same data another file.
+                    archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
+                    offset = stream.tell() - len(content)
+                    places[name] = _Place(len(shards), offset, len(content), zlib.crc32(content))
+                    image = next(pending, None)
+            stream.flush()
+            os.fsync(stream.fileno())
+            size = stream.tell()
+            stream.seek(0)
+            digest = _digest(stream)
+        shards.append({"name": path.name, "bytes": size, "images": len(places) - first, "sha256": digest})
+    content = _index_content(index, [places[name] for name in index.image_paths])
+    write_atomic(folder / _INDEX, content)
+    manifest = {
+        "format": FORMAT,
+        "digest": index.digest,
+        "names": index.names,
+        "counts": index.identities.counts,
+        "index_sha256": hashlib.sha256(content).hexdigest(),
+        "shards": shards,
+    }
+    write_json_atomic(folder / _MANIFEST, manifest)
+
+
+def _unique(index: LabelIndex, images: Iterable[int]) -> Iterator[tuple[str, bytes]]:
+    """Names and bytes; an image that stands in two lists comes once."""
+    seen: set[str] = set()
+    for i in images:
+        if index.image_paths[i] not in seen:
+            seen.add(index.image_paths[i])
+            content = read_content(index.image_path(i))
+            check_whole(content, index.image_path(i))
+            yield index.image_paths[i], content
+
+
+def _index_content(index: LabelIndex, places: list[_Place]) -> bytes:
+    buffer = io.BytesIO()
+    columns = np.array(places, np.int64).reshape(-1, len(_Place._fields)).T
+    np.savez(
+        buffer,
+        paths=np.frombuffer("\n".join(index.image_paths).encode(), np.uint8),
+        image_starts=index.image_starts,
+        rows=index.rows,
+        row_offsets=index.row_offsets,
+        **{f"image_{name}": column for name, column in zip(_Place._fields, columns, strict=True)},
+    )
+    return buffer.getvalue()
+
+
+def _open(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Manifest and index of a pack whose files all have their sizes."""
+    again = "write it again with python -m fairmot.pack"
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_text())
+        if manifest["format"] != FORMAT:
+            raise DataError(f"{folder}: a pack of format {manifest['format']}, this version reads {FORMAT}; {again}")
+        for shard in manifest["shards"]:
+            size = (folder / shard["name"]).stat().st_size
+            if size != shard["bytes"]:
+                raise DataError(f"{folder / shard['name']}: {size} bytes instead of {shard['bytes']}; copy it again")
+        content = (folder / _INDEX).read_bytes()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder} is not a whole pack ({error}); {again}") from error
+    if hashlib.sha256(content).hexdigest() != manifest["index_sha256"]:
+        raise DataError(f"{folder / _INDEX}: damaged, its SHA-256 does not fit; copy it again")
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return manifest, dict(arrays)
+
+
+def _paths(arrays: dict[str, np.ndarray]) -> list[str]:
+    return arrays["paths"].tobytes().decode().split("\n")
+
+
+def _digest(stream: io.BufferedIOBase | io.BufferedRandom) -> str:
+    state = hashlib.sha256()
+    while block := stream.read(_BLOCK_BYTES):
+        state.update(block)
+    return state.hexdigest()

@@ -1,0 +1,41 @@
+"""The identity classifier."""
+
+import math
+
+import mindspore as ms
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
+
+FOCAL_PRIOR = 0.01
+
+
+class Classifier(nn.Cell):
+    """Linear identity classifier whose matrix product may run in fp16.
+
+    Args:
+        features: length of an embedding.
+        identities: number of classes.
+        half: multiply in fp16.
+        seed: the initial values are a pure function of it.
+        sigmoid: every class starts from a prior of 0.01 (sigmoid focal loss), else as PyTorch's Linear (softmax).
+    """
+
+    def __init__(self, features: int, identities: int, half: bool, seed: int, sigmoid: bool = False) -> None:
+        super().__init__()
+        generator = np.random.Generator(np.random.PCG64([seed, features, identities]))
+        if sigmoid:
+            weight = generator.normal(0, 0.01, (identities, features))
+            bias = np.full(identities, -math.log((1 - FOCAL_PRIOR) / FOCAL_PRIOR))
+        else:
+            bound = 1 / math.sqrt(features)
+            weight = generator.uniform(-bound, bound, (identities, features))
+            bias = generator.uniform(-bound, bound, identities)
+        self.weight = Parameter(Tensor(weight.astype(np.float32)), name="weight")
+        self.bias = Parameter(Tensor(bias.astype(np.float32)), name="bias")
+        self.type = ms.float16 if half else ms.float32
+        self.matmul = ops.MatMul(transpose_b=True)
+
+    def construct(self, embeddings: Tensor) -> Tensor:
+        """[N, D] float32 -> logits [N, nID] float32."""
+        product = self.matmul(embeddings.astype(self.type), self.weight.astype(self.type))
+        return product.astype(ms.float32) + self.bias
