@@ -158,7 +158,9 @@ DEAF = ON_SIGTERM.format("print('deaf', flush=True)")
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_lets_the_ranks_save(start, number):
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the launcher inherits it; nohup has it ignored
     job = start(GENTLE, GENTLE)
+    signal.signal(signal.SIGHUP, before)
     for rank in (0, 1):
         job.wait_for("works", rank)
     job.process.send_signal(number)
