@@ -18,7 +18,8 @@ from fairmot.data.sampler import rank_indices
 class _Batches:
     """What the data engine indexes: whole batches, which it need not put together, sample by sample, once more.
 
-    Keeps the first error, which the engine would bury in text.
+    Row 0 is empty and there at once: while the engine is waited for the first time it sets signal handlers of its own,
+    and a request to stop in that time would be lost. Keeps the first error, which the engine would bury in text.
     """
 
     def __init__(self, dataset: JointDataset, indices: np.ndarray) -> None:
@@ -26,12 +27,14 @@ class _Batches:
         self.error: Exception | None = None
 
     def __len__(self) -> int:
-        return len(self._indices)
+        return 1 + len(self._indices)
 
     def __getitem__(self, number: int) -> tuple[np.ndarray, ...]:
+        if number == 0:
+            return tuple(np.zeros(1, np.uint8) for _ in COLUMNS)
         try:
             columns = self._dataset.empty_columns(self._indices.shape[1])
-            for row, i in enumerate(self._indices[int(number)].tolist()):
+            for row, i in enumerate(self._indices[int(number) - 1].tolist()):
                 self._dataset.write(i, columns, row)
         except Exception as error:
             self.error = self.error or error
@@ -140,10 +143,9 @@ class TrainLoader:
         iterator = batches.create_tuple_iterator(num_epochs=1)
         handlers = _signal_handlers()
         try:
-            for number, batch in enumerate(iterator):
-                if number == 0:
-                    _restore(handlers)
-                yield tuple(batch)
+            next(iterator)
+            _restore(handlers)
+            yield from map(tuple, iterator)
         except RuntimeError:
             if source.error is not None:
                 raise source.error from None

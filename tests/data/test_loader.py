@@ -149,3 +149,24 @@ def test_the_programs_signal_handlers_outlive_the_data_engines(dataset: Counting
         iterator.close()  # type: ignore[attr-defined]
         signal.signal(signal.SIGTERM, before)
     assert noticed == [signal.SIGTERM]
+
+
+class SignallingDataset(CountingDataset):
+    """Is asked to stop while its first sample is made."""
+
+    def write(self, i: int, columns: tuple[np.ndarray, ...], row: int) -> None:
+        if not self.decoded:
+            time.sleep(0.3)  # by then the engine has its own handlers in place
+            signal.raise_signal(signal.SIGTERM)
+        super().write(i, columns, row)
+
+
+def test_a_signal_before_the_first_batch_is_the_programs_too(dataset: CountingDataset) -> None:
+    noticed: list[int] = []
+    dataset.__class__ = SignallingDataset
+    before = signal.signal(signal.SIGTERM, lambda number, _: noticed.append(number))
+    try:
+        assert len(batches(loader_for(dataset, workers=2), epoch=0)) == 3
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert noticed == [signal.SIGTERM]

@@ -19,11 +19,13 @@ import os, sys
 sys.argv.append("seed=" + os.environ.get("RANK_ID", "0"))
 """
 NOTE_EVERY_SAMPLE = """
-import hashlib, os
+import hashlib, os, threading
 from fairmot.data.dataset import JointDataset
 write = JointDataset.write
 def noted(self, i, columns, row):
     write(self, i, columns, row)
+    if threading.current_thread() is threading.main_thread():
+        return  # the picture of samples that is drawn before the first step
     with open(os.environ["SAMPLES"] + "-" + os.environ.get("RANK_ID", "0"), "a") as stream:
         stream.write(f"{self.epoch} {i} {hashlib.sha256(columns[0][row].tobytes()).hexdigest()}\\n")
 JointDataset.write = noted

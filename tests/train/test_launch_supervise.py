@@ -181,6 +181,18 @@ def test_ranks_that_do_not_leave_in_time_are_killed(start):
     assert gone(job)
 
 
+def test_a_rank_that_dies_of_the_signal_is_not_waited_for(start):
+    job = start(DEAF, "print('works', flush=True); " + WORK, grace_s=60)
+    for rank in (0, 1):
+        job.wait_for("works", rank)
+    began_s = time.monotonic()
+    job.process.send_signal(signal.SIGTERM)
+    code, said = job.end()
+    assert code == 130, said
+    assert time.monotonic() - began_s < 20
+    assert gone(job)
+
+
 def test_a_second_signal_kills_at_once(start):
     job = start(DEAF, grace_s=60)
     job.wait_for("works")

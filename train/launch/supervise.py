@@ -160,7 +160,9 @@ class _Attempt:
         if self._stop_until_s is None:
             say(f"launch: {event.host}: {event.text}")
             self._stop_until_s = now + self._limits.stop_grace_s if event.kind is Kind.stopped else now
-        if not self._crew.ended and now < self._stop_until_s and len(self._signals.names) < 2:
+        # Ranks agree on the step after which they stop: without one of them the others would wait in vain.
+        is_lost = any(rank.exit_code != INTERRUPTED for rank in self._crew.fallen())
+        if not (self._crew.ended or is_lost) and now < self._stop_until_s and len(self._signals.names) < 2:
             self._crew.ask_to_stop()
             return
         if event.kind is Kind.hung and not self._crew.ended:
