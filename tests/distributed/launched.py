@@ -99,10 +99,16 @@ class Launched:
             os.kill(pid, signal.SIGKILL)
 
 
-def is_free(port):
-    """Whether nobody listens there; binding it instead would also fail by a stranger's outgoing connection."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
+def is_free(port, within_s=5):
+    """Whether nobody listens there any more; a process gives back its memory, and looks gone, before its sockets."""
+    until_s = time.monotonic() + within_s
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return True
+        if time.monotonic() > until_s:
+            return False
+        time.sleep(0.1)
 
 
 def free_port():
