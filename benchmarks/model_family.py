@@ -23,10 +23,9 @@ import fairmot  # noqa: F401  (sets the CPU kernels' limit before anything impor
 # isort: split
 import mindspore as ms
 import numpy as np
-from hydra import compose, initialize_config_dir
 from mindspore import nn
 
-from fairmot.door import CONF_DIR, register, to_config
+from fairmot.door import compose
 from fairmot.inference import Detector
 from fairmot.model.fairmot import FairMOT, build_network
 from train.config import TrainConfig
@@ -52,9 +51,7 @@ COLUMNS = {
 
 def build(name: str) -> FairMOT:
     """The network of conf/model/<name>.yaml."""
-    register("train", TrainConfig)
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        config = to_config(compose("train", [f"model={name}"]), TrainConfig)
+    config = compose([f"model={name}"], TrainConfig, "train")
     return build_network(config.model, seed=0)
 
 

@@ -21,7 +21,6 @@ from train.mlflow_run import masked
 from train.optimizer import batch_factor
 from train.pictures import draw_samples
 from train.run_logger import print_summary
-from train.start import build_dataset
 from train.state import Progress
 
 
@@ -68,7 +67,7 @@ def announce(config: TrainConfig, world: World, run_dir: Path, index: LabelIndex
         [run_dir / "config.yaml", summary_path],
         resumed_at_step=progress.step if progress.step else None,
     )
-    samples = build_dataset(config, index).at_epoch(progress.epoch)
+    samples = trainer.loader.dataset.at_epoch(progress.epoch)
     trainer.logger.artifact(draw_samples(samples, run_dir / "pictures" / "training_samples.jpg"), "pictures")
 
 

@@ -52,9 +52,8 @@ class RuntimeConfig:
     stop_grace_s: int = 60
 
     def __post_init__(self) -> None:
-        for key in (
-            *("threads", "check_ranks_every_steps", "log_system_every_steps", "profile_steps", "max_restarts"),
-        ):
+        not_negative = ("threads", "check_ranks_every_steps", "log_system_every_steps", "profile_steps", "max_restarts")
+        for key in not_negative:
             if getattr(self, key) < 0:
                 raise ValueError(f"runtime.{key}={getattr(self, key)}: must be at least 0")
         for key in ("wait_for_lead_s", "hang_timeout_s", "stop_grace_s"):

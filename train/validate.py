@@ -12,10 +12,9 @@ from tqdm import tqdm
 from fairmot.data.dataset import DataConfig, ValidationFrames
 from fairmot.errors import DataError
 from fairmot.evaluation.detection import ImageMatches, detection_metrics
-from fairmot.evaluation.metrics import SequenceMetrics, SequencePair, combine, evaluate_pair, match_events
+from fairmot.evaluation.metrics import SequenceMetrics, SequencePair, combine, score_pair
 from fairmot.evaluation.mot_format import write_results
 from fairmot.evaluation.plots import plot_identities
-from fairmot.evaluation.preprocess import preprocess
 from fairmot.evaluation.report import write_report
 from fairmot.evaluation.sequences import GroundTruthSequence, find_ground_truth
 from fairmot.files import write_atomic
@@ -173,8 +172,7 @@ class Validator:
             self._detector, sequence, self._tracker, skip_frames=own.skip_frames, watch=watch
         )
         write_results(folder / f"{sequence.name}.txt", tracked.results)
-        metrics = evaluate_pair(SequencePair(sequence.name, sequence.gt, tracked.results, sequence.benchmark))
-        events = match_events(*preprocess(sequence.gt, tracked.results, sequence.benchmark))
+        metrics, events = score_pair(SequencePair(sequence.name, sequence.gt, tracked.results, sequence.benchmark))
         plot_identities(_identities_path(folder, sequence.name), sequence.name, events)
         return _Outcome(metrics, tracked.images, sheet(pictures, _COLUMNS))
 

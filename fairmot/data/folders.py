@@ -9,7 +9,7 @@ asking for each file costs a round trip; and it is fresher than a client's memor
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from typing import NamedTuple, TypeVar
 
@@ -36,7 +36,7 @@ ABSENT = Stamp(-1, -1, -1)
 """The stamp of a file that is not there."""
 
 
-def in_parallel(pool: Executor, function: Callable[[Item], Result], items: list[Item]) -> Iterator[list[Result]]:
+def in_parallel(pool: Executor, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[list[Result]]:
     """`function` of every item, in order, a chunk at a time: one task a file would cost more than the file."""
     chunks = [items[start : start + _FILES_A_TASK] for start in range(0, len(items), _FILES_A_TASK)]
     return pool.map(lambda chunk: [function(item) for item in chunk], chunks)

@@ -89,7 +89,7 @@ class TrainLoader:
         Raises:
             ValueError: the data does not fill one batch on every rank, or an argument is out of range.
         """
-        self._dataset = dataset
+        self.dataset = dataset
         self._batch_size, self._rank, self._world_size = batch_size, rank, world_size
         self._seed, self._shuffle, self._prefetch = seed, shuffle, prefetch
         self._workers = min(workers, os.cpu_count() or 1)  # the engine refuses more
@@ -103,7 +103,7 @@ class TrainLoader:
 
     def _indices(self, epoch: int, start_sample: int) -> np.ndarray:
         return rank_indices(
-            len(self._dataset),
+            len(self.dataset),
             self._seed,
             epoch,
             rank=self._rank,
@@ -130,7 +130,7 @@ class TrainLoader:
         indices = self._indices(epoch, start_sample).reshape(-1, self._batch_size)
         if not len(indices):
             return
-        source = _Batches(self._dataset.at_epoch(epoch), indices)
+        source = _Batches(self.dataset.at_epoch(epoch), indices)
         # One setting for the whole process; it is read when an iterator is made.
         ds.config.set_prefetch_size(self._prefetch)
         batches = ds.GeneratorDataset(

@@ -207,6 +207,10 @@ def evaluate_sequence(gt: MotRows, results: MotRows, name: str = "sequence") -> 
     Raises:
         DataError: there is no ground truth, or an id appears twice in a frame.
     """
+    return _score(gt, results, name)[0]
+
+
+def _score(gt: MotRows, results: MotRows, name: str) -> "tuple[SequenceMetrics, MatchEvents]":
     if not len(gt):
         raise DataError(f"{name}: no ground truth to score against (no box with flag 1 and the pedestrian class)")
     for source, rows in (("ground truth", gt), ("results", results)):
@@ -221,7 +225,8 @@ def evaluate_sequence(gt: MotRows, results: MotRows, name: str = "sequence") -> 
     counts = {ours: int(sums[theirs]) for ours, theirs in _MOTMETRICS_NAMES.items()}
     matches = counts["matches"]
     overlap_sum = matches * (1 - float(sums["motp"])) if matches else 0.0  # motmetrics' MOTP is a mean distance
-    return SequenceMetrics(name=name, overlap_sum=overlap_sum, hota=hota_sums(gt, results, overlaps), **counts)
+    metrics = SequenceMetrics(name=name, overlap_sum=overlap_sum, hota=hota_sums(gt, results, overlaps), **counts)
+    return metrics, _events(accumulator)
 
 
 def evaluate_pair(pair: SequencePair) -> SequenceMetrics:
@@ -230,11 +235,20 @@ def evaluate_pair(pair: SequencePair) -> SequenceMetrics:
     Raises:
         DataError: see `evaluate_sequence` and `preprocess`.
     """
+    return score_pair(pair)[0]
+
+
+def score_pair(pair: SequencePair) -> "tuple[SequenceMetrics, MatchEvents]":
+    """`evaluate_pair`, and what it counted, box by box.
+
+    Raises:
+        DataError: see `evaluate_pair`.
+    """
     try:
         gt, results = preprocess(pair.gt, pair.results, pair.benchmark)
     except DataError as error:
         raise DataError(f"{pair.name}: {error}") from error
-    return evaluate_sequence(gt, results, pair.name)
+    return _score(gt, results, pair.name)
 
 
 def evaluate_sequences(pairs: Sequence[SequencePair], workers: int = 1) -> list[SequenceMetrics]:
@@ -274,7 +288,11 @@ def combine(sequences: Sequence[SequenceMetrics], name: str = OVERALL) -> Sequen
 
 def match_events(gt: MotRows, results: MotRows) -> MatchEvents:
     """What `evaluate_sequence` counts, box by box."""
-    events = _accumulate(gt, results, list(overlap_by_frame(gt, results, within_classes=True))).mot_events
+    return _events(_accumulate(gt, results, list(overlap_by_frame(gt, results, within_classes=True))))
+
+
+def _events(accumulator: motmetrics.MOTAccumulator) -> MatchEvents:
+    events = accumulator.mot_events
     # motmetrics adds remarks (ASCEND, TRANSFER, ...) beside the event that says what happened to the box.
     events = events[events["Type"].isin(["MATCH", "SWITCH", "MISS", "FP"])]
     return MatchEvents(

@@ -1,17 +1,15 @@
 """Pictures of an evaluation, as PNG files."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from fairmot.evaluation.metrics import MatchEvents, SequenceMetrics, combine
-from fairmot.files import write_atomic
+from fairmot.figures import save_figure, tidy
 
 _GT, _TRACKED, _FOUND = "#333333", "#1f77b4", "#c6dbef"
 _MISSED, _FALSE, _SWITCH, _ABSENT = "#e6872d", "#8c6bb1", "#d62728", "#d9d9d9"
@@ -57,12 +55,12 @@ def plot_frames(path: str | Path, name: str, events: MatchEvents) -> None:
     switches.set_yticks([])
     switches.set_xlabel("frame")
     for axes in (counts, errors, switches):
-        _tidy(axes)
+        tidy(axes)
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     for axes in (counts, errors):
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     switches.set_xlim(edges[0], edges[-1])
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_tracks(path: str | Path, name: str, events: MatchEvents) -> None:
@@ -97,10 +95,10 @@ def plot_tracks(path: str | Path, name: str, events: MatchEvents) -> None:
     axes.set_ylabel("identity")
     axes.set_xlabel("frame")
     axes.set_xlim(frames.min() - 0.5, frames.max() + 0.5)
-    _tidy(axes)
+    tidy(axes)
     axes.grid(visible=False, axis="y")
     _title_over_legend(axes, f"{name}: tracks of the ground truth{omitted}", columns=3)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_identities(path: str | Path, name: str, events: MatchEvents) -> None:
@@ -130,7 +128,7 @@ def plot_identities(path: str | Path, name: str, events: MatchEvents) -> None:
     axes.set_ylabel("identity of ground truth")
     axes.set_title(f"{name}: which track covers which identity", loc="left")
     figure.colorbar(drawn, ax=axes, label="share of the identity's frames")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _coverage(events: MatchEvents) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -174,10 +172,10 @@ def plot_overall(path: str | Path, sequences: Sequence[SequenceMetrics]) -> None
     axes.set_ylim(min(0, 1.15 * lowest), 108)
     axes.set_xlim(-0.55, len(rows) - 0.45)
     axes.set_ylabel("%")
-    _tidy(axes)
+    tidy(axes)
     axes.grid(visible=False, axis="x")
     _title_over_legend(axes, "Tracking scores", columns=len(_BARS))
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _draw_track(axes: Axes, row: int, frames: np.ndarray, result_ids: np.ndarray) -> None:
@@ -201,16 +199,3 @@ def _title_over_legend(axes: Axes, title: str, columns: int) -> None:
         loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, frameon=False, borderaxespad=0.1, handletextpad=0.4
     )
     axes.set_title(title, loc="left", pad=28)
-
-
-def _tidy(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color="#e5e5e5", linewidth=0.7)
-    axes.set_axisbelow(True)
-
-
-def _save(figure: Figure, path: str | Path) -> None:
-    """Through a canvas of its own: no display, no global state, safe beside a training loop's threads."""
-    stream = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(stream)
-    write_atomic(path, stream.getvalue())

@@ -3,7 +3,6 @@
 import math
 import os
 import shlex
-import shutil
 import signal
 import socket
 import subprocess
@@ -34,19 +33,6 @@ NAMES += ("learning_rate", "loss_scale", "overflow_steps", "images_per_second")
 def no_tracking_uri_of_the_user(monkeypatch, tmp_path):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture
-def store_uri(empty_store, tmp_path) -> str:
-    shutil.copy(empty_store, tmp_path / "mlflow.db")
-    return f"sqlite:///{tmp_path / 'mlflow.db'}"
 
 
 def wait_until(condition: Callable[[], bool], at_most_s: float = 90.0) -> None:

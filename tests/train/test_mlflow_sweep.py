@@ -1,6 +1,5 @@
 """Jobs of a sweep: what they are called, and how their runs hang together in MLflow."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,19 +10,6 @@ from train.mlflow_delivery import MlflowConfig, follow
 from train.run_logger import RunLogger
 from train.run_record import RunRecord
 from train.sweep import _job_name, _swept_values
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture
-def store_uri(empty_store, tmp_path) -> str:
-    shutil.copy(empty_store, tmp_path / "mlflow.db")
-    return f"sqlite:///{tmp_path / 'mlflow.db'}"
 
 
 def record_job(folder: Path, rate: str, status: str = "FINISHED") -> Path:

@@ -9,14 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from fairmot.checkpoint import whole_checkpoints
-from fairmot.data.dataset import JointDataset
 from fairmot.data.identities import IdentityTable
 from fairmot.data.packed import open_index
 from fairmot.data.sampler import rank_indices
 from fairmot.data.synthetic import generate
 from fairmot.device import Device
 from fairmot.errors import DataError
-from fairmot.losses.fairmot_loss import HeatmapLoss
 from train.launch.plan import DEFAULT_PORT, Starter, choose_starter
 from train.launch.rank_table import SERVER_VARIABLE, find_server, read_rank_table
 from train.preflight import host
@@ -31,7 +29,7 @@ from train.preflight.storage import (
     write_speed,
 )
 from train.shared_storage import lock_run_dir
-from train.start import build_state, choose_start
+from train.start import build_dataset, build_state, choose_start
 from train.validate import find_validation_sequences
 
 _IMAGES_TRIED = 8
@@ -155,15 +153,7 @@ def _check_batches(job: Job) -> Finding:
 def _check_images(job: Job) -> Finding:
     if job.index is None:
         return skipped(_NEEDS_INDEX)
-    config = job.config
-    dataset = JointDataset(
-        job.index,
-        config.data,
-        seed=config.seed,
-        ltrb=config.model.ltrb,
-        down_ratio=config.model.down_ratio,
-        msra=config.loss.heatmap is HeatmapLoss.mse,
-    )
+    dataset = build_dataset(job.config, job.index)
     chosen = np.random.default_rng().choice(len(dataset), min(_IMAGES_TRIED, len(dataset)), replace=False)
     faults = []
     for i in chosen.tolist():

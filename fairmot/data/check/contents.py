@@ -39,6 +39,16 @@ class Contents:
         """int64 [R], the image of each row."""
         return np.repeat(np.arange(len(self.images)), np.diff(self.row_offsets))
 
+    def identified_rows(self, members: np.ndarray) -> np.ndarray:
+        """int64, the rows of these images that have an identity."""
+        chosen = np.zeros(len(self.images), bool)
+        chosen[members] = True
+        return np.flatnonzero(chosen[self.row_images] & (self.rows[:, 1] >= 0))
+
+    def identities(self, members: np.ndarray) -> np.ndarray:
+        """int64, the ids of all boxes of these images that have one."""
+        return self.rows[self.identified_rows(members), 1].astype(np.int64)
+
     def label_file(self, image: int) -> str:
         """Of an image."""
         return str(self.root / label_path_for(self.images[image]))

@@ -1,20 +1,18 @@
 """A page of pictures of what a data root holds."""
 
-import io
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from fairmot.data.check.contents import Contents
 from fairmot.data.check.statistics import aspects, box_sizes_px, list_table, track_lengths
-from fairmot.files import write_atomic
+from fairmot.figures import save_figure, tidy
 
-_BLUE, _GREY, _MEDIAN = "#1f77b4", "#e5e5e5", "#d62728"
+_BLUE, _MEDIAN = "#1f77b4", "#d62728"
 _FEWEST_BINS, _MOST_BINS = 8, 40
 _MOST_LISTS = 8
 _LONGEST_NAME = 24
@@ -38,9 +36,7 @@ def plot_statistics(path: Path, contents: Contents) -> None:
     _plot_places(places, contents.rows)
     _histogram(tracks, track_lengths(contents), "images an identity is in", "identities", logarithmic=True, whole=True)
     _plot_lists(lists, contents)
-    stream = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(stream)
-    write_atomic(path, stream.getvalue())
+    save_figure(figure, path)
 
 
 def _histogram(
@@ -49,7 +45,7 @@ def _histogram(
     """Counts of `values` with their median; `whole`: integers, whose bars are never narrower than 1."""
     axes.set_xlabel(what)
     axes.set_ylabel(of_what)
-    _tidy(axes)
+    tidy(axes)
     if not len(values):
         _say(axes, "none")
         return
@@ -106,15 +102,9 @@ def _plot_lists(axes: Axes, contents: Contents) -> None:
     axes.set_xscale("log")
     axes.set_xlim(0.8, 12 * max([1, *(int(row[column]) for row in table for column in columns)]))
     axes.set_ylim(len(table) - 0.4, -0.9 if len(table) > 2 else -1.2)
-    _tidy(axes)
+    tidy(axes)
     axes.legend(loc="upper right", ncols=3, frameon=False, fontsize=8)
 
 
 def _say(axes: Axes, text: str) -> None:
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color="#666666")
-
-
-def _tidy(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color=_GREY, linewidth=0.7)
-    axes.set_axisbelow(True)

@@ -63,7 +63,7 @@ def _with_first(order: np.ndarray, same: np.ndarray) -> Iterator[tuple[int, int]
 def _two_classes(contents: Contents) -> Iterator[Finding]:
     """An identity is one object: ids count over all classes of a data set."""
     for members in contents.members:
-        rows = _identified_rows(contents, members)
+        rows = contents.identified_rows(members)
         _, firsts, which = np.unique(contents.rows[rows, 1], return_index=True, return_inverse=True)
         classes = contents.rows[rows, 0]
         for other in np.flatnonzero(classes != classes[firsts][which]):
@@ -74,17 +74,10 @@ def _two_classes(contents: Contents) -> Iterator[Finding]:
             yield _at(contents, Kind.identity_of_two_classes, rows[other], message)
 
 
-def _identified_rows(contents: Contents, members: np.ndarray) -> np.ndarray:
-    """int64, the rows of these images that have an identity."""
-    chosen = np.zeros(len(contents.images), bool)
-    chosen[members] = True
-    return np.flatnonzero(chosen[contents.row_images] & (contents.rows[:, 1] >= 0))
-
-
 def _gaps(contents: Contents) -> Iterator[Finding]:
     """Numbers from 0 to the largest id that no box of a list for training bears; a finding a list."""
     for item, members in zip(contents.lists, contents.members, strict=True):
-        used = np.unique(contents.rows[_identified_rows(contents, members), 1].astype(np.int64))
+        used = np.unique(contents.identities(members))
         if item.held_out or not len(used):
             continue
         unused = int(used[-1]) + 1 - len(used)

@@ -16,7 +16,7 @@ def list_table(contents: Contents) -> list[dict[str, str | int]]:
     boxes = np.diff(contents.row_offsets)
     table: list[dict[str, str | int]] = []
     for item, members in zip(contents.lists, contents.members, strict=True):
-        ids = np.unique(ids_of(contents, members))
+        ids = np.unique(contents.identities(members))
         table.append(
             {
                 "name": item.name,
@@ -59,14 +59,6 @@ def _spread(values: np.ndarray) -> dict[str, float] | None:
     return named | {"mean": round(float(values.mean()), 3)}
 
 
-def ids_of(contents: Contents, members: np.ndarray) -> np.ndarray:
-    """int64, the ids of all boxes of these images that have one."""
-    chosen = np.zeros(len(contents.images), bool)
-    chosen[members] = True
-    ids = contents.rows[chosen[contents.row_images], 1].astype(np.int64)
-    return ids[ids >= 0]
-
-
 def box_sizes_px(contents: Contents) -> tuple[np.ndarray, np.ndarray]:
     """Width and height of each box whose image's size is known, float64."""
     sizes_hw = contents.sizes_hw[contents.row_images]
@@ -86,7 +78,7 @@ def track_lengths(contents: Contents) -> np.ndarray:
     """The number of boxes of each identity; ids belong to a list, and lists inside another one add nothing."""
     named = [{entry.image for entry in item.entries} for item in contents.lists]
     lengths = [
-        np.unique(ids_of(contents, members), return_counts=True)[1]
+        np.unique(contents.identities(members), return_counts=True)[1]
         for i, members in enumerate(contents.members)
         if not any(named[i] < other or (named[i] == other and j < i) for j, other in enumerate(named))
     ]

@@ -15,9 +15,9 @@ from tqdm import tqdm
 
 from fairmot.data.prepare.assemble import Rules, prepare_origins
 from fairmot.data.prepare.config import PrepareConfig
-from fairmot.data.prepare.sequences import as_sequence, choose_sequences, existing_root, numbered_images
-from fairmot.data.prepare.source import BoxRows, Origin, Source, image_sizes
-from fairmot.data.prepare.text_rows import check_columns, integer, number, read_lines
+from fairmot.data.prepare.sequences import choose_sequences, existing_root, sequence_of_rows
+from fairmot.data.prepare.source import Origin, Source
+from fairmot.data.prepare.text_rows import check_columns, integer, number
 from fairmot.errors import DataError
 
 # fmt: off
@@ -66,31 +66,10 @@ def _labels(folder: Path) -> Path:
 
 
 def _read(name: str, split: str, folder: Path, sitting: bool, bar: tqdm) -> list[Source]:
-    frames = numbered_images(folder)
-    image_of = {frame: image for image, frame in enumerate(frames)}
-    images = list(frames.values())
-    path = _labels(folder)
-    if split == "train" and not path.is_file():
+    path = _labels(folder) if split == "train" else None
+    if path is not None and not path.is_file():
         raise DataError(f"{path}: these labels are missing; unpack data_tracking_label_2.zip into the same folder")
-    rows, without_image = BoxRows(), 0
-    for place, line in read_lines(path) if split == "train" else ():
-        frame, identity, box, counts = parse_row(place, line, sitting)
-        if counts and frame in image_of:
-            rows.add(place, image_of[frame], identity, box)
-        else:
-            without_image += counts
-    return [
-        as_sequence(
-            name,
-            split,
-            images,
-            rows.boxes() if split == "train" else None,
-            sizes_hw=image_sizes(images, bar),
-            frame_rate=_FRAME_RATE,
-            rows_without_image=without_image,
-            lacking=rows.lacking(),
-        )
-    ]
+    return [sequence_of_rows(folder, name, split, path, partial(parse_row, sitting=sitting), bar, _FRAME_RATE)]
 
 
 def parse_row(place: str, line: str, sitting: bool) -> tuple[int, int, list[float], bool]:

@@ -2,6 +2,7 @@
 
 import configparser
 import math
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -186,6 +187,51 @@ def _read_frame_rate(path: Path, size_hw: tuple[int, int]) -> float | None:
     if frame_rate is not None and not (math.isfinite(frame_rate) and frame_rate > 0):
         raise DataError(f"{path}: frameRate {frame_rate:g} must be positive")
     return frame_rate
+
+
+def sequence_of_rows(
+    folder: Path,
+    name: str,
+    split: str,
+    annotations: Path | None,
+    parse_row: Callable[[str, str], tuple[int, int, list[float], bool]],
+    bar: tqdm,
+    frame_rate: float | None = None,
+) -> Source:
+    """A sequence with one text file of annotations, a box a row.
+
+    Args:
+        folder: of the images, which are named by their frames.
+        name: of the sequence.
+        split: train, val or test.
+        annotations: the file; None: the sequence has none.
+        parse_row: place and line to frame, id, box x, y, w, h in pixels, and whether the row counts.
+        bar: counts the images.
+        frame_rate: frames per second, None where nobody says.
+
+    Raises:
+        DataError: images or annotations that cannot be used.
+    """
+    frames = numbered_images(folder)
+    image_of = {frame: image for image, frame in enumerate(frames)}
+    images = list(frames.values())
+    rows, without_image = BoxRows(), 0
+    for place, line in read_lines(annotations) if annotations is not None else ():
+        frame, identity, box, counts = parse_row(place, line)
+        if counts and frame in image_of:
+            rows.add(place, image_of[frame], identity, box)
+        else:
+            without_image += counts
+    return as_sequence(
+        name,
+        split,
+        images,
+        rows.boxes() if annotations is not None else None,
+        sizes_hw=image_sizes(images, bar),
+        frame_rate=frame_rate,
+        rows_without_image=without_image,
+        lacking=rows.lacking(),
+    )
 
 
 def as_sequence(

@@ -10,13 +10,13 @@ from typing import TypeVar
 import numpy as np
 from tqdm import tqdm
 
+from fairmot.data import folders
 from fairmot.data.prepare.image_size import read_image_size
 from fairmot.errors import DataError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 THREADS = min(8, os.cpu_count() or 1)
 NO_IDENTITY = -1
-_ITEMS_A_TASK = 64
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -140,10 +140,9 @@ def in_parallel(function: Callable[[Item], Result], items: Sequence[Item], bar: 
         items: what to do it with.
         bar: counts the items.
     """
-    chunks = [items[start : start + _ITEMS_A_TASK] for start in range(0, len(items), _ITEMS_A_TASK)]
     results: list[Result] = []
     with ThreadPoolExecutor(THREADS) as pool:
-        for chunk in pool.map(lambda some: [function(item) for item in some], chunks):
+        for chunk in folders.in_parallel(pool, function, items):
             results += chunk
             if bar is not None:
                 bar.update(len(chunk))

@@ -16,9 +16,9 @@ from tqdm import tqdm
 
 from fairmot.data.prepare.assemble import Rules, prepare_origins
 from fairmot.data.prepare.config import PrepareConfig
-from fairmot.data.prepare.sequences import as_sequence, choose_sequences, existing_root, numbered_images
-from fairmot.data.prepare.source import BoxRows, Origin, Source, image_sizes
-from fairmot.data.prepare.text_rows import check_columns, integer, number, read_lines
+from fairmot.data.prepare.sequences import choose_sequences, existing_root, sequence_of_rows
+from fairmot.data.prepare.source import Origin, Source
+from fairmot.data.prepare.text_rows import check_columns, integer, number
 from fairmot.errors import DataError
 
 _COLUMNS = ("frame", "id", "x", "y", "w", "h", "score", "category", "truncation", "occlusion")
@@ -59,31 +59,10 @@ def _split_of(part: Path) -> str:
 
 
 def _read(folder: Path, split: str, bar: tqdm) -> list[Source]:
-    frames = numbered_images(folder)
-    image_of = {frame: image for image, frame in enumerate(frames)}
-    images = list(frames.values())
     path = _annotations(folder)
     if split != "test" and not path.is_file():
         raise DataError(f"{path}: these annotations are missing; is the download complete?")
-    rows, without_image = BoxRows(), 0
-    if path.is_file():
-        for place, line in read_lines(path):
-            frame, identity, box, counts = parse_row(place, line)
-            if counts and frame in image_of:
-                rows.add(place, image_of[frame], identity, box)
-            else:
-                without_image += counts
-    return [
-        as_sequence(
-            folder.name,
-            split,
-            images,
-            rows.boxes() if path.is_file() else None,
-            sizes_hw=image_sizes(images, bar),
-            rows_without_image=without_image,
-            lacking=rows.lacking(),
-        )
-    ]
+    return [sequence_of_rows(folder, folder.name, split, path if path.is_file() else None, parse_row, bar)]
 
 
 def parse_row(place: str, line: str) -> tuple[int, int, list[float], bool]:
