@@ -37,5 +37,15 @@ class Classifier(nn.Cell):
 
     def construct(self, embeddings: Tensor) -> Tensor:
         """[N, D] float32 -> logits [N, nID] float32."""
-        product = self.matmul(embeddings.astype(self.type), self.weight.astype(self.type))
-        return product.astype(ms.float32) + self.bias
+        return self._logits(embeddings, self.weight, self.bias)
+
+    def among(self, embeddings: Tensor, identities: Tensor) -> Tensor:
+        """[N, D] float32 and [S] int32 -> logits of these identities alone, [N, S] float32."""
+        return self._logits(embeddings, ops.gather(self.weight, identities, 0), ops.gather(self.bias, identities, 0))
+
+    def of(self, embeddings: Tensor, identities: Tensor) -> Tensor:
+        """[N, D] float32 and [N] int32 -> the logit of each row's own identity, [N] float32."""
+        return (embeddings * ops.gather(self.weight, identities, 0)).sum(1) + ops.gather(self.bias, identities, 0)
+
+    def _logits(self, embeddings: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return self.matmul(embeddings.astype(self.type), weight.astype(self.type)).astype(ms.float32) + bias

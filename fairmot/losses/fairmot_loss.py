@@ -10,8 +10,9 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from fairmot.losses.classifier import Classifier
 from fairmot.losses.focal import heatmap_focal_loss, heatmap_mse_loss
-from fairmot.losses.identity import identity_cross_entropy, identity_focal_loss
+from fairmot.losses.identity import identity_cross_entropy, identity_focal_loss, safe_identities
 from fairmot.losses.regression import masked_l1_loss, masked_smooth_l1_loss
+from fairmot.losses.sampled import IdentitySampler, sampled_cross_entropy
 from fairmot.ops import l2_normalize
 
 SCALARS = ("loss", "hm_loss", "wh_loss", "off_loss", "id_loss", "det_loss", "s_det", "s_id")
@@ -74,6 +75,8 @@ class LossConfig:
         fp16_classifier: multiply by the identity classifier in fp16; its softmax stays in fp32.
         identity_slots: how many of a batch's object slots are classified, those with an identity first; 0: all. A
             limit saves memory where identities are many: a row of logits for every slot, most of them empty.
+        identity_samples: how many identities, drawn anew for every batch, the softmax compares the right ones with;
+            0: all of them, the exact softmax. Saves memory and time where identities are a hundred thousand.
     """
 
     hm_weight: float = 1.0
@@ -86,6 +89,7 @@ class LossConfig:
     normalizers: Normalizers = Normalizers.rank
     fp16_classifier: bool = True
     identity_slots: int = 0
+    identity_samples: int = 0
 
     def __post_init__(self) -> None:
         for key in ("hm_weight", "wh_weight", "off_weight"):
@@ -94,6 +98,10 @@ class LossConfig:
                 raise ValueError(f"loss.{key}={value}: a weight is a number of at least 0")
         if self.identity_slots < 0:
             raise ValueError(f"loss.identity_slots={self.identity_slots}: must be at least 1, or 0 for all")
+        if self.identity_samples < 0:
+            raise ValueError(f"loss.identity_samples={self.identity_samples}: must be at least 1, or 0 for all")
+        if self.identity_samples and self.identity is IdentityLoss.focal:
+            raise ValueError("loss.identity_samples: there is no softmax in loss.identity=focal; set it to 0")
 
 
 class FairMOTLoss(nn.Cell):
@@ -126,6 +134,9 @@ class FairMOTLoss(nn.Cell):
         self.regression_loss = masked_l1_loss if config.regression is RegressionLoss.l1 else masked_smooth_l1_loss
         self.identity_loss = identity_cross_entropy if config.identity is IdentityLoss.ce else identity_focal_loss
         self.identity_slots = config.identity_slots
+        self.num_identities = num_identities
+        samples = min(config.identity_samples, num_identities)
+        self.sampler = IdentitySampler(num_identities, samples, seed) if samples else None
         self.uncertainty = config.multi_loss is MultiLoss.uncertainty
         # A single identity (nID 2) would give a scale of 0 and embeddings without gradient.
         self.emb_scale = math.sqrt(2) * math.log(max(num_identities - 1, 2))
@@ -188,8 +199,12 @@ class FairMOTLoss(nn.Cell):
         if 0 < self.identity_slots < valid.shape[0]:
             valid, filled = ops.topk(valid, self.identity_slots)
             embeddings, ids = ops.gather(embeddings, filled, 0), ops.gather(ids, filled, 0)
-        logits = self.classifier(self.emb_scale * l2_normalize(embeddings))
-        return self.identity_loss(logits, ids, valid)
+        embeddings = self.emb_scale * l2_normalize(embeddings)
+        if self.sampler is None:
+            return self.identity_loss(self.classifier(embeddings), ids, valid)
+        ids, drawn = safe_identities(ids, valid), self.sampler()
+        own, others = self.classifier.of(embeddings, ids), self.classifier.among(embeddings, drawn)
+        return sampled_cross_entropy(own, others, drawn, ids, valid, self.num_identities)
 
 
 def _or_one(count: Tensor) -> Tensor:

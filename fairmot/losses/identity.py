@@ -19,7 +19,7 @@ def identity_cross_entropy(logits: Tensor, identities: Tensor, valid: Tensor) ->
         The sum and the number of valid slots (the original takes a mean over nothing, NaN, when there are none).
     """
     logits = logits.astype(ms.float32)
-    picked = ops.gather_elements(logits, 1, _safe(identities, valid).expand_dims(1)).squeeze(1)
+    picked = ops.gather_elements(logits, 1, safe_identities(identities, valid).expand_dims(1)).squeeze(1)
     loss = ops.logsumexp(logits, 1) - picked
     return (loss * valid).sum(), valid.sum()
 
@@ -30,7 +30,7 @@ def identity_focal_loss(logits: Tensor, identities: Tensor, valid: Tensor) -> tu
     Shapes as `identity_cross_entropy`. Slots without identity take no part; the original's indexing fails on them.
     """
     logits = logits.astype(ms.float32)
-    one_hot = ops.one_hot(_safe(identities, valid), logits.shape[1], ms.Tensor(1.0), ms.Tensor(0.0))
+    one_hot = ops.one_hot(safe_identities(identities, valid), logits.shape[1], ms.Tensor(1.0), ms.Tensor(0.0))
     probability = ops.sigmoid(logits)
     # log(1 + exp(-|x|)) keeps the cross entropy finite for large logits.
     cross_entropy = ops.relu(logits) - logits * one_hot + ops.log1p(ops.exp(-ops.abs(logits)))
@@ -40,5 +40,6 @@ def identity_focal_loss(logits: Tensor, identities: Tensor, valid: Tensor) -> tu
     return (loss * valid).sum(), valid.sum()
 
 
-def _safe(identities: Tensor, valid: Tensor) -> Tensor:
+def safe_identities(identities: Tensor, valid: Tensor) -> Tensor:
+    """Identity 0, which can be looked up, where there is none."""
     return (identities * valid.astype(ms.int32)).astype(ms.int32)

@@ -107,20 +107,24 @@ def test_gradients_that_stay_infinite_end_the_run(root, tmp_path):
         )
 
 
+REFUSED = [
+    ("epoch=3", "unknown key 'epoch': did you mean 'epochs'?"),
+    ("experiment=tuds", "unknown experiment 'tuds': did you mean 'tud'?"),
+    ("optim.lr=-1", "optim.lr=-1.0"),
+]
+REFUSED_TOO = [
+    ("optim.learning_rate=1", "unknown key 'optim.learning_rate': did you mean 'optim"),
+    ("lr=1", "unknown key 'lr': did you mean 'optim.lr'?"),
+    ("optim.lr=abc", "optim.lr"),
+    ("optim.name=adm", "optim.name"),
+    ("data.input_size=[100,100]", "data.input_size"),
+    ("model.name=dla_60", "model.name=dla_60"),
+    ("data.train={mine: mine.train}", "data.train: to add an entry put a + before it"),
+]
+
+
 @pytest.mark.parametrize(
-    ("word", "message"),
-    [
-        ("epoch=3", "unknown key 'epoch': did you mean 'epochs'?"),
-        ("optim.learning_rate=1", "unknown key 'optim.learning_rate': did you mean 'optim"),
-        ("lr=1", "unknown key 'lr': did you mean 'optim.lr'?"),
-        ("experiment=tuds", "unknown experiment 'tuds': did you mean 'tud'?"),
-        ("optim.lr=abc", "optim.lr"),
-        ("optim.name=adm", "optim.name"),
-        ("optim.lr=-1", "optim.lr=-1.0"),
-        ("data.input_size=[100,100]", "data.input_size"),
-        ("model.name=dla_60", "model.name=dla_60"),
-        ("data.train={mine: mine.train}", "data.train: to add an entry put a + before it"),
-    ],
+    ("word", "message"), [*REFUSED, *(pytest.param(*case, marks=pytest.mark.slow) for case in REFUSED_TOO)]
 )
 def test_refused_words_exit_with_2_and_one_line(root, tmp_path, word, message):
     code, output = run_training([*overrides(root, tmp_path / "run"), word])

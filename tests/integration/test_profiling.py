@@ -1,11 +1,13 @@
 """The profiler around a few steps of a real run."""
 
+import pytest
 from small_run import compose_config, overrides, write_pictures
 
 from train.__main__ import train
 from train.run_record import read_metrics
 
 
+@pytest.mark.slow
 def test_profiled_steps_leave_files_and_the_run_its_times(tmp_path):
     write_pictures(tmp_path)
     train(compose_config(overrides(tmp_path, tmp_path / "run", epochs=1, runtime__profile_steps=1)))

@@ -64,6 +64,7 @@ def test_another_seed_differs(root, undisturbed, tmp_path):
     assert curves(tmp_path / "run")["loss"][1] != curves(undisturbed)["loss"][1]
 
 
+@pytest.mark.slow
 def test_resume_in_the_middle_of_an_epoch(root, undisturbed, tmp_path):
     train(compose_config(overrides(root, tmp_path / "run", max_steps=3)))
     train(compose_config(overrides(root, tmp_path / "run", max_steps=5)))

@@ -82,6 +82,7 @@ def test_a_sweep_leaves_everything_a_comparison_needs(root, tmp_path, monkeypatc
         }
 
 
+@pytest.mark.slow
 def test_a_job_that_fails_leaves_the_others_and_ends_the_sweep_with_its_reason(root, tmp_path, monkeypatch, capfd):
     sweep = tmp_path / "sweep"
     sweeping = ["-m", *overrides(root, sweep, max_steps=1), f"weights={tmp_path}/nowhere,null"]

@@ -55,6 +55,7 @@ def validated(root, tmp_path_factory):
     return run_dir
 
 
+@pytest.mark.slow
 def test_training_is_bit_identical_with_and_without_validation(root, validated, tmp_path):
     train(compose_config(words(root, tmp_path / "run")))
     assert_same_state(tmp_path / "run", validated)

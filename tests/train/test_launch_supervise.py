@@ -101,6 +101,7 @@ def test_a_crash_in_the_clean_up_of_a_finished_rank_is_no_failure(start):
     assert code == 0, said
 
 
+@pytest.mark.slow
 def test_finished_ranks_that_do_not_leave_are_ended(start):
     """A rank that is killed in its clean-up leaves the others waiting for it there."""
     stay = "(folder / f'rank_{rank}.end').write_text('0'); time.sleep(120)"
