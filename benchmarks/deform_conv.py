@@ -1,6 +1,6 @@
 """What deformable convolution costs: this project's, MindSpore's own operator, and a plain convolution.
 
-python benchmarks/deform_conv.py [steps=8] [what=layer,network] [output=build/deform_conv.json]
+    python -m benchmarks.deform_conv [steps=8] [what=layer,network] [output=deform_conv.json]
 
 "layer" is the neck's most frequent one, 64 to 64 channels at [4, 64, 64, 112]; "network" is DLA-34 at batch 4, 256x448.
 Forward in evaluation mode, and forward with backward in training mode without an optimiser, medians, each in a process
@@ -11,11 +11,8 @@ network. Machines are noisy: compare the ratios of one run, the plain convolutio
 import json
 import os
 import statistics
-import subprocess
-import sys
 import time
 from itertools import pairwise
-from pathlib import Path
 
 import fairmot  # noqa: F401  (sets the CPU kernels' limit before anything imports mindspore)
 
@@ -24,6 +21,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
+from benchmarks.measuring import options, run_again
+from benchmarks.report import progress, ratios, write_output
 from fairmot.model.deform_conv import DeformConv
 from fairmot.model.dla import DLA34_CHANNELS
 from fairmot.model.fairmot import DLASeg, FairMOT, ModelConfig
@@ -127,42 +126,27 @@ def measure(what: str, kind: str, steps: int) -> dict[str, float]:
     """Both parts of a case, one process after the other."""
     row: dict[str, float] = {}
     for part in ("forward", "both"):
-        words = [sys.executable, __file__, f"case={what},{kind},{part}", f"steps={steps}"]
-        process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        lines = process.stdout.readlines()
-        _, status, usage = os.wait4(process.pid, 0)
-        if status:
-            raise SystemExit(f"{' '.join(words)} failed")
-        row |= {**json.loads(lines[-1]), f"{part}_peak_gb": usage.ru_maxrss / 1e6}
+        ran = run_again("deform_conv", case=f"{what},{kind},{part}", steps=steps)
+        row |= {**ran.answer(), f"{part}_peak_gb": ran.peak_gb}
     return row
 
 
 def main() -> None:
-    options = dict(word.split("=", 1) for word in sys.argv[1:])
-    steps = int(options.get("steps", 8))
-    if "case" in options:
-        print(json.dumps(time_case(*options["case"].split(","), steps)))
+    given = options(__doc__, steps="8", what=",".join(SHAPES), output="", case="")
+    steps = int(given["steps"])
+    if given["case"]:
+        print(json.dumps(time_case(*given["case"].split(","), steps)))
         return
     results: dict[str, dict[str, dict[str, float]]] = {}
-    for what in options.get("what", ",".join(SHAPES)).split(","):
+    for what in given["what"].split(","):
         results[what] = {}
         for kind in NODE_CONVS:
-            row = results[what][kind] = measure(what, kind, steps)
-            row |= {
-                f"{part}_ratio": row[f"{part}_s"] / results[what]["plain"][f"{part}_s"] for part in ("forward", "both")
-            }
-            print(f"{what}, {kind}: {row}; load {os.getloadavg()[0]:.1f}", file=sys.stderr)
+            results[what][kind] = measure(what, kind, steps)
+            progress(f"{what}, {kind}: {results[what][kind]}; load {os.getloadavg()[0]:.1f}")
         values = [results[what][kind]["both_value"] for kind in ("fairmot", "operator")]
         np.testing.assert_allclose(*values, rtol=1e-4, err_msg="the two do not compute the same")
-        print(f"\n| {what} | {' | '.join(COLUMNS)} |")
-        print("|---" * (1 + len(COLUMNS)) + "|")
-        for kind, row in results[what].items():
-            print(f"| {kind} | {' | '.join(f'{row[key]:.2f}' for key in COLUMNS.values())} |")
-    if "output" in options:
-        path = Path(options["output"])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(results, indent=2) + "\n")
+        print(f"\n{what}\n\n{ratios(results[what], COLUMNS)}")
+    write_output(given["output"], results)
 
 
 if __name__ == "__main__":

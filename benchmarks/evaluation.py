@@ -5,24 +5,23 @@
 Beside it the plain recipe of motmetrics (`compare_to_groundtruth` and `compute_many`), which has no HOTA.
 """
 
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import motmetrics
 import numpy as np
 import pandas  # type: ignore[import-untyped]
 
+from benchmarks.measuring import options
+from benchmarks.report import Part, Row, publish
 from fairmot.evaluation.metrics import SequencePair, evaluate_pair, evaluate_sequences
 from fairmot.evaluation.mot_format import MotRows, result_rows
 from fairmot.evaluation.preprocess import Benchmark
-from fairmot.files import write_json_atomic
 
-SEQUENCES, FRAMES, OBJECTS = 7, 1000, 30
+SEQUENCES, OBJECTS = 7, 30
 
 
-def synthetic_pair(name: str, seed: int, frame_count: int = FRAMES, object_count: int = OBJECTS) -> SequencePair:
+def synthetic_pair(name: str, seed: int, frame_count: int, object_count: int = OBJECTS) -> SequencePair:
     """People on straight walks; a tracker that misses 15 %, jitters, changes ids and sees two ghosts a frame."""
     generator = np.random.default_rng(seed)
     frames = np.repeat(np.arange(1, frame_count + 1), object_count)
@@ -71,19 +70,23 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    pairs = [synthetic_pair(f"walk-{k}", seed=k) for k in range(SEQUENCES)]
-    evaluate_pair(synthetic_pair("warm-up", seed=0, frame_count=20))
+    given = options(__doc__, frames="1000", output="")
+    frames = int(given["frames"])
+    pairs = [synthetic_pair(f"walk-{k}", k, frames) for k in range(SEQUENCES)]
+    evaluate_pair(synthetic_pair("warm-up", 0, 20))
     timings = {
         "1 worker": _seconds(lambda: evaluate_sequences(pairs, workers=1)),
         "2 workers": _seconds(lambda: evaluate_sequences(pairs, workers=2)),
-        "motmetrics alone (no HOTA, no pre-processing)": _seconds(lambda: _plain_motmetrics(pairs)),
+        "motmetrics": _seconds(lambda: _plain_motmetrics(pairs)),
     }
     boxes = sum(len(pair.gt) + len(pair.results) for pair in pairs)
-    print(f"{SEQUENCES} sequences, {FRAMES} frames, {OBJECTS} objects: {boxes} boxes")
-    for name, seconds in timings.items():
-        print(f"  {name:<48}{seconds:7.2f} s {boxes / seconds:12,.0f} boxes/s")
-    if len(sys.argv) > 1:
-        write_json_atomic(Path(sys.argv[1]), {"boxes": boxes, "seconds": timings})
+    what = f"{SEQUENCES} sequences of {frames} frames, {OBJECTS} objects"
+    rows = [
+        Row(f"{what}, {workers}", timings[workers], "s", "motmetrics, no HOTA", timings["motmetrics"])
+        for workers in ("1 worker", "2 workers")
+    ]
+    rows.append(Row("boxes, 1 worker", boxes / timings["1 worker"], "1/s"))
+    publish(Part(rows, details={"boxes": boxes, "seconds": timings}), given["output"])
 
 
 if __name__ == "__main__":

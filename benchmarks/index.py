@@ -1,18 +1,17 @@
 """How long the labels of 60,000 images take to open: the first time, every later time, and without an index.
 
-    python -m benchmarks.index [output.json] [folder]
+    python -m benchmarks.index [folder=<where to draw>] [share=1] [output=index.json]
 
 Draws the label files (in sequences of 1000 and two folders of 15,000, like a mix of videos and single pictures), then
 opens them with `build_index`: without its cache, with it, and with it after one edit. Against that stands what the
 original does at every start: `numpy.loadtxt` of every file. The operating system has all files in memory in every
 case, so only the program's own work and its system calls are compared; on shared storage every file costs a round
 trip more, which only the warm start avoids. With `folder` the files are drawn there (to measure a file system) and
-stay; otherwise in a temporary folder.
+stay; otherwise in a temporary folder. `share` draws only that part of them. About a minute.
 """
 
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,23 +19,26 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.measuring import options
+from benchmarks.report import Part, Row, publish
 from fairmot.data.index import LabelIndex, build_index
 from fairmot.data.labels import format_labels, label_path_for
-from fairmot.files import write_json_atomic
 
 FOLDERS = {f"video/images/train/{number:02d}/img1": 1000 for number in range(30)} | {
     "pictures/images/train": 15_000,
     "pictures/images/more": 15_000,
 }
 BOXES_A_FILE, WARM_STARTS = 20, 5
+LOADTXT = "numpy.loadtxt of every file"
 LISTS = {"video": "video.train", "pictures": "pictures.train"}
 
 
-def draw_labels(root: Path) -> list[str]:
+def draw_labels(root: Path, share: float) -> list[str]:
     """Label files, an image of one byte beside each, and the lists; returns the label files."""
     rng = np.random.default_rng(0)
     lists: dict[str, list[str]] = {name: [] for name in LISTS}
-    for folder, count in FOLDERS.items():
+    for folder, whole in FOLDERS.items():
+        count = max(1, round(share * whole))
         name = folder.split("/")[0]
         images = [f"{folder}/{number:06d}.jpg" for number in range(1, count + 1)]
         lists[name] += images
@@ -77,26 +79,28 @@ def measure(root: Path, label_files: list[str]) -> dict[str, float]:
         "warm, median": statistics.median(seconds for seconds, _ in warm),
         "warm, slowest": max(seconds for seconds, _ in warm),
         "warm, one file edited": edited_s,
-        "numpy.loadtxt of every file": loadtxt_s,
+        LOADTXT: loadtxt_s,
     }
 
 
-def main(output: Path | None, folder: Path | None) -> None:
+def main() -> None:
+    given = options(__doc__, folder="", share="1", output="")
     with tempfile.TemporaryDirectory() as temporary:
-        root = (folder or Path(temporary)) / "index-benchmark"
-        label_files = draw_labels(root)
+        root = Path(given["folder"] or temporary) / "index-benchmark"
+        label_files = draw_labels(root, float(given["share"]))
         os.sync()
         time.sleep(3)  # files of the last two seconds are not trusted to stay as they are
         seconds = measure(root, label_files)
         size_mb = sum(file.stat().st_size for file in (root / "cache").glob("*.npz")) / 1e6
-    baseline = seconds["numpy.loadtxt of every file"]
-    print(f"{len(label_files)} label files, about {BOXES_A_FILE} boxes each; the cache has {size_mb:.0f} MB")
-    for name, value in seconds.items():
-        print(f"  {name:<32}{value:8.2f} s{baseline / value:8.1f} x")
-    if output is not None:
-        write_json_atomic(output, {"label_files": len(label_files), "cache_mb": size_mb, "seconds": seconds})
+    loadtxt = seconds.pop(LOADTXT)
+    rows = [
+        Row(f"index of {len(label_files):,} label files, {case}", value, "s", LOADTXT, loadtxt)
+        for case, value in seconds.items()
+    ]
+    publish(
+        Part([*rows, Row("cache of the index", size_mb, "MB")], details=seconds | {LOADTXT: loadtxt}), given["output"]
+    )
 
 
 if __name__ == "__main__":
-    arguments = [Path(argument) for argument in sys.argv[1:3]]
-    main(*arguments, *[None] * (2 - len(arguments)))
+    main()

@@ -1,23 +1,23 @@
 """Samples a second that one core prepares, the memory that takes, and what a second core adds.
 
-    taskset -c 0 python -m benchmarks.loader [frames=<folder of pictures>]... [original=<checkout>] [result.json]
-    python -m benchmarks.loader scaling [frames=<folder of pictures>]... [result.json]
+    taskset -c 0 python -m benchmarks.loader [frames=<folder of pictures>,...] [cases=all] [workers=1] [seconds=6]
+                                             [pictures=32] [original=<the original's repository>] [output=loader.json]
+    python -m benchmarks.loader cases=fast-loader,fast-engine workers=1,2
 
 Without frames= it draws JPEG pictures of 1920x1080 and 640x480; each picture has 25 boxes. Every case runs in a process
-of its own for some seconds. Rates are per second of CPU, so that other work on the machine counts little; `scaling`
-shows seconds on the wall with one and two workers and wants two idle cores. The original's chain (ifzhang/FairMOT) is
-measured beside ours when the path of a checkout is given; where PyTorch is not installed its ToTensor is NumPy's here.
+of its own for some seconds. Rates are per second of CPU, so that other work on the machine counts little; rates per
+second on the wall, which count with several workers and want idle cores, and peak memory are among the details. The
+original's chain (ifzhang/FairMOT) is measured beside ours when the path of a checkout is given; where PyTorch is not
+installed its ToTensor is NumPy's here. About 2 minutes, all cases 5.
 """
 
 import importlib
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import time
-import types
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,46 +26,24 @@ from typing import Any
 import cv2
 import numpy as np
 
+from benchmarks.drawn_data import LISTS, draw, write_data
+from benchmarks.measuring import options, run_again
+from benchmarks.original_tracker import Absent
+from benchmarks.report import Part, Row, progress, publish
 from fairmot.data.dataset import Augmentation, DataConfig, JointDataset
 from fairmot.data.index import build_index
-from fairmot.data.labels import format_labels
 from fairmot.data.packed import PackedImages, open_index, write_pack
 from fairmot.data.picture import read_content
-from fairmot.files import write_atomic
 
-SECONDS = 6.0
 WARM_UP = 24
-PICTURES = 32
 BOXES = 25
 BATCH = 4
 MINDRECORD_COPIES = 16
 SIZES_HW = {"1920x1080": (1080, 1920), "640x480": (480, 640)}
-LISTS = {"measured": "measured.train"}
-ALONE = ("original", "none", "reference", "fast", "fast, packed", "fast, mosaic", "fast, loader", "fast, data engine")
-READING = ("read files", "read pack", "read MindRecord")
-
-
-def draw(height: int, width: int, seed: int) -> np.ndarray:
-    """Noise of all scales: compressed by half about as large as a frame of a surveillance camera."""
-    rng = np.random.default_rng(seed)
-    picture = np.full((height, width, 3), 120, np.float32)
-    for level in range(2, 11):
-        cells = rng.standard_normal((2**level, 2**level, 3), np.float32) * (300 / 2**level)
-        picture += cv2.resize(cells, (width, height), interpolation=cv2.INTER_CUBIC)
-    return np.clip(picture, 0, 255).astype(np.uint8)
-
-
-def write_data(root: Path, contents: list[bytes]) -> None:
-    rng = np.random.default_rng(0)
-    for folder in ("images", "labels_with_ids"):
-        (root / folder).mkdir(parents=True)
-    for number, content in enumerate(contents):
-        (root / f"images/{number:04d}.jpg").write_bytes(content)
-        sizes = rng.uniform(0.02, 0.2, (BOXES, 1)) * (0.4, 1)
-        rows = np.concatenate([np.zeros((BOXES, 1)), np.arange(BOXES)[:, None], rng.random((BOXES, 2)), sizes], axis=1)
-        (root / f"labels_with_ids/{number:04d}.txt").write_text(format_labels(rows))
-    (root / LISTS["measured"]).write_text("".join(f"images/{number:04d}.jpg\n" for number in range(len(contents))))
-    write_pack(build_index(str(root), LISTS, progress=False), root / "pack", 1 << 30, progress=False)
+CASES = ("original", "none", "reference", "fast", "fast-loader")
+MORE_CASES = ("fast-packed", "fast-mosaic", "fast-engine", "read-files", "read-pack", "read-mindrecord")
+"""fast-packed: from a pack; fast-mosaic: every sample is one; fast-loader: batches, as training takes them;
+fast-engine: the data engine puts samples together to batches; read-*: the bytes of the images alone."""
 
 
 def make_dataset(root: Path, augmentation: Augmentation, packed: bool = False, mosaic: float = 0.0) -> JointDataset:
@@ -119,8 +97,8 @@ def through_original(root: Path, checkout: Path) -> Iterator[object]:
         try:
             importlib.import_module(name)
         except ImportError:
-            sys.modules[name] = _Absent(name)
-    sys.modules["opts"] = _Absent("opts")
+            sys.modules[name] = Absent(name)
+    sys.modules["opts"] = Absent("opts")
     jde = importlib.import_module("datasets.dataset.jde")
     options = Namespace(K=500, down_ratio=4, ltrb=True, mse_loss=False)
     lists = {"measured": str(root / LISTS["measured"])}
@@ -129,19 +107,8 @@ def through_original(root: Path, checkout: Path) -> Iterator[object]:
         yield from (dataset[i] for i in range(dataset.nF))
 
 
-class _Absent(types.ModuleType):
-    """Stands for a module that the original imports and its loader does not need."""
-
-    __path__: tuple[str, ...] = ()
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return type(name, (), {})
-
-
 def _to_tensor() -> Callable[[np.ndarray], Any]:
-    if isinstance(sys.modules["torchvision"], _Absent):
+    if isinstance(sys.modules["torchvision"], Absent):
         return lambda image: np.ascontiguousarray(image.transpose(2, 0, 1)).astype(np.float32) / 255
     return importlib.import_module("torchvision.transforms").ToTensor()
 
@@ -150,7 +117,7 @@ def reading(root: Path, case: str) -> Iterator[object]:
     """The bytes of the images alone, in a random order."""
     index = build_index(str(root), LISTS, progress=False)
     order = np.random.default_rng(0)
-    if case == "read MindRecord":
+    if case == "read-mindrecord":
         import mindspore.dataset as ds  # noqa: PLC0415
         from mindspore.mindrecord import FileWriter  # noqa: PLC0415
 
@@ -167,19 +134,19 @@ def reading(root: Path, case: str) -> Iterator[object]:
     pack = PackedImages(str(root / "pack"))
     while True:
         i = int(order.integers(len(index)))
-        yield pack.read(index.image_paths[i]) if case == "read pack" else read_content(index.image_path(i))
+        yield pack.read(index.image_paths[i]) if case == "read-pack" else read_content(index.image_path(i))
 
 
 def source_of(case: str, root: Path, original: str, workers: int) -> Iterator[object]:
-    if case in READING:
+    if case.startswith("read-"):
         return reading(root, case)
     if case == "original":
         return through_original(root, Path(original))
-    mode, _, way = case.partition(", ")
+    mode, _, way = case.partition("-")
     dataset = make_dataset(root, Augmentation(mode), packed=way == "packed", mosaic=float(way == "mosaic"))
     if way == "loader":
         return through_loader(dataset, workers)
-    return through_data_engine(dataset, workers) if way == "data engine" else endless(dataset)
+    return through_data_engine(dataset, workers) if way == "engine" else endless(dataset)
 
 
 def peak_mb() -> int:
@@ -188,81 +155,76 @@ def peak_mb() -> int:
     return round(int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024)
 
 
-def run_case(case: str, root: Path, original: str, workers: int) -> None:
+def run_case(case: str, root: Path, original: str, workers: int, seconds: float) -> None:
     """In a process of its own: print one row of results."""
     cv2.setNumThreads(1)
     samples = source_of(case, root, original, workers)
     for _ in range(WARM_UP):
         next(samples)
     taken, began_s, began_cpu_s = 0, time.perf_counter(), time.process_time()
-    while time.perf_counter() - began_s < SECONDS:
+    while time.perf_counter() - began_s < seconds:
         next(samples)
         taken += 1
     wall_s, cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
     row = {
         "case": case,
         "workers": workers,
-        "samples_per_cpu_s": round(taken / cpu_s, 1),
-        "samples_per_s": round(taken / wall_s, 1),
+        "samples_per_cpu_s": taken / cpu_s,
+        "samples_per_s": taken / wall_s,
         "peak_mb": peak_mb(),
     }
-    print("row", json.dumps(row), flush=True)
+    print(json.dumps(row), flush=True)
     os._exit(0)  # the data engine's threads would be waited for
 
 
-def measure(root: Path, cases: list[tuple[str, int]], original: str) -> list[dict[str, Any]]:
+def pictures_of(folders: list[str], count: int) -> Iterator[tuple[str, list[bytes]]]:
+    for folder in folders:
+        paths = sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in (".jpg", ".jpeg"))
+        yield folder, [paths[k % len(paths)].read_bytes() for k in range(count)]
+    if not folders:
+        for name, size_hw in SIZES_HW.items():
+            yield name, [draw(*size_hw, seed) for seed in range(count)]
+
+
+def rows_of(name: str, found: list[dict[str, Any]]) -> list[Row]:
+    """The rate of each case, beside the original's where that was measured and does the same work."""
+    original = next((row["samples_per_cpu_s"] for row in found if row["case"] == "original"), None)
     rows = []
-    for case, workers in cases:
-        words = [sys.executable, "-m", "benchmarks.loader", "--case", case, str(root), original, str(workers)]
-        result = subprocess.run(words, capture_output=True, text=True, check=False)
-        lines = [line for line in result.stdout.splitlines() if line.startswith("row ")]
-        if not lines:
-            sys.exit(f"{case}: {result.stderr}")
-        rows.append(json.loads(lines[0].removeprefix("row ")))
-        print("".join(f"{value!s:>20}" for value in rows[-1].values()), flush=True)
+    for row in found:
+        what = f"samples a CPU second, {name}, {row['case']}" + f", {row['workers']} workers" * (row["workers"] > 1)
+        reference = ("the original's chain", original)
+        if original is None or row["case"] == "original" or row["case"].startswith("read-"):
+            reference = ("", None)
+        rows.append(Row(what, row["samples_per_cpu_s"], "1/s", *reference))
     return rows
 
 
-def pictures_of(folders: list[str]) -> Iterator[tuple[str, list[bytes]]]:
-    for folder in folders:
-        paths = sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in (".jpg", ".jpeg"))
-        yield folder, [paths[k % len(paths)].read_bytes() for k in range(PICTURES)]
-    if not folders:
-        for name, size_hw in SIZES_HW.items():
-            drawn = (draw(*size_hw, seed) for seed in range(PICTURES))
-            yield (
-                name,
-                [cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, 90))[1].tobytes() for picture in drawn],
-            )
-
-
-def main(words: list[str]) -> None:
-    output = Path(words.pop()) if words and words[-1].endswith(".json") else None
-    is_scaling = words[:1] == ["scaling"]
-    frames = [word.removeprefix("frames=") for word in words if word.startswith("frames=")]
-    original = next((word.removeprefix("original=") for word in words if word.startswith("original=")), "")
-    if len(words) != is_scaling + len(frames) + bool(original):
-        sys.exit(__doc__)
-    cases = [(case, 1) for case in (*ALONE, *READING) if case != "original" or original]
-    if is_scaling:
-        cases = [(case, workers) for case in ("fast, loader", "fast, data engine") for workers in (1, 2)]
-    tables = []
-    for name, contents in pictures_of(frames):
+def main() -> None:
+    given = options(
+        __doc__, frames="", cases=",".join(CASES), workers="1", seconds="6", pictures="32", original="", output="",
+        case="", root="",
+    )  # fmt: skip
+    if given["case"]:
+        run_case(given["case"], Path(given["root"]), given["original"], int(given["workers"]), float(given["seconds"]))
+    cases = [*CASES, *MORE_CASES] if given["cases"] == "all" else given["cases"].split(",")
+    rows, details = [], {}
+    for name, contents in pictures_of(list(filter(None, given["frames"].split(","))), int(given["pictures"])):
         with tempfile.TemporaryDirectory() as folder:
-            write_data(Path(folder), contents)
+            root = Path(folder)
+            write_data(root, contents, BOXES, BOXES)
+            write_pack(build_index(folder, LISTS, progress=False), root / "pack", 1 << 30, progress=False)
             mean_kb = round(sum(map(len, contents)) / len(contents) / 1e3)
-            print(f"{name}: {len(contents)} pictures of {mean_kb} kB, input 608x1088")
-            print("".join(f"{column:>20}" for column in ("case", "workers", "samples/CPU s", "samples/s", "peak MB")))
-            rows = measure(Path(folder), cases, original)
-            tables.append({"pictures": name, "mean_kb": mean_kb, "rows": rows})
-    result = json.dumps({"processors": os.cpu_count(), "tables": tables}, indent=2)
-    if output is None:
-        print(result)
-    else:
-        write_atomic(output, result + "\n")
+            progress(f"{name}: {len(contents)} pictures of {mean_kb} kB, input 608x1088")
+            found = []
+            for case in cases if given["original"] else [case for case in cases if case != "original"]:
+                for workers in given["workers"].split(","):
+                    keys = {"case": case, "root": root, "workers": workers, "seconds": given["seconds"]}
+                    found.append(run_again("loader", original=given["original"], **keys).answer())
+                    progress(str(found[-1]))
+        rows += rows_of(name, found)
+        details[name] = {"mean_kb": mean_kb, "rows": found}
+    publish(Part(rows, details=details), given["output"])
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--case"]:
-        run_case(sys.argv[2], Path(sys.argv[3]), sys.argv[4], int(sys.argv[5]))
-    main(sys.argv[1:])
+    main()

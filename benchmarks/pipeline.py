@@ -1,20 +1,20 @@
 """Frames per second from video to tracked video, and what each stage costs.
 
-    python -m benchmarks.pipeline <checkpoint> <video>... [result.json]
+    python -m benchmarks.pipeline checkpoint=<checkpoint> sources=<video>,<video> [output=pipeline.json]
 
 Every video (or folder of pictures) is tracked as python -m fairmot.track does it, annotated MP4 included, up to 100
 frames, after the network is compiled. Stages overlap, so a frame costs about as much as the slowest of them where
 there are processors enough. Printed are milliseconds a frame and stage; the results go to a temporary folder.
 """
 
-import json
 import os
 import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.measuring import options
+from benchmarks.report import markdown, write_output
 from fairmot.device import Device
-from fairmot.files import write_atomic
 from fairmot.track import STAGES, TrackConfig, track
 
 MAX_FRAMES = 100
@@ -32,21 +32,20 @@ def measure(checkpoint: str, source: str, batch_size: int, device: Device) -> di
     return row
 
 
-def main(checkpoint: str, sources: list[str], output: Path | None) -> None:
+def main() -> None:
+    given = options(__doc__, checkpoint="", sources="", output="")
+    if not (given["checkpoint"] and given["sources"]):
+        print(__doc__, file=sys.stderr)
+        sys.exit(2)
     device = Device(os.environ.get("FAIRMOT_DEVICE", "cpu"))
-    rows = [measure(checkpoint, source, batch_size, device) for source in sources for batch_size in BATCH_SIZES]
-    print("".join(f"{name:>16}" for name in rows[0]))
-    for row in rows:
-        print("".join(f"{value:>16}" for value in row.values()))
-    result = json.dumps({"processors": os.cpu_count(), "device": device.value, "rows": rows}, indent=2)
-    print(result)
-    if output is not None:
-        write_atomic(output, result + "\n")
+    rows = [
+        measure(given["checkpoint"], source, batch_size, device)
+        for source in given["sources"].split(",")
+        for batch_size in BATCH_SIZES
+    ]
+    print(markdown(tuple(rows[0]), (tuple(map(str, row.values())) for row in rows)))
+    write_output(given["output"], {"processors": os.cpu_count(), "device": device.value, "rows": rows})
 
 
 if __name__ == "__main__":
-    given = sys.argv[1:]
-    json_path = Path(given.pop()) if given and given[-1].endswith(".json") else None
-    if len(given) < 2:
-        sys.exit(__doc__)
-    main(given[0], given[1:], json_path)
+    main()

@@ -1,6 +1,6 @@
 """Where a training step's time goes, operator by operator.
 
-python benchmarks/profile_step.py [steps=3] [largest=15] [key=value of python -m train ...]
+    python -m benchmarks.profile_step [steps=3] [largest=15] [output=profile.json] [key=value of python -m train ...]
 
 Runs the real command, `python -m train`, on the synthetic set with MindSpore's profiler on: DLA-34 with the plain neck,
 batch 4, 256x448, unless other keys are given. Two tables: kinds of operator, and the most expensive single ones, in
@@ -9,31 +9,13 @@ time; the profiler itself slows a step down.
 """
 
 import csv
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-COMMON = [
-    "data.input_size=[256,448]",
-    "model=dlaconv_34",
-    "batch_size_per_rank=4",
-    "loss.fp16_classifier=false",
-    "log_every_steps=1",
-    "mlflow.enabled=false",
-]
+from benchmarks.measuring import setting, train, words
+from benchmarks.report import markdown, write_output
+
 _STEPS_BEFORE = 3  # the profiler's own warm-up
-
-
-def profile(words: list[str], steps: int, folder: Path) -> Path:
-    """Train under the profiler; returns the folder of its operator tables."""
-    run_dir = folder / "run"
-    command = [
-        sys.executable, "-m", "train", *COMMON, f"data.root={folder / 'data'}", f"run_dir={run_dir}",
-        f"max_steps={_STEPS_BEFORE + steps}", f"runtime.profile_steps={steps}", *words,
-    ]  # fmt: skip
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return next((run_dir / "profile").rglob("cpu_op_type_info_0.csv")).parent
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -42,23 +24,28 @@ def read(path: Path) -> list[dict[str, str]]:
 
 
 def main() -> None:
-    options = dict(word.split("=", 1) for word in sys.argv[1:])
-    steps, largest = int(options.pop("steps", 3)), int(options.pop("largest", 15))
+    given = {"steps": "3", "largest": "15", "output": "", **words()}
+    steps, largest, output = int(given.pop("steps")), int(given.pop("largest")), given.pop("output")
     with tempfile.TemporaryDirectory() as name:
-        tables = profile([f"{key}={value}" for key, value in options.items()], steps, Path(name))
-        kinds = read(tables / "cpu_op_type_info_0.csv")
-        single = read(tables / "cpu_op_detail_info_0.csv")
-    total_ms = sum(float(row["total_compute_time"]) for row in kinds) / steps
+        keys = {**setting(quick=False), "runtime.profile_steps": str(steps), **given}
+        run_dir = train(keys, _STEPS_BEFORE + steps, Path(name)).run_dir
+        kinds = read(next((run_dir / "profile").rglob("cpu_op_type_info_0.csv")))
+        single = read(next((run_dir / "profile").rglob("cpu_op_detail_info_0.csv")))
+    kinds_ms = {row["op_type"]: float(row["total_compute_time"]) / steps for row in kinds}
+    counts = {row["op_type"]: int(row["type_occurrences"]) // steps for row in kinds}
+    single_ms = {row["full_op_name"]: float(row["op_total_time(ms)"]) / steps for row in single}
+    total_ms = sum(kinds_ms.values())
     print(f"all operators: {total_ms:.0f} ms a step\n")
-    print("| operator | a step | ms | share |\n|---|---|---|---|")
-    for row in sorted(kinds, key=lambda row: -float(row["total_compute_time"])):
-        ms = float(row["total_compute_time"]) / steps
-        if ms >= total_ms / 1000:
-            print(f"| {row['op_type']} | {int(row['type_occurrences']) // steps} | {ms:.1f} | {ms / total_ms:.1%} |")
-    print("\n| single operator | ms | share |\n|---|---|---|")
-    for row in sorted(single, key=lambda row: -float(row["op_total_time(ms)"]))[:largest]:
-        ms = float(row["op_total_time(ms)"]) / steps
-        print(f"| {row['full_op_name']} | {ms:.1f} | {ms / total_ms:.1%} |")
+    listed = [(kind, ms) for kind, ms in largest_first(kinds_ms) if ms >= total_ms / 1000]
+    rows = ((kind, str(counts[kind]), f"{ms:.1f}", f"{ms / total_ms:.1%}") for kind, ms in listed)
+    print(markdown(("operator", "a step", "ms", "share"), rows))
+    rows = ((name, f"{ms:.1f}", f"{ms / total_ms:.1%}") for name, ms in largest_first(single_ms)[:largest])
+    print(f"\n{markdown(('single operator', 'ms', 'share'), rows)}")
+    write_output(output, {"kinds_ms": kinds_ms, "kinds_a_step": counts, "single_ms": single_ms})
+
+
+def largest_first(values: dict[str, float]) -> list[tuple[str, float]]:
+    return sorted(values.items(), key=lambda item: -item[1])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Predicted step time, all-reduce volume and efficiency of data-parallel training on 8, 64 and 512 NPUs.
 
-    python -m benchmarks.scaling_plan [picture.png]              the tables of docs/scaling.md, and its picture
-    python -m benchmarks.scaling_plan measure <data.root> <list> [input height width]
+    python -m benchmarks.scaling_plan [output=picture.png]       the tables of docs/scaling.md, and its picture
+    python -m benchmarks.scaling_plan root=<data.root> list=<list file> [size=608x1088]
                                                                  what the loader does on one core with these images
 
 A prediction: nothing here was measured on an NPU. The gradients are counted from the network that is built here, the
@@ -10,7 +10,6 @@ capitals and says so.
 """
 
 import math
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,11 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
+
+from benchmarks.measuring import options, size_hw
+from benchmarks.report import markdown
+from fairmot.figures import save_figure
 
 FLOAT_BYTES = 4
 EMBEDDING = 128
@@ -217,16 +221,11 @@ TABLES = {
 def as_markdown(rows: Iterator[tuple[str, ...]]) -> str:
     """A table as it stands in docs/scaling.md."""
     head, *body = rows
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *body))
+    return markdown(head, body)
 
 
 def draw(path: Path) -> None:
     """Predicted efficiency over the number of NPUs, beside what was published for eight."""
-    import matplotlib as mpl  # noqa: PLC0415 (seconds of import)
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
     size, large = gradient_bytes(MIX_IDENTITIES), gradient_bytes(1_000_000)
     counts = [8 * 2**k for k in range(7)]
     slow, fast = CLUSTERS
@@ -237,7 +236,8 @@ def draw(path: Path) -> None:
         ("tab:orange", ":", fast, size, ring_s, "910B, one ring over all"),
         ("tab:green", "-", fast, large, hierarchical_s, "910B, a million identities"),
     )
-    figure, axes = plt.subplots(figsize=(7.2, 4.2), layout="constrained")
+    figure = Figure((7.2, 4.2), dpi=110, layout="constrained")
+    axes = figure.subplots()
     for colour, style, cluster, reduced, reduce_s, label in lines:
         times = [compute_s(cluster, count) + reduce_s(cluster, reduced, count) for count in counts]
         values = [100 * cluster.step_s / time for time in times]
@@ -252,7 +252,7 @@ def draw(path: Path) -> None:
     axes.set_title("Prediction, not a measurement: dlaconv_34, batch 4 a NPU, nID 14,455 unless said", fontsize=10)
     axes.grid(alpha=0.3)
     axes.legend(loc="lower left", bbox_to_anchor=(0.1, 0), fontsize=8)
-    figure.savefig(path, dpi=110)
+    save_figure(figure, path)
 
 
 def measure(root: str, image_list: str, height: int, width: int) -> None:
@@ -278,18 +278,16 @@ def measure(root: str, image_list: str, height: int, width: int) -> None:
         print(f"{cpu_s / len(view) * 1e3:.1f} ms of CPU an image, {len(view) / cpu_s:.1f} images/s a core ({note})")
 
 
-def main(words: list[str]) -> None:
-    if words[:1] == ["measure"] and len(words) in (3, 5):
-        height, width = map(int, words[3:] or (608, 1088))
-        measure(words[1], words[2], height, width)
+def main() -> None:
+    given = options(__doc__, output="", root="", list="", size="608x1088")
+    if given["root"] and given["list"]:
+        measure(given["root"], given["list"], *size_hw(given["size"]))
         return
-    if len(words) > 1:
-        sys.exit(__doc__)
     for title, rows in TABLES.items():
         print(f"{title}\n\n{as_markdown(rows())}\n")
-    if words:
-        draw(Path(words[0]))
+    if given["output"]:
+        draw(Path(given["output"]))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

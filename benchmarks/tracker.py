@@ -1,30 +1,31 @@
-"""Time of the tracker alone, without network or pictures.
+"""Time of the tracker alone, without network or pictures, beside the original's.
 
-    python -m benchmarks.tracker [output.json]
+    python -m benchmarks.tracker [objects=20,60,120,250] [frames=150] [passes=3] [output=tracker.json]
+                                 [original=<the original's repository>]
 
 People walk at random through a 1920x1080 picture, come late, leave early, are hidden for up to 44 frames, are missed in
-10 % of the frames; false detections join them. Each size is timed in several passes over one sequence; printed are the
-median frame of the fastest pass and the 99th percentile over all of them, in milliseconds.
+10 % of the frames; false detections join them. Each size is timed in several passes over one sequence, ours and the
+original's (benchmarks/original_tracker.py) in turn; printed are the median frame of the fastest pass and the 99th
+percentile over all of them, in milliseconds. Less than a minute.
 """
 
-import json
-import sys
 import time
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 
-from fairmot.files import write_atomic
+from benchmarks.measuring import options
+from benchmarks.original_tracker import original_tracker
+from benchmarks.report import Curve, Part, Row, publish
 from fairmot.structures import Detections
 from fairmot.tracking.tracker import Tracker, TrackerConfig
 
-OBJECTS = (20, 60, 120, 250)
-FRAMES, WARM_UP_FRAMES, PASSES = 150, 20, 3
+WARM_UP_FRAMES = 20
 REID_DIM = 128
 PICTURE_PX = np.array([1920.0, 1080.0])
 
 
-def crowd(objects: int, frames: int = FRAMES, seed: int = 0) -> list[Detections]:
+def crowd(objects: int, frames: int = 150, seed: int = 0) -> list[Detections]:
     """Detections of `objects` people, in descending order of score, frame by frame."""
     rng = np.random.default_rng(seed)
     heights_px = rng.uniform(60, 220, objects)
@@ -61,36 +62,42 @@ def unit(rows: np.ndarray) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def time_frames(sequence: list[Detections]) -> np.ndarray:
+def time_frames(update: Callable[[Detections], object], sequence: list[Detections]) -> np.ndarray:
     """Milliseconds of every frame after the warm-up."""
-    tracker, times_ms = Tracker(TrackerConfig()), []
+    times_ms = []
     for detections in sequence:
         start = time.perf_counter()
-        tracker.update(detections)
+        update(detections)
         times_ms.append((time.perf_counter() - start) * 1e3)
     return np.array(times_ms[WARM_UP_FRAMES:])
 
 
-def main(output: Path | None) -> None:
-    rows = []
-    print(f"{'objects':>8}{'detections':>12}{'median ms':>11}{'p99 ms':>9}{'frames/s':>10}")
-    for objects in OBJECTS:
-        sequence = crowd(objects)
-        passes = np.stack([time_frames(sequence) for _ in range(PASSES)])
-        row = {
-            "objects": objects,
-            "detections_per_frame": round(float(np.mean([len(detections) for detections in sequence])), 1),
-            "median_ms": round(float(np.median(passes, axis=1).min()), 3),
-            "p99_ms": round(float(np.percentile(passes, 99)), 3),
-            "frames_per_s": round(1e3 / float(passes.mean(axis=1).min()), 1),
-        }
-        rows.append(row)
-        print(
-            f"{objects:8d}{row['detections_per_frame']:12.1f}{row['median_ms']:11.3f}{row['p99_ms']:9.3f}{row['frames_per_s']:10.1f}"
-        )
-    if output is not None:
-        write_atomic(output, json.dumps({"frames": FRAMES, "reid_dim": REID_DIM, "sizes": rows}, indent=2) + "\n")
+def main() -> None:
+    given = options(__doc__, objects="20,60,120,250", frames="150", passes="3", output="", original="")
+    makers: dict[str, Callable[[], Callable[[Detections], object]]] = {"ours": lambda: Tracker(TrackerConfig()).update}
+    if given["original"]:
+        makers["original"] = original_tracker(given["original"])
+    counts = [int(count) for count in given["objects"].split(",")]
+    rows, details = [], []
+    for objects in counts:
+        sequence = crowd(objects, int(given["frames"]))
+        passes: dict[str, list[np.ndarray]] = {name: [] for name in makers}
+        for _ in range(int(given["passes"])):
+            for name, make in makers.items():
+                passes[name].append(time_frames(make(), sequence))
+        median_ms = {name: float(np.median(several, axis=1).min()) for name, several in passes.items()}
+        p99_ms = {name: float(np.percentile(several, 99)) for name, several in passes.items()}
+        reference = "the original's tracker" if given["original"] else ""
+        for what, found in (("median", median_ms), ("99th percentile", p99_ms)):
+            rows.append(
+                Row(f"a frame, {objects} objects, {what}", found["ours"], "ms", reference, found.get("original"))
+            )
+        detections_per_frame = float(np.mean([len(detections) for detections in sequence]))
+        details.append({"objects": objects, "detections_per_frame": detections_per_frame} | median_ms)
+    lines = [[row[name] for row in details] for name in makers]
+    curve = Curve("tracked objects", counts, [f"{name}, ms a frame" for name in makers], lines)
+    publish(Part(rows, [curve], details), given["output"])
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
+    main()

@@ -1,113 +1,109 @@
-"""What a training step costs.
+"""What a training step costs, beside the original's.
 
-python benchmarks/train_step.py [output=build/train_step.json] [steps=8] [slow_kernels=true]
-                                [original=<folder of the original> original_python=<python with torch>]
+    python -m benchmarks.train_step [steps=8] [rounds=2] [slow_kernels=true] [quick=true] [output=train_step.json]
+                                    [original=<the original's repository> original_python=<a python with torch>]
 
-Runs the real command, `python -m train`, on the synthetic set: DLA-34 with the plain neck, batch 4, 256x448. One
-table: seconds from the command to the first step, seconds a step after it, images a second, processor seconds a step
-(which other programs on the machine disturb less), peak memory, and ratios to the first row of the same run: the
-original's, where it is named, measured before and after (the mean of both) by benchmarks/original_step.py. Machines are
-noisy; only ratios of one run mean something.
+Runs the real command, `python -m train`, on the synthetic set: DLA-34 with the plain neck, batch 4, 256x448. The
+original's step (benchmarks/original_step.py, 500 slots, data from memory) and ours are measured in turn, `rounds`
+times; figures are medians over all steps of all rounds, from the third of each process on. Processor seconds are those
+of all threads; other programs on the machine disturb them less. Peak memory is the process's. "First step" is the time
+from the command to the end of the first step: cold without the index of labels and with data and MindSpore's files not
+in memory, as far as the system lets go of them; warm with both. Machines are noisy: compare ratios of one run.
+About 4 minutes on two cores.
 """
 
-import itertools
-import json
 import os
-import statistics
-import subprocess
-import sys
+import shutil
 import tempfile
-import time
+from importlib.util import find_spec
 from pathlib import Path
 
-BATCH = 4
-COMMON = [
-    "data.input_size=[256,448]",
-    "model=dlaconv_34",
-    f"batch_size_per_rank={BATCH}",
-    "log_every_steps=1",
-    "mlflow.enabled=false",
-]
+from benchmarks.measuring import FULL, QUICK, Training, medians, merged, options, run_original, setting, train
+from benchmarks.report import Part, Row, progress, publish
+from fairmot.data.synthetic import SyntheticConfig, generate
+
 CASES = {
-    "as installed (fp16 classifier, fitted slots)": ([], {}),
-    "fp32": (["loss.fp16_classifier=false"], {}),
-    "fp32, 500 slots": (["loss.fp16_classifier=false", "data.max_objects=500"], {}),
+    "fp32": {},
+    "as installed (fp16 classifier)": {"loss.fp16_classifier": "true"},
 }
-SLOW_KERNELS = ("fp32, AVX-512 convolutions", ["loss.fp16_classifier=false"], {"ONEDNN_MAX_CPU_ISA": "ALL"})
-
-COMPARED = ("step_s", "processor_s", "peak_memory_gb")
-COLUMNS = ("first_step_s", "step_s", "images_per_s", *COMPARED[1:], *(f"{key} ratio" for key in COMPARED))
+SLOW_KERNELS = {"ONEDNN_MAX_CPU_ISA": "ALL"}
+ORIGINAL = "the original under PyTorch, 500 slots"
 
 
-def measure(words: list[str], environment: dict[str, str], steps: int, folder: Path) -> dict[str, float]:
-    """Train a few steps in a fresh process and time its lines on the console."""
-    command = [
-        sys.executable, "-m", "train", *COMMON, *words, f"max_steps={steps}",
-        f"data.root={folder / 'data'}", f"run_dir={folder / f'run-{time.time_ns()}'}",
+def forget(folder: Path) -> None:
+    """Ask the system to drop a folder's files from its memory; what a living process has open stays."""
+    os.sync()
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            descriptor = os.open(path, os.O_RDONLY)
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(descriptor)
+
+
+def cold_start(keys: dict[str, str], folder: Path) -> Training:
+    """One step with data and MindSpore's files not in memory and without an index, whose folder is removed."""
+    shutil.rmtree(folder / "index", ignore_errors=True)
+    forget(folder / "data")
+    package = find_spec("mindspore")
+    assert package is not None and package.origin is not None
+    forget(Path(package.origin).parent)
+    return train(keys, 1, folder)
+
+
+def rows_of(case: str, figures: dict[str, float], original: dict[str, float], batch: int) -> list[Row]:
+    """A case beside the original, where that was measured."""
+    reference = ORIGINAL if original else ""
+    return [
+        Row(f"step, {case}", figures["step_s"], "s", reference, original.get("step_s"), most_ratio=1.0),
+        Row(
+            f"images, {case}", batch / figures["step_s"], "1/s", reference,
+            batch / original["step_s"] if original else None,
+        ),
+        Row(f"processor time a step, {case}", figures["processor_s"], "s", reference, original.get("processor_s")),
+        Row(f"peak memory, {case}", figures["peak_gb"], "GB", reference, original.get("peak_gb"), most_ratio=1.5),
+        Row(
+            f"without the checkpoint at the end, {case}", figures["steps_peak_gb"], "GB", reference,
+            original.get("peak_gb"),
+        ),
     ]  # fmt: skip
-    began = time.monotonic()
-    process = subprocess.Popen(command, env=os.environ | environment, stderr=subprocess.PIPE, text=True)
-    moments, worked = [], []
-    for line in process.stderr:
-        if line.startswith("step "):
-            moments.append(time.monotonic() - began)
-            worked.append(processor_s(process.pid))
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(command)} failed")
-    result = {"first_step_s": moments[0], "peak_memory_gb": usage.ru_maxrss / 1e6}
-    if len(moments) > 2:
-        # the second step still warms caches
-        gaps = [later - earlier for earlier, later in itertools.pairwise(moments[1:])]
-        result["step_s"] = statistics.median(gaps)
-        result["processor_s"] = statistics.median(after - before for before, after in itertools.pairwise(worked[1:]))
-        result["images_per_s"] = BATCH / result["step_s"]
-    return result
-
-
-def processor_s(pid: int) -> float:
-    """Processor time that a running process has used, all threads."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def measure_original(python: str, repository: str, steps: int) -> dict[str, float]:
-    """The same of the original's step, in a process of its own."""
-    script = Path(__file__).with_name("original_step.py")
-    command = [python, str(script), repository, f"steps={steps}"]
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
 
 
 def main() -> None:
-    options = dict(word.split("=", 1) for word in sys.argv[1:])
-    steps = int(options.get("steps", 8))
-    results: dict[str, dict[str, float]] = {}
-    original = options.get("original_python", sys.executable), options.get("original", ""), steps
-    if original[1]:
-        results["the original under PyTorch, 500 slots"] = measure_original(*original)
+    given = options(
+        __doc__, steps="8", rounds="2", slow_kernels="", quick="", output="", original="", original_python=""
+    )
+    quick, steps, rounds = given["quick"] == "true", int(given["steps"]), int(given["rounds"])
+    chosen = QUICK if quick else FULL
+    keys, batch = setting(quick), int(chosen["batch"])
+    cases = dict(list(CASES.items())[:1]) if quick else CASES
+    trainings: dict[str, list[Training]] = {case: [] for case in cases}
+    originals, theirs = [], {"steps": steps, "batch": batch, "size": chosen["size"]}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        measure([], {}, 1, folder)  # draws the data and fills the disk cache
-        for label, (words, environment) in CASES.items():
-            results[label] = measure(words, environment, steps, folder)
-            print(f"{label}: {results[label]}", file=sys.stderr)
-        if options.get("slow_kernels") == "true":
-            label, words, environment = SLOW_KERNELS
-            results[label] = measure(words, environment, 1, folder)
-    if original[1]:
-        first = results["the original under PyTorch, 500 slots"]
-        for key, value in measure_original(*original).items():
-            first[key] = (first[key] + value) / 2
-    reference = dict(next(iter(results.values())))
-    print(f"| case | {' | '.join(COLUMNS)} |")
-    print("|---" * (1 + len(COLUMNS)) + "|")
-    for label, row in results.items():
-        row |= {f"{key} ratio": row[key] / reference[key] for key in COMPARED if key in row}
-        print(f"| {label} | {' | '.join(f'{row[key]:.2f}' if key in row else '-' for key in COLUMNS)} |")
-    if "output" in options:
-        path = Path(options["output"])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(results, indent=2) + "\n")
+        keys["data.cache_dir"] = str(folder / "index")
+        generate(folder / "data", SyntheticConfig(), progress=False)
+        cold = cold_start(keys, folder)
+        for _ in range(rounds):
+            if given["original"]:
+                originals.append(run_original(given["original_python"], given["original"], **theirs))
+            for case, changes in cases.items():
+                trainings[case].append(train({**keys, **changes}, steps, folder))
+                progress(f"{case}: {trainings[case][-1].figures()}")
+        slow = train(keys, 1, folder, SLOW_KERNELS) if given["slow_kernels"] == "true" else None
+    original = medians(originals) if originals else {}
+    rows = []
+    for case, several in trainings.items():
+        rows += rows_of(case, merged(several).figures(), original, batch)
+    first_s = merged(trainings["fp32"]).first_step_s
+    rows += [
+        Row("first step after the command, warm", first_s, "s", most=20),
+        Row("first step after the command, cold", cold.first_step_s, "s", "warm", first_s),
+    ]
+    if slow is not None:
+        rows.append(Row("first step with AVX-512 convolutions", slow.first_step_s, "s", "warm", first_s))
+    details = {case: [one.figures() | {"steps_s": one.steps_s} for one in some] for case, some in trainings.items()}
+    details[ORIGINAL] = originals
+    publish(Part(rows, details=details), given["output"])
 
 
 if __name__ == "__main__":

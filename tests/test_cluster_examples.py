@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -232,9 +232,7 @@ def test_pages_link_to_files_that_are_there(page):
 
 @pytest.mark.slow
 def test_the_scaling_page_holds_what_the_plan_computes():
-    spec = spec_from_file_location("scaling_plan", REPOSITORY / "benchmarks" / "scaling_plan.py")
-    plan = sys.modules["scaling_plan"] = module_from_spec(spec)
-    spec.loader.exec_module(plan)
+    plan = import_module("benchmarks.scaling_plan")
     page = (REPOSITORY / "docs" / "scaling.md").read_text()
     assert f"{plan.parameters_without_classifier():,}" in page
     for title, rows in plan.TABLES.items():
