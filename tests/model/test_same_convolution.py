@@ -21,8 +21,17 @@ class Gradients(nn.Cell):
         return self.convolution(features), self.differentiate(self.convolution, self.weights)(features, gradient)
 
 
-@pytest.mark.parametrize(("inputs", "outputs", "kernel"), [(6, 10, 3), (3, 8, 7)])
-def test_outputs_and_gradients(inputs, outputs, kernel):
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "kernel", "height", "width"),
+    [
+        (6, 10, 3, 9, 13),
+        (3, 8, 7, 9, 13),
+        pytest.param(6, 10, 3, 320, 300, id="large enough for strips"),
+        pytest.param(3, 8, 7, 192, 208, id="large enough for strips, wide kernel"),
+        pytest.param(6, 10, 3, 321, 300, id="not to be cut evenly"),
+    ],
+)
+def test_outputs_and_gradients(inputs, outputs, kernel, height, width):
     ms.set_context(mode=ms.GRAPH_MODE)
     ours = conv(inputs, outputs, kernel, has_bias=True)
     padding = kernel // 2
@@ -32,8 +41,8 @@ def test_outputs_and_gradients(inputs, outputs, kernel):
     plain.weight.set_data(ours.weight.value())
     plain.bias.set_data(ours.bias.value())
     generator = np.random.default_rng(0)
-    features = ms.Tensor(generator.standard_normal((2, inputs, 9, 13)).astype(np.float32))
-    gradient = ms.Tensor(generator.standard_normal((2, outputs, 9, 13)).astype(np.float32))
+    features = ms.Tensor(generator.standard_normal((2, inputs, height, width)).astype(np.float32))
+    gradient = ms.Tensor(generator.standard_normal((2, outputs, height, width)).astype(np.float32))
     results = []
     for convolution in (ours, plain):
         output, ((by_features,), by_weights) = Gradients(convolution)(features, gradient)

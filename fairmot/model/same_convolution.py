@@ -1,0 +1,84 @@
+"""The convolution of stride 1 that keeps the size, with gradients that spare a CPU's memory."""
+
+import mindspore as ms
+from mindspore import Tensor, nn, ops
+from mindspore.ops.operations import _grad_ops
+
+_MOST_KERNELS_TURNED = 128 * 128
+_MOST_UNFOLDED = 5_000_000
+_STRIPS = 4
+
+
+def is_same_convolution(in_channels: int, out_channels: int, kernel_size: int, stride: int) -> bool:
+    """Whether `SameConv2d` is the better one for such a layer on this device."""
+    # Deep layers' maps are small and their kernels many: turning them costs what the buffer would.
+    are_few = in_channels * out_channels <= _MOST_KERNELS_TURNED
+    return stride == 1 and kernel_size > 1 and are_few and ms.get_context("device_target") == "CPU"
+
+
+class _SameConvolution(nn.Cell):
+    """The convolution with both gradients spelled out.
+
+    On CPUs MindSpore's operators for them unfold a map, k * k values for each of its own, into a buffer that every
+    layer keeps for itself (docs/speed.md). The gradient of the map is a convolution too: of the output's gradient, with
+    the kernels turned round and their two channel axes exchanged. That of the weight sums over all places of the maps,
+    so that strips of large ones can stand in the batch and share a smaller buffer.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.halo = halo = kernel_size // 2
+        self.forwards = ops.Conv2D(out_channels, kernel_size, pad_mode="pad", pad=halo)
+        self.backwards = ops.Conv2D(in_channels, kernel_size, pad_mode="pad", pad=halo)
+        self.by_weight = _weight_gradient(out_channels, kernel_size, (halo, halo, halo, halo))
+        self.by_weight_of_strips = _weight_gradient(out_channels, kernel_size, (0, 0, halo, halo))
+
+    def construct(self, features: Tensor, weight: Tensor) -> Tensor:
+        """[B, in, H, W] and [out, in, k, k] -> [B, out, H, W]."""
+        return self.forwards(features, weight)
+
+    def bprop(self, features: Tensor, weight: Tensor, out: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients of map and weight; `gradient` [B, out, H, W]."""
+        turned = ops.reverse(weight.transpose(1, 0, 2, 3), (2, 3))
+        by_features = self.backwards(gradient, turned)
+        _, channels, height, width = features.shape
+        unfolded = channels * self.kernel_size * self.kernel_size * height * width
+        if unfolded <= _MOST_UNFOLDED or height % _STRIPS or height // _STRIPS < self.halo:
+            return by_features, self.by_weight(gradient, features, weight.shape)
+        batch, rows = features.shape[0], height // _STRIPS
+        beyond = ops.zeros((batch, channels, self.halo, width), features.dtype)
+        features = _strips(ops.concat((beyond, features, beyond), 2), rows, 2 * self.halo)
+        return by_features, self.by_weight_of_strips(_strips(gradient, rows, 0), features, weight.shape)
+
+
+def _strips(features: Tensor, rows: int, more: int) -> Tensor:
+    """[B, C, H, W] -> [4 * B, C, rows + more, W]: one strip begins every `rows` rows."""
+    return ops.concat([features[:, :, i * rows : (i + 1) * rows + more, :] for i in range(_STRIPS)], 0)
+
+
+def _weight_gradient(out_channels: int, kernel_size: int, padding: tuple[int, int, int, int]) -> ops.Primitive:
+    return _grad_ops.Conv2DBackpropFilter(out_channels, kernel_size, pad_mode="pad", pad=padding, pad_list=padding)
+
+
+class SameConv2d(nn.Conv2d):
+    """MindSpore's Conv2d around `_SameConvolution`.
+
+    Args:
+        in_channels: of the map.
+        out_channels: of the result.
+        kernel_size: odd.
+        has_bias: whether a bias is added.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, has_bias: bool) -> None:
+        super().__init__(
+            in_channels, out_channels, kernel_size, pad_mode="pad", padding=kernel_size // 2, has_bias=has_bias
+        )
+        self.convolution = _SameConvolution(in_channels, out_channels, kernel_size)
+
+    def construct(self, features: Tensor) -> Tensor:
+        """[B, in, H, W] -> [B, out, H, W]."""
+        # Cast out here, where the cast has a gradient.
+        output = self.convolution(features, self.weight.astype(features.dtype))
+        return self.bias_add(output, self.bias) if self.has_bias else output
