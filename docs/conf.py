@@ -25,6 +25,7 @@ highlight_language = "text"
 html_theme = "furo"
 html_title = f"{project} {release}"
 html_static_path: list[str] = []
+html_show_copyright = False
 
 _ORIGINALS = {
     "project/rank_table": _PROJECT / "rank_table" / "README.md",

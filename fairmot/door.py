@@ -4,6 +4,7 @@ Exit codes: see `fairmot.door_help.EXIT_CODES`.
 """
 
 import difflib
+import logging
 import os
 import re
 import signal
@@ -99,6 +100,7 @@ def run_door(function: Callable[[Any], None], schema: type, config_name: str) ->
 
     # While a graph runs MindSpore turns Ctrl-C into SIGTERM; both must leave time to clean up.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    logging.getLogger("hydra").setLevel(logging.WARNING)  # a sweep's jobs are announced by the door itself
     # Hydra would print its own errors and leave with 1; told not to, it raises, and this door explains.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:

@@ -4,15 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import mindspore as ms
 import numpy as np
-from mindspore import Tensor, nn, ops
+from mindspore import Tensor, nn
 
 from fairmot.data.synthetic_scene import make_scene, render
 from fairmot.device import Device
 from fairmot.errors import FairMOTError
 from fairmot.exported import Description, open_exported
-from fairmot.model.decode import Decode
+from fairmot.inference import Detect
 
 TOLERANCE = 1e-4
 """Largest difference of a number, where all numbers of its kind are below 1, else relative to the largest of them."""
@@ -21,20 +20,6 @@ _PICTURES = 4
 _WALKERS = 6
 
 _NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.uint8)
-
-
-class _Reference(nn.Cell):
-    """Network and decoder as `Detect`, and the scores of all cells besides."""
-
-    def __init__(self, network: nn.Cell, max_objects: int) -> None:
-        super().__init__(auto_prefix=False)
-        self.network = network
-        self.decode = Decode(max_objects)
-
-    def construct(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Uint8 [B, H, W, 3] RGB -> what Decode returns, and the heatmap [B, classes, h, w]."""
-        hm, wh, embedding, reg = self.network(image)
-        return (*self.decode(hm, wh, embedding, reg), ops.sigmoid(hm.astype(ms.float32)))
 
 
 @dataclass
@@ -81,7 +66,7 @@ def check(path: Path, description: Description, network: nn.Cell) -> str:
     """
     batch_size = description.batch_size or 1
     pictures = _pictures(description.input_size_hw, batch_size * -(-_PICTURES // batch_size))
-    reference = _Reference(network, description.max_objects)
+    reference = Detect(network, description.max_objects, with_heat=True)
     reference.set_train(False)
     batches = np.split(pictures, len(pictures) // batch_size)
     expected = _joined([[output.asnumpy() for output in reference(Tensor(batch))] for batch in batches])

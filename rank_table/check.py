@@ -14,6 +14,9 @@ from train.launch.rank_table import read_rank_table
 
 def main(words: list[str]) -> int:
     """Check the table named by the first word, against the number of ranks in the second."""
+    if {"-h", "--help"} & set(words):
+        print(__doc__)
+        return 0
     if len(words) not in (1, 2) or not all(word.isdecimal() for word in words[1:]):
         print("usage: python rank_table/check.py rank_table.json [number of ranks]", file=sys.stderr)
         return ConfigError.exit_code

@@ -28,9 +28,9 @@ _KEYS = ("hosts", "devices", "output", "hccn", "device_ips")
 
 def main(words: list[str]) -> int:
     """Make the table, check it and write it."""
-    if not words:
+    if not words or {"-h", "--help"} & set(words):
         print(__doc__)
-        return ConfigError.exit_code
+        return 0 if words else ConfigError.exit_code
     try:
         options = _options(words)
         hosts = _hosts(options["hosts"])

@@ -5,7 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
+from chromium import keep_picture, open_browser
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DOCS = REPOSITORY / "docs"
@@ -31,6 +33,16 @@ def test_links_lead_to_files(page):
     links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", without_code(page.read_text(encoding="utf-8")))
     local = [link for link in links if not re.match(r"https?:|mailto:", link)]
     assert not [link for link in local if not (page.parent / link).exists()]
+
+
+def test_pictures_are_whole_and_light():
+    """Each one is shown somewhere, can be opened, and loads on a slow line."""
+    shown = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    pictures = sorted((DOCS / "images").iterdir())
+    assert len(pictures) > 5
+    assert not [path.name for path in pictures if f"images/{path.name})" not in shown]
+    assert not [path.name for path in pictures if path.stat().st_size > 200_000]
+    assert not [path.name for path in pictures if path.suffix != ".svg" and cv2.imread(str(path)) is None]
 
 
 def test_every_page_is_in_the_sites_navigation():
@@ -94,26 +106,43 @@ def test_messages_of_the_troubleshooting_page_exist():
     assert not [part for part in quoted if part not in program]
 
 
-@pytest.mark.slow
-def test_the_site_builds_without_a_warning(tmp_path):
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The finished process that built the site, and where it is."""
     pytest.importorskip("sphinx", reason="Sphinx is not installed: pip install '.[docs]'")
-    words = [
-        sys.executable,
-        "-m",
-        "sphinx",
-        "-W",
-        "--keep-going",
-        "-q",
-        "-d",
-        tmp_path / "cache",
-        DOCS,
-        tmp_path / "site",
-    ]
-    built = subprocess.run(list(map(str, words)), capture_output=True, text=True, timeout=300, check=False)
-    assert built.returncode == 0, built.stderr
-    pages = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "site").glob("*.html")}
+    folder = tmp_path_factory.mktemp("site")
+    words = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-d", folder / "cache", DOCS, folder / "site"]
+    words = [str(word) for word in words]
+    return subprocess.run(words, capture_output=True, text=True, timeout=300, check=False), folder / "site"
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning(site):
+    built, folder = site
+    assert (built.returncode, built.stderr) == (0, "")
+    pages = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.html")}
     assert {"index.html", "configuration.html", "ascend.html"} <= set(pages)
-    assert (tmp_path / "site" / "_images" / "architecture.svg").is_file()
+    assert (folder / "_images" / "architecture.svg").is_file()
     assert "project/rank_table.html" in pages["distributed.html"]
     outside = [re.findall(r'<(?:script|link|img)[^>]+(?:src|href)="https?:[^"]+"', page) for page in pages.values()]
     assert not any(outside), "a page loads something from the network"
+
+
+@pytest.mark.slow
+def test_the_site_in_a_browser(site):
+    """Every page shows all its pictures and asks nobody for anything; the front page leads on."""
+    _, folder = site
+    with open_browser() as page:
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        pages = sorted(folder.glob("*.html"))
+        assert len(pages) > 20
+        for path in [path for path in pages if path.name != "index.html"] + [folder / "index.html"]:
+            page.goto(path.as_uri())
+            widths = page.evaluate("[...document.querySelectorAll('article img')].map(image => image.naturalWidth)")
+            assert all(width > 100 for width in widths), path.name
+        assert widths, "no picture on the front page"
+        keep_picture(page, "docs_front_page")
+        page.get_by_role("link", name="Custom data").or_(page.get_by_role("link", name="custom_data.md")).first.click()
+        assert page.url.endswith("custom_data.html")
+        assert not [url for url in asked if not url.startswith(("file:", "data:"))]

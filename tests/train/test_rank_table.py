@@ -163,6 +163,12 @@ def test_the_examples_are_good(name, hosts, ranks):
     assert run("check.py", FOLDER / name, ranks) == (0, run("check.py", FOLDER / name)[1])
 
 
+@pytest.mark.parametrize("program", ["check.py", "generate.py"])
+def test_the_programs_say_how_they_are_used(program):
+    code, said = run(program, "--help")
+    assert (code, f"python rank_table/{program}" in said, "Exit codes: 0" in said) == (0, True, True)
+
+
 def test_the_checker_names_faults_and_leaves_with_2(tmp_path):
     code, said = run("check.py", write(tmp_path / "table.json", changed("version", "2.0")), 4)
     assert code == 2
