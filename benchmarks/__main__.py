@@ -39,6 +39,7 @@ PARTS = {
     "index": ("1 min", {"share": "0.003"}),
     "tracker": ("1 min", {"objects": "20,60", "frames": "40", "passes": "1"}),
     "evaluation": ("1 min", {"frames": "30"}),
+    "validation": ("2 min", {"quick": "true", "frames": "4"}),
 }
 """How long each takes, and what makes it quick."""
 OF_ORIGINAL = {"train_step": ("original", "original_python"), "inference": ("original", "original_python")}

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load
+from safetensors.numpy import load_file
 
 from fairmot.errors import CheckpointError
 
@@ -68,9 +68,8 @@ class Checkpoint:
         path = self.path / f"{group}.safetensors"
         recorded = self.manifest["files"][path.name]
         try:
-            content = path.read_bytes()
-            if len(content) == recorded["bytes"] and digest(content) == recorded["sha256"]:
-                return load(content)
+            if path.stat().st_size == recorded["bytes"] and digest(path) == recorded["sha256"]:
+                return load_file(path)
         except (OSError, SafetensorError) as error:
             raise CheckpointError(f"{path}: cannot be read ({error})") from error
         raise CheckpointError(
@@ -105,9 +104,13 @@ def whole_checkpoints(directory: Path) -> list[Path]:
     return sorted(path for path in directory.glob("step_*") if (path / MANIFEST).is_file())
 
 
-def digest(content: bytes) -> str:
-    """Sha256 of a file's content."""
-    return hashlib.sha256(content).hexdigest()
+def digest(path: Path) -> str:
+    """Sha256 of a file, read in blocks: a mapped or whole file would count as this process's memory."""
+    summed = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            summed.update(block)
+    return summed.hexdigest()
 
 
 def tensor_differences(wanted: Mapping[str, tuple[int, ...]], found: Tensors) -> list[str]:

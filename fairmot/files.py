@@ -18,6 +18,19 @@ def sync_directory(directory: Path) -> None:
             os.close(descriptor)
 
 
+def sync_file(path: Path) -> None:
+    """Make the content of a file that somebody else has written durable.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def write_atomic(path: str | Path, data: bytes | str, sync: bool = True) -> None:
     """Write `data` beside `path`, then move it there in one step; parent folders are made.
 

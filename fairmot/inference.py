@@ -8,7 +8,7 @@ from pathlib import Path
 
 import mindspore as ms
 import numpy as np
-from mindspore import Tensor, nn
+from mindspore import Tensor, nn, ops
 
 from fairmot.checkpoint import Checkpoint, tensor_differences
 from fairmot.detector import BatchDetector
@@ -32,17 +32,26 @@ class Detect(nn.Cell):
     """Network and decoder, compiled as one graph in graph mode.
 
     Not by `ms.jit`: outside graph mode its graphs miss later changes of parameters by `set_data`.
+
+    Args:
+        network: uint8 [B, H, W, 3] RGB -> hm logits, wh, id, reg maps.
+        max_objects: objects taken from a picture.
+        with_heat: give the scores of all cells besides.
     """
 
-    def __init__(self, network: nn.Cell, max_objects: int) -> None:
+    def __init__(self, network: nn.Cell, max_objects: int, with_heat: bool = False) -> None:
         super().__init__(auto_prefix=False)  # a live network's parameters keep their names
         self.network = network
         self.decode = Decode(max_objects)
+        self.with_heat = with_heat
 
     def construct(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Uint8 [B, H, W, 3] RGB -> what Decode returns."""
+        """Uint8 [B, H, W, 3] RGB -> what Decode returns, and the heatmap float32 [B, classes, h, w] if wanted."""
         hm, wh, embedding, reg = self.network(image)
-        return self.decode(hm, wh, embedding, reg)
+        found = self.decode(hm, wh, embedding, reg)
+        if self.with_heat:
+            return (*found, ops.sigmoid(hm.astype(ms.float32)))
+        return found
 
 
 class _Embed(nn.Cell):
@@ -85,7 +94,7 @@ class Detector(BatchDetector):
         ms.set_context(mode=ms.GRAPH_MODE)
         self._network = network
         self._max_objects = max_objects
-        self._graph = Detect(network, max_objects)
+        self._graph = Detect(network, max_objects, with_heat=True)
         self._embed = _Embed(network)
 
     @classmethod
@@ -117,6 +126,11 @@ class Detector(BatchDetector):
 
     def run(self, batch: np.ndarray) -> list[np.ndarray]:
         """See BatchDetector."""
+        with _evaluating(self._network):
+            return [output.asnumpy() for output in self._graph(Tensor(batch))[:-1]]
+
+    def run_with_heat(self, batch: np.ndarray) -> list[np.ndarray]:
+        """What `run` returns, by the same compiled graph, and the heatmap [B, classes, h, w], from 0 to 1."""
         with _evaluating(self._network):
             return [output.asnumpy() for output in self._graph(Tensor(batch))]
 

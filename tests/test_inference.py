@@ -55,6 +55,16 @@ def test_any_number_of_frames_goes_through_one_batch_size(detector):
             np.testing.assert_array_equal(getattr(alone, field.name), getattr(expected, field.name))
 
 
+def test_the_heatmap_comes_with_the_same_objects(detector):
+    batch = np.stack(walk(2))
+    *found, heat = detector.run_with_heat(batch)
+    for ours, expected in zip(found, detector.run(batch), strict=True):
+        np.testing.assert_array_equal(ours, expected)
+    _, scores, _, _, cells = found
+    np.testing.assert_array_equal(heat.max((1, 2, 3)), scores[:, 0])
+    np.testing.assert_array_equal(heat.reshape(2, -1).argmax(1), cells[:, 0])
+
+
 def test_detections_descend_and_equal_scores_come_in_reading_order(detector):
     (found,) = detector.detect([picture([(122, 70), (42, 70), (122, 30), (42, 30)])])
     assert (np.diff(found.scores) <= 0).all()

@@ -3,7 +3,6 @@
 import logging
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 from fairmot.data.dataset import Augmentation
@@ -13,21 +12,17 @@ from fairmot.data.packed import open_index
 from fairmot.data.synthetic import generate
 from fairmot.door import run_door
 from fairmot.errors import ConfigError
-from fairmot.files import write_atomic
 from fairmot.inference import Detector
-from fairmot.model.fairmot import FairMOT
 from train.announce import announce, conclude
-from train.checkpoint import amend_checkpoint, checkpoint_name, save_checkpoint
 from train.config import TrainConfig
 from train.distributed import World, connect
 from train.loop import Trainer, fit
-from train.mlflow_run import read_run_id
 from train.pictures import NetworkPictures
 from train.preflight.run import run_preflight
 from train.profiling import StepProfiler
 from train.run_logger import RunLogger
+from train.saver import Saver
 from train.start import as_yaml, build_dataset, build_state, choose_start, opened_run_dir
-from train.state import TrainState
 from train.step import TrainOneStep
 from train.sweep import job_of_sweep
 from train.system_meter import SystemMeter
@@ -95,18 +90,22 @@ def _build(config: TrainConfig, world: World, run_dir: Path, index: LabelIndex) 
         accumulation=config.optim.accumulation,
         average=state.average,
     )
-    validator = _build_validator(config, world, run_dir, state.network) if config.validate_every_epochs else None
-    save = partial(_save, config, world, run_dir, state)
+    height, width = config.data.input_size
+    detector = Detector(  # one for validation and pictures: each would compile the network once more
+        state.network, (height, width), down_ratio=config.model.down_ratio, num_classes=config.data.num_classes
+    )
+    validator = _build_validator(config, world, run_dir, detector) if config.validate_every_epochs else None
+    saver = Saver(world, run_dir, state, as_yaml(config), config.keep_checkpoints)
     profiler = StepProfiler(config.runtime.profile_steps, run_dir / "profile" / f"rank_{world.rank}", config.device)
     system = SystemMeter(world, config.device)
     trainer = Trainer(
-        config, world, step, loader, state, save, RunLogger.silent(), profiler, system, validator=validator
+        config, world, step, loader, state, saver, RunLogger.silent(), profiler, system, validator=validator
     )
     if world.is_lead:
         trainer.logger = RunLogger(run_dir, config.mlflow, trainer.total_steps)
         if config.log_pictures_every_epochs:
             plain = build_dataset(config, index, Augmentation.none)
-            trainer.draw = NetworkPictures(state.network, plain, config.tracker.conf_thres, run_dir / "pictures").draw
+            trainer.draw = NetworkPictures(detector, plain, config.tracker.conf_thres, run_dir / "pictures").draw
     return trainer
 
 
@@ -130,29 +129,10 @@ def _build_loader(config: TrainConfig, world: World, index: LabelIndex) -> Train
     return loader
 
 
-def _save(config: TrainConfig, world: World, run_dir: Path, state: TrainState) -> None:
-    """Save the state on the lead rank, once a step, and say which checkpoint is the best so far."""
-    if not world.is_lead:
-        return
-    folder, step, best = run_dir / "checkpoints", state.progress.step, checkpoint_name(state.progress.best_step)
-    manifest = state.manifest(read_run_id(run_dir), world.size)
-    if state.saved_step == step:  # only the progress has changed: an epoch has ended, or its validation
-        amend_checkpoint(folder, step, manifest)
-    else:
-        save_checkpoint(
-            folder, step, state.tensors(), manifest, as_yaml(config), config.keep_checkpoints, frozenset({best})
-        )
-        state.saved_step = step
-    if state.progress.best and (folder / best).is_dir():
-        write_atomic(folder / "best", best + "\n")
-
-
-def _build_validator(config: TrainConfig, world: World, run_dir: Path, network: FairMOT) -> Validator:
-    height, width = config.data.input_size
-    detector = Detector(
-        network, (height, width), down_ratio=config.model.down_ratio, num_classes=config.data.num_classes
-    )
-    return Validator(detector, find_validation_sequences(config.data), config.tracker, world, run_dir / "validation")
+def _build_validator(config: TrainConfig, world: World, run_dir: Path, detector: Detector) -> Validator:
+    sequences = find_validation_sequences(config.data)
+    folder = run_dir / "validation"
+    return Validator(detector, sequences, config.tracker, world, folder, config.validation_video_frames)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors.numpy import save
+from safetensors import SafetensorError
+from safetensors.numpy import save_file
 
 from fairmot.checkpoint import FORMAT_VERSION, MANIFEST, Tensors, digest, whole_checkpoints
 from fairmot.errors import CheckpointError
-from fairmot.files import sync_directory, write_atomic
+from fairmot.files import sync_directory, sync_file, write_atomic
 
 _CONFIG = "config.yaml"
 _LATEST = "latest"
@@ -60,9 +61,10 @@ def save_checkpoint(
         unfinished.mkdir(parents=True)
         files = {}
         for group, arrays in groups.items():
-            content = save(arrays, metadata={"format": f"fairmot-{group}"})
-            write_atomic(unfinished / f"{group}.safetensors", content)
-            files[f"{group}.safetensors"] = {"bytes": len(content), "sha256": digest(content)}
+            path = unfinished / f"{group}.safetensors"
+            save_file(arrays, path, metadata={"format": f"fairmot-{group}"})
+            sync_file(path)
+            files[path.name] = {"bytes": path.stat().st_size, "sha256": digest(path)}
         write_atomic(unfinished / _CONFIG, config_yaml)
         whole = {**manifest, "format_version": FORMAT_VERSION, "files": files}
         write_atomic(unfinished / MANIFEST, json.dumps(whole, indent=2, sort_keys=True) + "\n")
@@ -71,7 +73,7 @@ def save_checkpoint(
         unfinished.rename(final)
         sync_directory(directory)
         write_atomic(directory / _LATEST, final.name + "\n")
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise CheckpointError(_why_not_saved(final, groups, error)) from error
     for old in whole_checkpoints(directory)[:-keep]:
@@ -94,9 +96,10 @@ def amend_checkpoint(directory: Path, step: int, manifest: Mapping[str, Any]) ->
         raise CheckpointError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
-def _why_not_saved(final: Path, groups: Mapping[str, Tensors], error: OSError) -> str:
+def _why_not_saved(final: Path, groups: Mapping[str, Tensors], error: OSError | SafetensorError) -> str:
     needed_mb = sum(array.nbytes for group in groups.values() for array in group.values()) / 1e6
-    message = f"{final}: the checkpoint could not be saved: {error.strerror or error}. It needs {needed_mb:.0f} MB"
+    reason = getattr(error, "strerror", None) or error
+    message = f"{final}: the checkpoint could not be saved: {reason}. It needs {needed_mb:.0f} MB"
     with contextlib.suppress(OSError):
         message += f", {shutil.disk_usage(final.parent).free / 1e6:.0f} MB are free"
     older = whole_checkpoints(final.parent)

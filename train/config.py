@@ -95,6 +95,8 @@ class TrainConfig:
         save_every_steps: steps between two checkpoints; one more is saved at the end.
         validate_every_epochs: epochs between two validations on data.validation; one more follows at the end;
             0: never.
+        validation_video_frames: how many frames, the first ones, the annotated video of a validation sequence has at
+            most; of the first three sequences, for MLflow; 0: no videos.
         best_metric: what a validation must improve for its checkpoint to be kept as the best: MOTA, IDF1, HOTA or AP.
         keep_checkpoints: how many of the newest are kept.
         data: training data.
@@ -121,6 +123,7 @@ class TrainConfig:
     log_pictures_every_epochs: int = 0
     save_every_steps: int = 500
     validate_every_epochs: int = 0
+    validation_video_frames: int = 150
     best_metric: BestMetric = BestMetric.MOTA
     keep_checkpoints: int = 3
     data: DataConfig = field(default_factory=DataConfig)
@@ -139,7 +142,7 @@ class TrainConfig:
                 raise ValueError(f"{key}={getattr(self, key)}: must be at least 1")
         if self.max_steps is not None and self.max_steps < 1:
             raise ValueError(f"max_steps={self.max_steps}: must be at least 1, or null for no limit")
-        for key in ("validate_every_epochs", "log_pictures_every_epochs"):
+        for key in ("validate_every_epochs", "validation_video_frames", "log_pictures_every_epochs"):
             if getattr(self, key) < 0:
                 raise ValueError(f"{key}={getattr(self, key)}: must be at least 0 (0: never)")
         if self.validate_every_epochs and not self.data.validation:

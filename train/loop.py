@@ -19,6 +19,7 @@ from train.heartbeat import beat
 from train.optimizer import batch_factor, learning_rate
 from train.profiling import StepProfiler
 from train.run_logger import RunLogger
+from train.saver import Saver
 from train.state import Progress, TrainState
 from train.step import SCALARS, TrainOneStep
 from train.stop import Stopped, StopRequest
@@ -44,7 +45,7 @@ class Trainer:
         step: the compiled training step.
         loader: batches of this rank.
         state: what is trained, and how far.
-        save: writes a checkpoint of the state.
+        saver: writes checkpoints of the state.
         logger: records what is measured.
         profiler: records some steps.
         system: watches the ranks' processors and memory.
@@ -57,7 +58,7 @@ class Trainer:
     step: TrainOneStep
     loader: TrainLoader
     state: TrainState
-    save: Callable[[], None]
+    saver: Saver
     logger: RunLogger
     profiler: StepProfiler
     system: SystemMeter
@@ -94,7 +95,7 @@ def fit(trainer: Trainer) -> None:
     config, progress = trainer.config, trainer.state.progress
     meter = Meter(trainer)
     trainer.step.set_train()
-    with StopRequest() as stop:
+    with StopRequest() as stop, trainer.saver:
         validate_if_due(trainer, stop)
         while progress.epoch < config.epochs and not _is_done(config, progress):
             for batches in meter.waiting_for(micro_batches(trainer.loader, progress, config.optim.accumulation)):
@@ -104,6 +105,7 @@ def fit(trainer: Trainer) -> None:
                 progress.step += 1
                 progress.samples_in_epoch += trainer.samples_per_step
                 beat(progress.step)
+                trainer.saver.check()
                 if _is_due(config.log_every_steps, progress.step):
                     meter.log()
                 trainer.logger.progress(progress.step)
@@ -113,9 +115,9 @@ def fit(trainer: Trainer) -> None:
                     trainer.world.check_identical(trainer.step.optimizer.weights, f"after step {progress.step}")
                 if _is_due(config.save_every_steps, progress.step):
                     meter.read()
-                    trainer.save()
+                    trainer.saver.save()
                 if _is_due(_STEPS_BETWEEN_STOPS[config.device], progress.step) and meter.stop_wanted():
-                    trainer.save()
+                    trainer.saver.save(wait=True)
                     raise Stopped(f"stopped after step {progress.step}, saved; the same command continues")
                 if _is_done(config, progress):
                     break
@@ -128,7 +130,7 @@ def fit(trainer: Trainer) -> None:
         meter.read()
         if config.validate_every_epochs and progress.validated_step != progress.step:
             validate(trainer, stop)
-        trainer.save()
+        trainer.saver.save(wait=True)
 
 
 def validate_if_due(trainer: Trainer, stop: StopRequest) -> None:
@@ -149,7 +151,7 @@ def validate(trainer: Trainer, stop: StopRequest) -> None:
     progress, config, average = trainer.state.progress, trainer.config, trainer.state.average
     if trainer.validator is None:
         return
-    trainer.save()  # tracking takes long: nothing is lost when it is stopped or fails
+    trainer.saver.save(wait=True)  # tracking takes long: nothing is lost when it is stopped or fails
     # A run that ends within an epoch reports under that epoch's number.
     epoch = progress.epoch + (progress.samples_in_epoch > 0)
     with stop.at_once(), average.in_place_of_weights() if average is not None else contextlib.nullcontext():
@@ -160,9 +162,10 @@ def validate(trainer: Trainer, stop: StopRequest) -> None:
         for path in scores.files:
             trainer.logger.artifact(path, f"validation/{path.parent.name}")
         if progress.is_best(config.best_metric.value, scores.values[config.best_metric.value]):
-            best = {f"best/{metric.value}": scores.values[metric.value] for metric in BestMetric}
-            trainer.logger.metrics(progress.step, best)
-        trainer.save()
+            best = {metric.value: scores.values[metric.value] for metric in BestMetric}
+            trainer.logger.metrics(progress.step, {f"best/{name}": value for name, value in best.items()})
+            trainer.logger.tags({f"best_{name}": f"{value:.1f}" for name, value in best.items()})
+        trainer.saver.save(wait=True)
 
 
 def micro_batches(loader: TrainLoader, progress: Progress, accumulation: int) -> Iterator[list[Batch]]:

@@ -53,6 +53,12 @@ class MlflowConfig:
                 raise ValueError(f"mlflow.{key} is empty: give a value or leave the key out")
         if not self.flush_timeout_s >= 0:
             raise ValueError(f"mlflow.flush_timeout_s must be 0 or more seconds, not {self.flush_timeout_s}")
+        if self.tracking_uri is not None and masked(self.tracking_uri) != self.tracking_uri:
+            raise ValueError(
+                "mlflow.tracking_uri holds a user's name or password, and the configuration is recorded: take "
+                "them out and export MLFLOW_TRACKING_USERNAME= and MLFLOW_TRACKING_PASSWORD=, or the whole address as "
+                "MLFLOW_TRACKING_URI="
+            )
 
 
 def resolve_tracking_uri(config: MlflowConfig) -> str:
@@ -62,8 +68,10 @@ def resolve_tracking_uri(config: MlflowConfig) -> str:
 
 
 def deliver_command(run_dir: Path, config: MlflowConfig) -> str:
-    """The command line that delivers what is left in `run_dir`; a password in the URI is masked."""
-    overrides = {"run_dir": str(run_dir.absolute()), "mlflow.tracking_uri": masked(resolve_tracking_uri(config))}
+    """The command line that delivers what is left in `run_dir`."""
+    overrides, uri = {"run_dir": str(run_dir.absolute())}, resolve_tracking_uri(config)
+    if masked(uri) == uri:  # one with a password is the environment's, where the command finds it too
+        overrides["mlflow.tracking_uri"] = uri
     if config.experiment_name != MlflowConfig.experiment_name:
         overrides["mlflow.experiment_name"] = config.experiment_name
     if config.run_name is not None:
@@ -79,7 +87,7 @@ def start_delivery(run_dir: Path, config: MlflowConfig) -> "subprocess.Popen[str
     """
     process = subprocess.Popen(
         [sys.executable, "-m", "train.mlflow_delivery"],
-        stdin=subprocess.PIPE,  # not the command line: a tracking URI may hold a password
+        stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},

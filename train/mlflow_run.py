@@ -124,7 +124,8 @@ class MlflowRun:
         statuses = {run.info.status for run in runs}
         if "RUNNING" not in statuses:
             worst = next((status for status in ("FAILED", "KILLED") if status in statuses), "FINISHED")
-            self._client.set_terminated(self._run_id, worst)
+            ended_at_ms = max((run.info.end_time for run in runs if run.info.end_time), default=None)
+            self._client.set_terminated(self._run_id, worst, end_time=ended_at_ms)
 
     def _is_active(self, run_id: str) -> bool:
         from mlflow.exceptions import MlflowException  # noqa: PLC0415 (seconds of import)
@@ -220,14 +221,15 @@ def say(message: str) -> None:
     print(f"{bar_eraser}mlflow: {message}", file=sys.stderr, flush=True)
 
 
-def masked(uri: str) -> str:
-    """The address without its user and password, for messages."""
-    return re.sub(r"://[^/@]+@", "://***@", uri)
+def masked(text: str) -> str:
+    """An address, or a message with addresses, without users and passwords."""
+    return re.sub(r"://[^/\s]+@", "://***@", text)
 
 
 def first_line(error: Exception) -> str:
     """What an exception says, on one line."""
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no message'}"
+    words = str(error).strip()
+    return f"{type(error).__name__}: {masked(words.splitlines()[0]) if words else 'no message'}"
 
 
 def _connect(tracking_uri: str) -> Any:

@@ -5,14 +5,12 @@ import logging
 from pathlib import Path
 
 import cv2
-import mindspore as ms
 import numpy as np
-from mindspore import Tensor, nn, ops
 
 from fairmot.boxes import cxcywh_to_xyxy
 from fairmot.data.dataset import COLUMNS, JointDataset
 from fairmot.files import write_atomic
-from fairmot.model.decode import Decode
+from fairmot.inference import Detector
 from fairmot.structures import Tracks
 from fairmot.visualize import Painter, overlay_heat, sheet
 
@@ -45,18 +43,15 @@ def draw_samples(dataset: JointDataset, path: Path) -> Path:
 class NetworkPictures:
     """What a network in training sees in a few images, always the same: its heatmap and boxes, labels in white.
 
-    Compiled once, for one image; mode and parameters of the network stay as they are.
-
     Args:
-        network: uint8 [1, H, W, 3] RGB -> hm logits, wh, id, reg maps.
+        detector: around the network in training, as validation uses it: a graph of its own would be compiled anew.
         dataset: samples without augmentation.
         conf_thres: boxes that score more are drawn.
         folder: receives `epoch_<epoch>.jpg`.
     """
 
-    def __init__(self, network: nn.Cell, dataset: JointDataset, conf_thres: float, folder: Path) -> None:
-        self._network, self._look = network, _Look(network)
-        self._dataset, self._conf_thres, self._folder = dataset, conf_thres, folder
+    def __init__(self, detector: Detector, dataset: JointDataset, conf_thres: float, folder: Path) -> None:
+        self._detector, self._dataset, self._conf_thres, self._folder = detector, dataset, conf_thres, folder
 
     def draw(self, epoch: int) -> Path:
         """Draw them as they are after this epoch.
@@ -78,32 +73,12 @@ class NetworkPictures:
 
     def _seen(self, image_bgr: np.ndarray) -> tuple[np.ndarray, Tracks]:
         """Heatmap [h, w], the highest of all classes, and boxes in pixels of the input, numbered by score."""
-        was_training = self._network.training
-        self._network.set_train(False)
-        try:
-            outputs = self._look(Tensor(cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)[None]))
-        finally:
-            self._network.set_train(was_training)
-        heat, boxes_xyxy, scores, classes = (output.asnumpy()[0] for output in outputs)
+        outputs = self._detector.run_with_heat(cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)[None])
+        boxes_xyxy, scores, classes, _, _, heat = (output[0] for output in outputs)
         pixels_per_cell = image_bgr.shape[0] / heat.shape[1]
-        strong = (scores > self._conf_thres) & np.isfinite(boxes_xyxy).all(1)
-        ids = 1 + np.arange(strong.sum())
+        strong = np.flatnonzero((scores > self._conf_thres) & np.isfinite(boxes_xyxy).all(1))[:_MOST_BOXES]
+        ids = 1 + np.arange(len(strong))
         return heat.max(0), Tracks(ids, boxes_xyxy[strong] * pixels_per_cell, scores[strong], classes[strong])
-
-
-class _Look(nn.Cell):
-    """Network, heatmap and decoder as one graph."""
-
-    def __init__(self, network: nn.Cell) -> None:
-        super().__init__(auto_prefix=False)  # a live network's parameters keep their names
-        self.network = network
-        self.decode = Decode(_MOST_BOXES)
-
-    def construct(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Uint8 [1, H, W, 3] RGB -> heat [1, classes, h, w], boxes in cells [1, K, 4], scores and classes [1, K]."""
-        hm, wh, embedding, reg = self.network(image)
-        boxes_xyxy, scores, classes, _, _ = self.decode(hm, wh, embedding, reg)
-        return ops.sigmoid(hm.astype(ms.float32)), boxes_xyxy, scores, classes
 
 
 def _described(sample: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray, Tracks]:

@@ -119,10 +119,11 @@ class TrainState:
         for group in self.groups:
             yield from self.parameters(group).values()
 
-    def tensors(self) -> dict[str, Tensors]:
-        """Copies of all arrays, by checkpoint file."""
+    def tensors(self, copy: bool = True) -> dict[str, Tensors]:
+        """All arrays, by checkpoint file. Without `copy` they may change with the next step."""
+        take = np.array if copy else np.asarray
         return {
-            group: {name: np.array(parameter.asnumpy()) for name, parameter in self.parameters(group).items()}
+            group: {name: take(parameter.asnumpy()) for name, parameter in self.parameters(group).items()}
             for group in self.groups
         }
 

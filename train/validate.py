@@ -24,21 +24,24 @@ from fairmot.structures import Tracks
 from fairmot.tracking.tracker import TrackerConfig
 from fairmot.visualize import Painter, sheet
 from train.distributed import World
+from train.film import Film
 from train.heartbeat import beat
 from train.shared_storage import is_listed, wait_until
 
 _PATIENCE_S = 4 * 3600.0
 _PICTURES, _COLUMNS = 6, 3
 _MOST_SEQUENCES_SHOWN = 8
+_MOST_SEQUENCES_FILMED = 3
 
 
 @dataclass
 class ValidationSequence:
-    """A sequence and how much of its beginning is left out."""
+    """A sequence, how much of its beginning is left out, and its frames per second, None where nobody says."""
 
     sequence: GroundTruthSequence
     frame_count: int
     skip_frames: int
+    frame_rate: float | None
 
 
 @dataclass
@@ -47,7 +50,8 @@ class Scores:
 
     Attributes:
         values: MOTA, IDF1, HOTA and AP (of detections, at IoU 0.5) in percent, switches, and the seconds it took.
-        files: to look at: a sheet of tracked frames, the tables, and by sequence which track covers which identity.
+        files: to look at: a sheet of tracked frames, the tables, and of the first sequences which track covers which
+            identity, and videos.
     """
 
     values: dict[str, float]
@@ -62,6 +66,7 @@ class _Outcome:
     metrics: SequenceMetrics
     images: list[ImageMatches]
     picture: np.ndarray
+    has_video: bool
 
 
 def find_validation_sequences(config: DataConfig) -> list[ValidationSequence]:
@@ -86,12 +91,13 @@ def find_validation_sequences(config: DataConfig) -> list[ValidationSequence]:
 
 def _open(folder: Path, frames: ValidationFrames) -> ValidationSequence:
     (sequence,), _ = find_ground_truth(folder)
-    count = frames_of(sequence).length or 0
+    source = frames_of(sequence)
+    count = source.length or 0
     skip = count // 2 if frames is ValidationFrames.second_half else 0  # as the lists of halves are cut
     sequence.gt = sequence.gt.select(sequence.gt.frames > skip)
     if not len(sequence.counted()):
         raise DataError(f"{folder}: no object in frames {skip + 1} to {count}: nothing to validate on")
-    return ValidationSequence(sequence, count, skip)
+    return ValidationSequence(sequence, count, skip, source.frame_rate)
 
 
 class Validator:
@@ -103,6 +109,7 @@ class Validator:
         tracker: the tracker's rules.
         world: this rank among all.
         folder: of all validations, on storage that all ranks share.
+        video_frames: how long the videos of the first sequences are at most; 0: none.
     """
 
     def __init__(
@@ -112,17 +119,21 @@ class Validator:
         tracker: TrackerConfig,
         world: World,
         folder: Path,
+        video_frames: int = 0,
     ) -> None:
         self._detector = detector
         self._sequences = sequences
         self._tracker = tracker
         self._world = world
         self._folder = folder
+        self._filmed = {own.sequence.name for own in sequences[:_MOST_SEQUENCES_FILMED]}
+        self._video_frames = video_frames
 
     def run(self, epoch: int) -> Scores | None:
         """Track this rank's share, wait for the others' and, on the lead rank, sum up.
 
-        Writes to `epoch_<epoch>/` a result file for each sequence, the tables of metrics and a sheet of tracked frames.
+        Writes to `epoch_<epoch>/` a result file for each sequence, the tables of metrics, a sheet of tracked frames and
+        videos.
 
         Returns:
             The scores; None on the other ranks.
@@ -161,20 +172,28 @@ class Validator:
         painter, pictures = Painter(classes=self._detector.num_classes > 1), []
         shown = set(np.linspace(own.skip_frames + 1, own.frame_count, _PICTURES).round().astype(int).tolist())
 
+        video = _video_path(folder, sequence.name)
+        most_frames = self._video_frames if sequence.name in self._filmed else 0
+        film = Film(video, own.frame_rate or self._tracker.frame_rate, most_frames)
+
         def watch(number: int, frame: np.ndarray, tracks: Tracks) -> None:
             bar.update()
             beat()
             picture = painter.draw(frame, tracks, caption=f"{sequence.name}  {number}")
+            film.add(picture)
             if number in shown:
                 pictures.append(picture)
 
-        tracked = track_with_ground_truth(
-            self._detector, sequence, self._tracker, skip_frames=own.skip_frames, watch=watch
-        )
+        with film:
+            tracked = track_with_ground_truth(
+                self._detector, sequence, self._tracker, skip_frames=own.skip_frames, watch=watch
+            )
+        if film.is_broken:
+            self._video_frames = 0  # said once
         write_results(folder / f"{sequence.name}.txt", tracked.results)
         metrics, events = score_pair(SequencePair(sequence.name, sequence.gt, tracked.results, sequence.benchmark))
         plot_identities(_identities_path(folder, sequence.name), sequence.name, events)
-        return _Outcome(metrics, tracked.images, sheet(pictures, _COLUMNS))
+        return _Outcome(metrics, tracked.images, sheet(pictures, _COLUMNS), has_video=video.is_file())
 
     def _wait(self, folder: Path) -> None:
         """Until every rank has written its share: a collective operation would time out on sequences this unequal."""
@@ -202,11 +221,17 @@ class Validator:
         write_atomic(sheet_path, cv2.imencode(".png", picture)[1].tobytes(), sync=False)
         names = [own.sequence.name for own in self._sequences[:_MOST_SEQUENCES_SHOWN]]
         identities = [_identities_path(folder, name) for name in names]
-        scores = Scores(values, [sheet_path, folder / "metrics.txt", folder / "metrics.csv", *identities])
+        pairs = zip(self._sequences, outcomes, strict=True)
+        videos = [_video_path(folder, own.sequence.name) for own, outcome in pairs if outcome.has_video]
+        scores = Scores(values, [sheet_path, folder / "metrics.txt", folder / "metrics.csv", *identities, *videos])
         for path in paths:
             path.unlink()
         tqdm.write(f"validation after epoch {epoch}  {scores}")
         return scores
+
+
+def _video_path(folder: Path, name: str) -> Path:
+    return folder / f"{name}.mp4"
 
 
 def _identities_path(folder: Path, name: str) -> Path:

@@ -7,6 +7,7 @@ import tempfile
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import Final
 
 import av
 import cv2
@@ -14,6 +15,7 @@ import numpy as np
 
 from fairmot.errors import DataError
 
+_ENCODER: Final = "libx264"
 _QUALITY = {"crf": "23", "preset": "veryfast"}
 _LARGEST_DENOMINATOR = 1001  # 30000/1001 and its kin stay exact
 _BT709 = 1
@@ -35,8 +37,10 @@ class VideoWriter:
             size_hw: height and width of the frames, pixels.
 
         Raises:
-            DataError: the folder refuses.
+            DataError: the folder refuses, or PyAV has no H.264 encoder.
         """
+        if _ENCODER not in av.codecs_available:
+            raise DataError(f"{path}: this PyAV cannot encode H.264: it lacks {_ENCODER}, which PyPI's av has")
         self._path = path
         self._size_hw = size_hw
         self._is_empty = True
@@ -52,7 +56,7 @@ class VideoWriter:
         self._temporary = Path(temporary)
         self._container = av.open(temporary, "w", format="mp4", options={"movflags": "+faststart"})
         rate = Fraction(frame_rate).limit_denominator(_LARGEST_DENOMINATOR)
-        self._stream = self._container.add_stream("libx264", rate=rate, options=_QUALITY)
+        self._stream = self._container.add_stream(_ENCODER, rate=rate, options=_QUALITY)
         self._stream.height, self._stream.width = height + height % 2, width + width % 2
         self._stream.pix_fmt = "yuv420p"
         context = self._stream.codec_context

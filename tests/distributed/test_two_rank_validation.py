@@ -38,7 +38,8 @@ def test_two_ranks_track_their_shares_and_the_lead_reports(tmp_path):
     }  # fmt: skip
     for epoch in (1, 2):
         folder = run_dir / "validation" / f"epoch_{epoch:03d}"
-        assert {f"{name}.txt" for name in "abc"} <= {path.name for path in folder.iterdir()}
+        expected = {f"{name}{ending}" for name in "abc" for ending in (".txt", ".mp4")}
+        assert expected <= {path.name for path in folder.iterdir()}
         assert not list(folder.glob(".*"))
         assert "OVERALL" in (folder / "metrics.txt").read_text()
     best = (run_dir / "checkpoints" / "best").read_text().strip()

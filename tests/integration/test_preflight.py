@@ -425,14 +425,14 @@ class Refusing(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def test_mlflow(tmp_path):
+def test_mlflow(tmp_path, monkeypatch):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        uri = f"http://me:secret@127.0.0.1:{server.server_port}"
-        there = host.check_mlflow(MlflowConfig(tracking_uri=uri))
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:secret@127.0.0.1:{server.server_port}")
+        there = host.check_mlflow(MlflowConfig())
         server.shutdown()
     assert there.status is Status.passed  # it answers; whether it lets us in is not asked
-    gone = host.check_mlflow(MlflowConfig(tracking_uri=uri))
+    gone = host.check_mlflow(MlflowConfig())
     assert gone.status is Status.warned
     assert "secret" not in there.detail + gone.detail
     assert "train.deliver" in gone.mend

@@ -20,7 +20,8 @@ from train.run_record import read_metrics
 
 
 @pytest.fixture
-def root(tmp_path):
+def root(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # MLflow's artifacts go to the working folder
     write_pictures(tmp_path / "data")
     write_sequence(tmp_path / "data" / "val" / "walk")
     return tmp_path / "data"
@@ -67,6 +68,8 @@ def test_a_sweep_leaves_everything_a_comparison_needs(root, tmp_path, monkeypatc
         assert [each["files"]["network.safetensors"]["sha256"] for each in listed if each["best"]] == [digest]
         metrics = read_metrics(run_dir)
         assert metrics["best/MOTA"][-1][1] == metrics["epoch/validation/MOTA"][-1][1] == run.data.metrics["best/MOTA"]
+        for metric in ("MOTA", "IDF1", "HOTA", "AP"):
+            assert run.data.tags[f"best_{metric}"] == f"{metrics[f'best/{metric}'][-1][1]:.1f}"
         assert [step for step, _ in metrics["system/rank_0/memory_mb"]] == [2, 4]
         files = {
             f"{folder}/{found.path.rpartition('/')[2]}"
@@ -78,7 +81,7 @@ def test_a_sweep_leaves_everything_a_comparison_needs(root, tmp_path, monkeypatc
             *("/config.yaml", "/data_summary.yaml", "/losses.png", "/checkpoints.json"),
             *("pictures/training_samples.jpg", "pictures/epoch_001.jpg"),
             *(f"validation/epoch_001/{name}" for name in ("validation_epoch_001.png", "walk_identities.png")),
-            *(f"validation/epoch_001/{name}" for name in ("metrics.txt", "metrics.csv")),
+            *(f"validation/epoch_001/{name}" for name in ("walk.mp4", "metrics.txt", "metrics.csv")),
         }
 
 

@@ -9,14 +9,13 @@ import mindspore as ms
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
-from tiny import call, tiny_batch, tiny_parts, values
+from tiny import call, tiny_batch, tiny_state, values
 
 from fairmot.checkpoint import GROUPS, read_checkpoint, whole_checkpoints
 from fairmot.data.identities import IdentityTable
 from fairmot.errors import CheckpointError
-from fairmot.model.fairmot import ModelConfig
 from train.checkpoint import clean_up, save_checkpoint
-from train.state import Progress, TrainState, load_weights
+from train.state import Progress, load_weights
 from train.step import TrainOneStep
 
 TENSORS = {group: {"a": np.arange(4, dtype=np.float32), "count": np.array(3, np.int32)} for group in GROUPS}
@@ -118,7 +117,8 @@ def test_a_disk_that_refuses_leaves_the_older_checkpoint_whole(tmp_path):
     save(tmp_path, 5)
     run = subprocess.run([sys.executable, "-c", FULL_DISK, tmp_path], capture_output=True, text=True, check=False)
     assert "CheckpointError" in run.stderr
-    assert "step_00000010: the checkpoint could not be saved: File too large. It needs 1 MB" in run.stderr
+    assert "step_00000010: the checkpoint could not be saved:" in run.stderr
+    assert "File too large" in run.stderr and "It needs 1 MB" in run.stderr
     assert "the newest whole checkpoint is step_00000005" in run.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["latest", "step_00000005"]
     assert set(read_checkpoint(tmp_path).tensors("network")) == {"a", "count"}
@@ -133,18 +133,12 @@ def test_a_really_full_disk(tmp_path):
     try:
         save(tmp_path, 5)
         big = {group: {"a": np.zeros(200_000, np.float32)} for group in GROUPS}
-        with pytest.raises(CheckpointError, match=r"No space left on device. It needs 2 MB, \d MB are free"):
+        with pytest.raises(CheckpointError, match=r"No space left on device.* It needs 2 MB, \d MB are free"):
             save_checkpoint(tmp_path, 10, big, {}, "", 3)
         assert [path.name for path in whole_checkpoints(tmp_path)] == ["step_00000005"]
         assert not list(tmp_path.glob(".unfinished*"))
     finally:
         subprocess.run(["umount", tmp_path], check=True)
-
-
-def tiny_state(network_seed=0, identities=None, **model):
-    network, loss, optimizer, scale = tiny_parts(network_seed=network_seed)
-    identities = identities or IdentityTable(["one", "two"], [5, 3])
-    return TrainState(network, loss, optimizer, scale, identities, ModelConfig(**model), [64, 96], 1, seed=7)
 
 
 def save_state(directory, state):

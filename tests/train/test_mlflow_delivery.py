@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import shlex
 import signal
 import socket
@@ -17,11 +18,13 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from fairmot.errors import FairMOTError
+from fairmot.door import compose
+from fairmot.errors import ConfigError, FairMOTError
+from train.config import TrainConfig
 from train.mlflow_delivery import MlflowConfig, follow, only_deliverer, resolve_tracking_uri
 from train.mlflow_run import DELIVERED_NAME, RUN_ID_NAME, MlflowRun, undelivered_lines
 from train.run_logger import RunLogger
-from train.run_record import SPOOL_NAME, RunRecord, read_metrics
+from train.run_record import RunRecord, read_metrics
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
@@ -85,6 +88,24 @@ def test_the_address_comes_from_the_config_then_the_environment_then_the_working
 def test_a_refused_value_names_its_key(values):
     with pytest.raises(ValueError, match=f"mlflow.{next(iter(values))}"):
         MlflowConfig(**values)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("http://me:secret@host:5000", "https://secret@host/mlflow", "http://me:sec@ret@host"),
+        *("postgresql://me:secret@host/db", "mysql+pymysql://me:secret@host:3306/db"),
+    ],
+)
+def test_a_password_in_the_configuration_is_refused(address):
+    with pytest.raises(ConfigError, match=r"^mlflow.tracking_uri .* MLFLOW_TRACKING_PASSWORD=") as refused:
+        compose([f"mlflow.tracking_uri='{address}'", "mlflow.enabled=false"], TrainConfig, "train")
+    assert not {"secret", "sec", "ret"} & set(re.split(r"\W+", str(refused.value)))
+
+
+@pytest.mark.parametrize("address", ["sqlite:///a@b:c/mlflow.db", "http://host:5000/a@b", "databricks://profile"])
+def test_addresses_that_say_only_where_are_taken(address):
+    assert resolve_tracking_uri(MlflowConfig(tracking_uri=address)) == address
 
 
 def test_a_training_run_is_in_mlflow_when_it_closes(tmp_path, store_uri, capfd):
@@ -198,10 +219,10 @@ def test_an_address_mlflow_does_not_know_is_one_warning_and_training_goes_on(tmp
     assert read_metrics(tmp_path / "run") == {"loss": [(1, 1.0)]}
 
 
-def test_a_server_that_never_answers_costs_training_nothing(tmp_path, capfd):
+def test_a_server_that_never_answers_costs_training_nothing(tmp_path, monkeypatch, capfd):
     with socket.create_server(("127.0.0.1", 0)) as silent_server:
-        uri = f"http://user:secret@127.0.0.1:{silent_server.getsockname()[1]}"
-        logger = RunLogger(tmp_path / "run", MlflowConfig(tracking_uri=uri, flush_timeout_s=1.0), total_steps=100)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:secret@127.0.0.1:{silent_server.getsockname()[1]}")
+        logger = RunLogger(tmp_path / "run", MlflowConfig(flush_timeout_s=1.0), total_steps=100)
         logger.start({}, {}, [], None)
         silent_server.settimeout(90)
         connection, _ = silent_server.accept()  # delivery now hangs in a request
@@ -218,7 +239,7 @@ def test_a_server_that_never_answers_costs_training_nothing(tmp_path, capfd):
     assert max(costs_s) < 0.5  # a busy machine's scheduler; a request would wait for seconds
     errors = capfd.readouterr().err
     assert "lines are not delivered" in errors
-    assert f"python -m train.deliver run_dir={tmp_path / 'run'} 'mlflow.tracking_uri=http://***@127" in errors
+    assert f"To deliver: python -m train.deliver run_dir={tmp_path / 'run'}\n" in errors
     assert "secret" not in errors
     assert len(read_metrics(tmp_path / "run")["loss"]) == 1000
 
@@ -233,6 +254,19 @@ def test_the_door_delivers_what_was_kept(tmp_path, store_uri):
     assert MlflowClient(store_uri).get_run(run_id_of(run_dir)).info.status == "FINISHED"
 
 
+def test_a_password_of_the_environment_is_in_no_message_and_no_file(tmp_path, monkeypatch, capfd):
+    """The server is not there; MLflow's own error names the address with everything in it."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:secret@127.0.0.1:{taken.getsockname()[1]}")
+    record_run(tmp_path / "run", range(5))
+    with pytest.raises(FairMOTError, match=r"MLflow at http://\*\*\*@127.* did not take the values") as failed:
+        follow(tmp_path / "run", MlflowConfig(flush_timeout_s=0.5), parent_pid=None)
+    said = capfd.readouterr()
+    assert "takes no values" in said.err
+    assert "secret" not in said.out + said.err + str(failed.value)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"secret" in path.read_bytes()]
+
+
 def test_the_door_fails_with_one_clear_error(tmp_path):
     record_run(tmp_path / "run", range(5))
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -244,7 +278,7 @@ def test_the_door_fails_with_one_clear_error(tmp_path):
     assert "Traceback" not in failed.stderr
     nothing = run_door(f"run_dir={tmp_path / 'absent'}")
     assert nothing.returncode == 1
-    assert nothing.stderr.splitlines()[-1].startswith(f"error: {tmp_path / 'absent' / SPOOL_NAME} does not exist")
+    assert nothing.stderr.splitlines()[-1].startswith(f"error: run_dir={tmp_path / 'absent'}: no training has left")
     assert run_door().returncode == 2
 
 

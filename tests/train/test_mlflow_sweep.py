@@ -1,11 +1,14 @@
 """Jobs of a sweep: what they are called, and how their runs hang together in MLflow."""
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 from test_mlflow_delivery import run_id_of
 
+from train.deliver import DeliverConfig, deliver
 from train.mlflow_delivery import MlflowConfig, follow
 from train.run_logger import RunLogger
 from train.run_record import RunRecord
@@ -64,6 +67,48 @@ def test_a_parent_is_found_again_after_its_id_was_lost(sweep, store_uri):
     follow(second, config, parent_pid=None)
     assert run_id_of(sweep) == first_id
     assert client.get_run(run_id_of(second)).data.tags["mlflow.parentRunId"] == first_id
+
+
+def looks(store_uri: str) -> dict[str, tuple]:
+    """What a user sees of the runs, by name."""
+    client = MlflowClient(store_uri)
+    runs = client.search_runs([client.get_experiment_by_name("fairmot").experiment_id])
+    names = {run.info.run_id: run.info.run_name for run in runs}
+    own = ("mlflow.parentRunId", "fairmot.record_id")
+    return {
+        run.info.run_name: (
+            names.get(run.data.tags.get("mlflow.parentRunId")),
+            (run.info.status, run.info.start_time, run.info.end_time),
+            (run.data.params, run.data.metrics),
+            {key: value for key, value in run.data.tags.items() if key not in own},
+        )
+        for run in runs
+    }
+
+
+@pytest.mark.parametrize("statuses", [("FINISHED", "FINISHED"), ("FAILED", "FINISHED"), ("FINISHED", "KILLED")])
+def test_a_sweep_delivered_later_looks_like_one_delivered_at_once(sweep, empty_store, tmp_path, capfd, statuses):
+    for rate, status in zip(("0.0001", "0.0005"), statuses, strict=True):
+        record_job(sweep, rate, status)
+    RunRecord(sweep / "optim.lr=0").close()  # failed before it began: it is in neither
+    stores = {}
+    for name in ("at_once", "later"):
+        (tmp_path / name).mkdir()
+        shutil.copy(empty_store, tmp_path / name / "mlflow.db")
+        stores[name] = f"sqlite:///{tmp_path}/{name}/mlflow.db"
+    shutil.copytree(sweep, tmp_path / "at_once" / "sweep")
+    for job in sorted((tmp_path / "at_once" / "sweep").glob("*=0.*")):
+        follow(job, MlflowConfig(tracking_uri=stores["at_once"]), parent_pid=None)
+
+    later = DeliverConfig(os.path.relpath(sweep), MlflowConfig(tracking_uri=stores["later"]))
+    deliver(later)
+    assert capfd.readouterr().out.count("delivered 6 lines of") == 2
+    assert looks(stores["later"]) == looks(stores["at_once"])
+    assert looks(stores["later"])["sweep"][1][0] == max(statuses, key=["FINISHED", "KILLED", "FAILED"].index)
+    assert set(looks(stores["later"])) == {"sweep", "optim.lr=0.0001", "optim.lr=0.0005"}
+    deliver(later)  # nothing is left, and nothing changes
+    assert capfd.readouterr().out.count("delivered 0 lines of") == 2
+    assert looks(stores["later"]) == looks(stores["at_once"])
 
 
 def test_only_what_is_swept_names_a_job():

@@ -14,6 +14,7 @@ from small_run import compose_config, overrides, write_pictures
 from fairmot.data.dataset import Augmentation
 from fairmot.data.index import build_index
 from fairmot.data.labels import format_labels
+from fairmot.inference import Detector
 from fairmot.visualize import colour_of, overlay_heat
 from train.pictures import NetworkPictures, _described, draw_samples
 from train.start import build_dataset
@@ -71,7 +72,7 @@ def test_a_network_is_drawn_with_what_it_finds_and_stays_as_it_is(dataset, tmp_p
     network = BlobNetwork()
     network.set_train()
     before = {name: parameter.asnumpy() for name, parameter in network.parameters_and_names()}
-    path = NetworkPictures(network, dataset, 0.4, tmp_path / "pictures").draw(3)
+    path = NetworkPictures(Detector(network, INPUT_SIZE_HW), dataset, 0.4, tmp_path / "pictures").draw(3)
     assert path == tmp_path / "pictures" / "epoch_003.jpg"
     assert network.training
     for name, parameter in network.parameters_and_names():
@@ -83,6 +84,17 @@ def test_a_network_is_drawn_with_what_it_finds_and_stays_as_it_is(dataset, tmp_p
         corner = shown[int((y + 2) * scale) : int((y + 11) * scale), int((x - 11) * scale) : int((x - 5) * scale)]
         near = [np.abs(corner - colour).sum(-1).min() for colour in colours]
         assert min(near) < 90, (x, y, near)
+
+
+def test_pictures_are_drawn_by_the_graph_that_validation_has_compiled(dataset, tmp_path):
+    network = BlobNetwork()
+    detector = Detector(network, INPUT_SIZE_HW)
+    network.set_train()
+    detector.detect([picture(CENTRES_XY)])
+    compiled = set(detector._graph.compile_cache)
+    assert len(compiled) == 1
+    NetworkPictures(detector, dataset, 0.4, tmp_path).draw(1)
+    assert set(detector._graph.compile_cache) == compiled
 
 
 def test_a_disk_that_refuses_costs_the_picture_not_the_run(dataset, tmp_path, caplog):

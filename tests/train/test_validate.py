@@ -5,6 +5,7 @@ import json
 import threading
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from blob_network import INPUT_SIZE_HW, BlobNetwork
 from blob_sequences import gt_text, write_sequence
 
 from fairmot.boxes import cxcywh_to_xyxy, xywh_to_cxcywh
+from fairmot.data import video_writer
 from fairmot.data.dataset import DataConfig, ValidationFrames
 from fairmot.data.synthetic import SyntheticConfig, generate
 from fairmot.errors import DataError
@@ -21,7 +23,9 @@ from fairmot.evaluation.sequences import find_ground_truth
 from fairmot.inference import Detector
 from fairmot.structures import Detections
 from fairmot.tracking.tracker import Tracker, TrackerConfig
+from fairmot.visualize import colour_of
 from train.distributed import World
+from train.film import Film
 from train.validate import Validator, find_validation_sequences
 
 
@@ -58,6 +62,99 @@ def test_scores_tables_and_pictures(root, tmp_path):
         *(f"{name}.txt" for name in "abc"), *(f"metrics.{ending}" for ending in ("txt", "md", "csv", "json")),
         *(path.name for path in (sheet, *identities)),
     }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    return detector()
+
+
+@pytest.fixture
+def filming(root, tmp_path, compiled):
+    def validator(frames, **changes):
+        rules = TrackerConfig(frame_rate=7.0)
+        return Validator(compiled, sequences(root, **changes), rules, World(), tmp_path, frames)
+
+    return validator
+
+
+def read_video(path):
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        frames = [frame.to_ndarray(format="bgr24") for frame in container.decode(stream)]
+        return stream.codec_context.name, float(stream.average_rate), frames
+
+
+def test_the_first_sequences_are_filmed(root, tmp_path, filming):
+    """Boxes where the tracks are, at the sequence's frame rate or else the tracker's; the fourth has no video."""
+    write_sequence(root / "val" / "d")
+    (root / "val" / "b" / "seqinfo.ini").unlink()
+    scores = filming(6).run(2)
+    assert scores is not None
+    folder = tmp_path / "epoch_002"
+    assert scores.files[-3:] == [folder / f"{name}.mp4" for name in "abc"]
+    assert {path.stem for path in folder.glob("*.mp4")} == set("abc")
+    for name, rate in (("a", 30), ("b", 7)):
+        codec, frame_rate, frames = read_video(folder / f"{name}.mp4")
+        assert (codec, frame_rate, len(frames)) == ("h264", rate, 6)
+        assert {frame.shape for frame in frames} == {(*INPUT_SIZE_HW, 3)}
+        x, y = 42 + 4 * 5, 70  # of the second square in frame 6; its box is 16 pixels wide
+        corner = frames[5][y + 4 : y + 11, x + 4 : x + 11].astype(int)
+        colours = np.array([colour_of(number) for number in (1, 2)])
+        assert np.abs(corner[:, :, None] - colours).sum(-1).min() < 150
+    assert not list(folder.glob(".*"))
+
+
+def test_a_video_holds_what_is_validated(filming):
+    scores = filming(100, validation_frames=ValidationFrames.second_half).run(1)
+    assert scores is not None
+    assert [len(read_video(path)[2]) for path in scores.files[-3:]] == [6, 6, 6]
+
+
+def test_wide_pictures_are_shrunk(tmp_path):
+    with Film(tmp_path / "wide.mp4", 25, 2) as film:
+        for _ in range(3):
+            film.add(np.full((1080, 1920, 3), 90, np.uint8))
+    frames = read_video(tmp_path / "wide.mp4")[2]
+    assert [frame.shape for frame in frames] == [(540, 960, 3)] * 2
+
+
+def test_a_missing_encoder_costs_the_videos_and_one_warning(tmp_path, filming, monkeypatch, caplog):
+    monkeypatch.setattr(video_writer, "_ENCODER", "an encoder nobody has")
+    validator = filming(6)
+    for epoch in (1, 2):
+        scores = validator.run(epoch)
+        assert scores is not None and scores.values["MOTA"] == 100
+        assert not list((tmp_path / f"epoch_00{epoch}").glob("*.mp4"))
+        assert not [path for path in scores.files if path.suffix == ".mp4"]
+    assert caplog.text.count("a.mp4: this PyAV cannot encode H.264") == 1
+    assert caplog.text.count("training goes on without videos") == 1
+
+
+def test_a_validation_that_fails_leaves_no_video_and_no_older_one(root, tmp_path, filming):
+    """A picture that cannot be read in the middle of a sequence; of that sequence there was a video before."""
+    assert filming(12).run(1) is not None
+    before = (tmp_path / "epoch_001" / "a.mp4").read_bytes()
+    assert len(before) > 500
+    (root / "val" / "a" / "img1" / "000007.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match="000007.png"):
+        filming(12).run(1)
+    assert not (tmp_path / "epoch_001" / "a.mp4").exists()
+    assert not list((tmp_path / "epoch_001").glob("*.tmp"))
+
+
+def test_a_full_disk_costs_the_video(tmp_path, monkeypatch, caplog):
+    """Every byte the encoder hands over is refused."""
+    open_container = video_writer.av.open
+    monkeypatch.setattr(
+        video_writer.av, "open", lambda file, *mode, **options: open_container("/dev/full", *mode, **options)
+    )
+    with Film(tmp_path / "a.mp4", 25, 300) as film:
+        for number in range(300):
+            film.add(np.random.default_rng(number).integers(0, 256, (96, 160, 3), dtype=np.uint8))
+    assert film.is_broken
+    assert not list(tmp_path.iterdir())
+    assert caplog.text.count("training goes on without videos") == 1
 
 
 def test_only_second_halves(root, tmp_path):

@@ -4,9 +4,12 @@ import mindspore as ms
 import numpy as np
 from mindspore import nn
 
+from fairmot.data.identities import IdentityTable
 from fairmot.losses.fairmot_loss import FairMOTLoss, LossConfig
+from fairmot.model.fairmot import ModelConfig
 from fairmot.ops import gather_at
 from train.optimizer import OptimConfig, Optimizer
+from train.state import TrainState
 from train.step import LossScale, LossScaleConfig, TrainOneStep
 
 HEIGHT, WIDTH, SLOTS, IDENTITIES, REID_DIM = 8, 12, 6, 9, 8
@@ -38,6 +41,12 @@ def tiny_parts(optim=None, scale=None, loss=None, network_seed=0):
     loss = FairMOTLoss(loss or LossConfig(fp16_classifier=False), IDENTITIES, REID_DIM, seed=1)
     optimizer = Optimizer(optim or OptimConfig(lr=1e-2), network.trainable_params() + loss.trainable_params())
     return network, loss, optimizer, LossScale(scale or LossScaleConfig())
+
+
+def tiny_state(network_seed=0, identities=None, **model):
+    network, loss, optimizer, scale = tiny_parts(network_seed=network_seed)
+    identities = identities or IdentityTable(["one", "two"], [5, 3])
+    return TrainState(network, loss, optimizer, scale, identities, ModelConfig(**model), [64, 96], 1, seed=7)
 
 
 def tiny_step(optim=None, scale=None, loss=None, **options):

@@ -1,0 +1,96 @@
+"""Saving a run's state beside its training."""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from fairmot.checkpoint import Tensors
+from fairmot.files import write_atomic
+from train.checkpoint import amend_checkpoint, checkpoint_name, save_checkpoint
+from train.distributed import World
+from train.mlflow_run import read_run_id
+from train.state import TrainState
+
+
+class Saver:
+    """Writes checkpoints of the state on the lead rank; on the others it does nothing.
+
+    Between two steps training waits for a copy of the tensors alone; the disk is given the time until the next save.
+    Leaving its context waits for what is still being written.
+
+    Args:
+        world: this rank among all.
+        run_dir: the run's directory.
+        state: what is saved.
+        config_yaml: the composed configuration.
+        keep: how many of the newest checkpoints stay, besides the best one.
+    """
+
+    def __init__(self, world: World, run_dir: Path, state: TrainState, config_yaml: str, keep: int) -> None:
+        self._world, self._run_dir, self._state = world, run_dir, state
+        self._config_yaml, self._keep = config_yaml, keep
+        self._folder = run_dir / "checkpoints"
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._writing: Future[None] | None = None
+
+    def save(self, wait: bool = False) -> None:
+        """Begin to save the state, once a step, and say which checkpoint is the best so far.
+
+        Args:
+            wait: until the checkpoint is whole; that spares the copy, which takes as much memory as the checkpoint.
+
+        Raises:
+            CheckpointError: this checkpoint or the one before could not be written.
+        """
+        if not self._world.is_lead:
+            return
+        self.finish()
+        state, step = self._state, self._state.progress.step
+        best = checkpoint_name(state.progress.best_step) if state.progress.best else None
+        manifest = state.manifest(read_run_id(self._run_dir), self._world.size)
+        if state.saved_step == step:  # only the progress has changed: an epoch has ended, or its validation
+            amend_checkpoint(self._folder, step, manifest)
+            self._point_at(best)
+        elif wait:
+            self._write(step, state.tensors(copy=False), manifest, best)
+        else:
+            self._writing = self._writer.submit(self._write, step, state.tensors(), manifest, best)
+        state.saved_step = step
+
+    def check(self) -> None:
+        """Say, without waiting, whether the newest save has failed.
+
+        Raises:
+            CheckpointError: it could not be written.
+        """
+        if self._writing is not None and self._writing.done():
+            self.finish()
+
+    def finish(self) -> None:
+        """Wait until the newest checkpoint is whole.
+
+        Raises:
+            CheckpointError: it could not be written.
+        """
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def _write(self, step: int, tensors: dict[str, Tensors], manifest: dict[str, Any], best: str | None) -> None:
+        protected = frozenset() if best is None else frozenset({best})
+        save_checkpoint(self._folder, step, tensors, manifest, self._config_yaml, self._keep, protected)
+        self._point_at(best)
+
+    def _point_at(self, best: str | None) -> None:
+        if best is not None and (self._folder / best).is_dir():
+            write_atomic(self._folder / "best", best + "\n")
+
+    def __enter__(self) -> "Saver":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        try:
+            self.finish()
+        finally:
+            self._writer.shutdown()
