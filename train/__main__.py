@@ -4,6 +4,7 @@ import logging
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fairmot.data.dataset import Augmentation
 from fairmot.data.index import LabelIndex
@@ -18,7 +19,6 @@ from train.config import TrainConfig
 from train.distributed import World, connect
 from train.loop import Trainer, fit
 from train.pictures import NetworkPictures
-from train.preflight.run import run_preflight
 from train.profiling import StepProfiler
 from train.run_logger import RunLogger
 from train.saver import Saver
@@ -26,7 +26,9 @@ from train.start import as_yaml, build_dataset, build_state, choose_start, opene
 from train.step import TrainOneStep
 from train.sweep import job_of_sweep
 from train.system_meter import SystemMeter
-from train.validate import Validator, find_validation_sequences
+
+if TYPE_CHECKING:
+    from train.validate import Validator
 
 
 def train(config: TrainConfig) -> None:
@@ -36,9 +38,11 @@ def train(config: TrainConfig) -> None:
         Stopped: asked to by Ctrl-C or SIGTERM; the state is saved.
         FairMOTError: bad data, a refused value, a checkpoint of another run, a disk that is full.
     """
-    if config.preflight:
-        sys.exit(0 if run_preflight(config) else 1)
     began_at_s = time.perf_counter()
+    if config.preflight:
+        from train.preflight.run import run_preflight  # noqa: PLC0415 - see _build_validator
+
+        sys.exit(0 if run_preflight(config) else 1)
     world = connect(config.device, config.runtime.threads)
     with opened_run_dir(config, world) as run_dir:
         index = _open_data(config, world, run_dir)
@@ -129,7 +133,10 @@ def _build_loader(config: TrainConfig, world: World, index: LabelIndex) -> Train
     return loader
 
 
-def _build_validator(config: TrainConfig, world: World, run_dir: Path, detector: Detector) -> Validator:
+def _build_validator(config: TrainConfig, world: World, run_dir: Path, detector: Detector) -> "Validator":
+    # Its packages (matplotlib, SciPy, PyAV) would cost a rank that only trains a second and 60 MB.
+    from train.validate import Validator, find_validation_sequences  # noqa: PLC0415
+
     sequences = find_validation_sequences(config.data)
     folder = run_dir / "validation"
     return Validator(detector, sequences, config.tracker, world, folder, config.validation_video_frames)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import mindspore as ms
 from mindspore import Tensor
@@ -24,7 +25,9 @@ from train.state import Progress, TrainState
 from train.step import SCALARS, TrainOneStep
 from train.stop import Stopped, StopRequest
 from train.system_meter import SystemMeter
-from train.validate import Validator
+
+if TYPE_CHECKING:
+    from train.validate import Validator
 
 _HOPELESS_OVERFLOWS = 50
 # Ranks learn of a request to stop from the step's scalars; reading them makes the host wait for an accelerator.
@@ -63,7 +66,7 @@ class Trainer:
     profiler: StepProfiler
     system: SystemMeter
     draw: Callable[[int], Path] | None = None
-    validator: Validator | None = None
+    validator: "Validator | None" = None
 
     @property
     def samples_per_step(self) -> int:
