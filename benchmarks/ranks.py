@@ -63,7 +63,7 @@ def main() -> None:
             f"all-reduce of all gradients by itself, {numbers * 4 / 1e6:.0f} MB", all_reduce_ms, "ms",
             "PyTorch's gloo, one vector" if torch_ms else "", torch_ms,
         ),
-        Row("all-reduce by itself, of the step", all_reduce_ms / 10 / step_s["two ranks"], "%", most=15),
+        Row("all-reduce by itself, of the step", all_reduce_ms / 10 / step_s["two ranks"], "%"),
     ]  # fmt: skip
     images_per_s = [count * int(batch) / step_s[case] for count, case in ((1, "alone"), (2, "two ranks"))]
     lines = [[step_s["alone"], step_s["two ranks"]], images_per_s]

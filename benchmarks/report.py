@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from fairmot.figures import save_figure, tidy
 from fairmot.files import write_json_atomic
@@ -171,6 +172,9 @@ def _draw_costs(axes: Any, compared: list[Row]) -> None:
             axes.plot([row.most_ratio] * 2, [place - 0.45, place + 0.45], color=_RED, linewidth=2)
     axes.axvline(1, color=_GREY, linewidth=0.8)
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.invert_yaxis()
     axes.set_title("Cost beside the reference of the same run, which is 1: less is better; red: aim", loc="left")
     tidy(axes)
