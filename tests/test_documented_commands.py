@@ -17,6 +17,7 @@ import pytest
 from blob_network import walk
 from blob_sequences import run_door_in_process, write_sequence
 from documented import REPOSITORY, Command, commands
+from one_convolution import OneConvolution
 
 sys.path.insert(0, str(REPOSITORY / "tests" / "data"))
 sys.path.insert(0, str(REPOSITORY / "tests" / "integration"))
@@ -29,9 +30,7 @@ from fairmot.data.video_writer import VideoWriter
 from fairmot.door import compose
 from fairmot.evaluation.official import TEST_LENGTHS, TRAIN_LENGTHS
 from fairmot.evaluation.preprocess import Benchmark
-from fairmot.model.backbone import Backbone
 from fairmot.model.fairmot import BACKBONES
-from fairmot.model.layers import conv_bn_relu
 from fairmot.torch_file import torch_file
 from train.config import TrainConfig
 
@@ -113,16 +112,6 @@ def test_ascend_is_said_to_be_needed():
     on_ascend = [command for command in HERE if "device=ascend" in command.words and "--dry-run" not in command.words]
     assert len(on_ascend) > 5
     assert not [str(command) for command in on_ascend if "Ascend" not in (command.needs or "")]
-
-
-class OneConvolution(Backbone):
-    def __init__(self):
-        super().__init__()
-        self.base = conv_bn_relu(3, 16, 5, stride=4)
-        self.out_channels = 16
-
-    def construct(self, image):
-        return self.base(image)
 
 
 def write_downloads(folder: Path) -> None:

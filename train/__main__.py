@@ -38,11 +38,11 @@ def train(config: TrainConfig) -> None:
         Stopped: asked to by Ctrl-C or SIGTERM; the state is saved.
         FairMOTError: bad data, a refused value, a checkpoint of another run, a disk that is full.
     """
-    began_at_s = time.perf_counter()
     if config.preflight:
         from train.preflight.run import run_preflight  # noqa: PLC0415 - see _build_validator
 
         sys.exit(0 if run_preflight(config) else 1)
+    began_at_s = time.perf_counter()
     world = connect(config.device, config.runtime.threads)
     with opened_run_dir(config, world) as run_dir:
         index = _open_data(config, world, run_dir)
@@ -134,7 +134,7 @@ def _build_loader(config: TrainConfig, world: World, index: LabelIndex) -> Train
 
 
 def _build_validator(config: TrainConfig, world: World, run_dir: Path, detector: Detector) -> "Validator":
-    # Its packages (matplotlib, SciPy, PyAV) would cost a rank that only trains a second and 60 MB.
+    # Its packages (pandas, matplotlib, SciPy, PyAV) would cost a rank that only trains a second and 120 MB.
     from train.validate import Validator, find_validation_sequences  # noqa: PLC0415
 
     sequences = find_validation_sequences(config.data)

@@ -8,9 +8,8 @@ import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
-from types import ModuleType
-from typing import TYPE_CHECKING
 
+import motmetrics
 import numpy as np
 
 from fairmot.errors import DataError
@@ -18,9 +17,6 @@ from fairmot.evaluation.hota import HotaSums, hota_sums
 from fairmot.evaluation.mot_format import MotRows, first_fault
 from fairmot.evaluation.overlap import MATCH_IOU, FrameOverlap, overlap_by_frame
 from fairmot.evaluation.preprocess import Benchmark, preprocess
-
-if TYPE_CHECKING:
-    import motmetrics
 
 OVERALL = "OVERALL"
 
@@ -214,7 +210,7 @@ def evaluate_sequence(gt: MotRows, results: MotRows, name: str = "sequence") -> 
     return _score(gt, results, name)[0]
 
 
-def _score(gt: MotRows, results: MotRows, name: str) -> "tuple[SequenceMetrics, MatchEvents]":
+def _score(gt: MotRows, results: MotRows, name: str) -> tuple[SequenceMetrics, motmetrics.MOTAccumulator]:
     if not len(gt):
         raise DataError(f"{name}: no ground truth to score against (no box with flag 1 and the pedestrian class)")
     for source, rows in (("ground truth", gt), ("results", results)):
@@ -223,16 +219,14 @@ def _score(gt: MotRows, results: MotRows, name: str) -> "tuple[SequenceMetrics, 
             raise DataError(f"{name}: {source}, row {fault[0]}: {fault[1]}")
     overlaps = list(overlap_by_frame(gt, results, within_classes=True))
     accumulator = _accumulate(gt, results, overlaps)
-    sums = (
-        _motmetrics()
-        .metrics.create()
-        .compute(accumulator, metrics=[*_MOTMETRICS_NAMES.values(), "motp"], return_dataframe=False)
+    sums = motmetrics.metrics.create().compute(
+        accumulator, metrics=[*_MOTMETRICS_NAMES.values(), "motp"], return_dataframe=False
     )
     counts = {ours: int(sums[theirs]) for ours, theirs in _MOTMETRICS_NAMES.items()}
     matches = counts["matches"]
     overlap_sum = matches * (1 - float(sums["motp"])) if matches else 0.0  # motmetrics' MOTP is a mean distance
     metrics = SequenceMetrics(name=name, overlap_sum=overlap_sum, hota=hota_sums(gt, results, overlaps), **counts)
-    return metrics, _events(accumulator)
+    return metrics, accumulator
 
 
 def evaluate_pair(pair: SequencePair) -> SequenceMetrics:
@@ -241,20 +235,24 @@ def evaluate_pair(pair: SequencePair) -> SequenceMetrics:
     Raises:
         DataError: see `evaluate_sequence` and `preprocess`.
     """
-    return score_pair(pair)[0]
+    return _score(*_preprocessed(pair), pair.name)[0]
 
 
-def score_pair(pair: SequencePair) -> "tuple[SequenceMetrics, MatchEvents]":
+def score_pair(pair: SequencePair) -> tuple[SequenceMetrics, MatchEvents]:
     """`evaluate_pair`, and what it counted, box by box.
 
     Raises:
         DataError: see `evaluate_pair`.
     """
+    metrics, accumulator = _score(*_preprocessed(pair), pair.name)
+    return metrics, _events(accumulator)
+
+
+def _preprocessed(pair: SequencePair) -> tuple[MotRows, MotRows]:
     try:
-        gt, results = preprocess(pair.gt, pair.results, pair.benchmark)
+        return preprocess(pair.gt, pair.results, pair.benchmark)
     except DataError as error:
         raise DataError(f"{pair.name}: {error}") from error
-    return _score(gt, results, pair.name)
 
 
 def evaluate_sequences(pairs: Sequence[SequencePair], workers: int = 1) -> list[SequenceMetrics]:
@@ -297,7 +295,7 @@ def match_events(gt: MotRows, results: MotRows) -> MatchEvents:
     return _events(_accumulate(gt, results, list(overlap_by_frame(gt, results, within_classes=True))))
 
 
-def _events(accumulator: "motmetrics.MOTAccumulator") -> MatchEvents:
+def _events(accumulator: motmetrics.MOTAccumulator) -> MatchEvents:
     events = accumulator.mot_events
     # motmetrics adds remarks (ASCEND, TRANSFER, ...) beside the event that says what happened to the box.
     events = events[events["Type"].isin(["MATCH", "SWITCH", "MISS", "FP"])]
@@ -309,20 +307,13 @@ def _events(accumulator: "motmetrics.MOTAccumulator") -> MatchEvents:
     )
 
 
-def _accumulate(gt: MotRows, results: MotRows, overlaps: Sequence[FrameOverlap]) -> "motmetrics.MOTAccumulator":
-    accumulator = _motmetrics().MOTAccumulator()
+def _accumulate(gt: MotRows, results: MotRows, overlaps: Sequence[FrameOverlap]) -> motmetrics.MOTAccumulator:
+    accumulator = motmetrics.MOTAccumulator()
     for frame in overlaps:
         distance = 1 - frame.iou
         distance[distance > 1 - MATCH_IOU] = np.nan  # NaN: these two may not be matched
         accumulator.update(gt.ids[frame.gt_rows], results.ids[frame.result_rows], distance, frameid=frame.frame)
     return accumulator
-
-
-def _motmetrics() -> ModuleType:
-    """Imported when it is used: its pandas would cost every rank that only trains 60 MB and a third of a second."""
-    import motmetrics  # noqa: PLC0415
-
-    return motmetrics
 
 
 def _percent(part: float, whole: float) -> float:
