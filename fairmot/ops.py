@@ -14,11 +14,7 @@ def gather_at(feature_map: Tensor, indices: Tensor) -> Tensor:
     Returns:
         [B, K, C].
     """
-    batch, channels, height, width = feature_map.shape
-    slots = indices.shape[1]
-    flat = feature_map.reshape(batch, channels, height * width)
-    positions = ops.broadcast_to(indices.expand_dims(1), (batch, channels, slots))
-    return ops.gather_elements(flat, 2, positions).transpose(0, 2, 1)
+    return _gathered(feature_map, indices).transpose(0, 2, 1)
 
 
 def windows_at(feature_map: Tensor, indices: Tensor) -> Tensor:
@@ -29,9 +25,10 @@ def windows_at(feature_map: Tensor, indices: Tensor) -> Tensor:
         indices: [B, K] int32, y * W + x.
 
     Returns:
-        [B, K, 9, C], a window's cells row by row.
+        [B, K, C, 9], a window's cells row by row.
     """
     batch, channels, height, width = feature_map.shape
+    slots = indices.shape[1]
     taps = ops.arange(9).astype(ms.int32)
     y = (indices // width).expand_dims(2) + (taps // 3 - 1)
     x = (indices % width).expand_dims(2) + (taps % 3 - 1)
@@ -39,10 +36,18 @@ def windows_at(feature_map: Tensor, indices: Tensor) -> Tensor:
         ops.logical_and(y >= 0, y < height),
         ops.logical_and(x >= 0, x < width),
     )
-    picture = ops.arange(batch).astype(ms.int32).reshape(batch, 1, 1) * (height * width)
-    cells = picture + ops.clamp(y, 0, height - 1) * width + ops.clamp(x, 0, width - 1)
-    rows = feature_map.transpose(0, 2, 3, 1).reshape(-1, channels)
-    return ops.gather(rows, cells, 0) * inside.expand_dims(3).astype(feature_map.dtype)
+    cells = ops.clamp(y, 0, height - 1) * width + ops.clamp(x, 0, width - 1)
+    values = _gathered(feature_map, cells.reshape(batch, slots * 9)).reshape(batch, channels, slots, 9)
+    return values.transpose(0, 2, 1, 3) * inside.expand_dims(2).astype(feature_map.dtype)
+
+
+def _gathered(feature_map: Tensor, indices: Tensor) -> Tensor:
+    """[B, C, H, W] at [B, N] cells -> [B, C, N]."""
+    # Channels stay in front: transposing a map, a CPU would keep a table of every element's place (docs/speed.md).
+    batch, channels, height, width = feature_map.shape
+    flat = feature_map.reshape(batch, channels, height * width)
+    positions = ops.broadcast_to(indices.expand_dims(1), (batch, channels, indices.shape[1]))
+    return ops.gather_elements(flat, 2, positions)
 
 
 def l2_normalize(vectors: Tensor, epsilon: float = 1e-12) -> Tensor:

@@ -7,6 +7,7 @@ import mindspore as ms
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.amp import all_finite
 
+from fairmot.device import return_unused_memory
 from fairmot.losses.fairmot_loss import SCALARS as LOSS_SCALARS
 from train.average import WeightAverage
 from train.optimizer import Optimizer
@@ -96,6 +97,7 @@ class TrainOneStep(nn.Cell):
         average: WeightAverage | None = None,
     ) -> None:
         super().__init__(auto_prefix=False)
+        self.is_compiled = False
         self.average = average
         self.network = network
         self.loss = loss
@@ -116,6 +118,13 @@ class TrainOneStep(nn.Cell):
             self.accumulated_scalars = Parameter(
                 ops.zeros(len(LOSS_SCALARS), ms.float32), name="accumulated_scalars", requires_grad=False
             )
+
+    def compile(self, *args: Tensor, **kwargs: Tensor) -> None:
+        """Build the graph, which every call begins with; the first time, return what that leaves of memory."""
+        super().compile(*args, **kwargs)
+        if not self.is_compiled:
+            self.is_compiled = True
+            return_unused_memory()
 
     def forward(
         self,

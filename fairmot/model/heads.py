@@ -32,16 +32,15 @@ class Head(nn.SequentialCell):
         self.matmul = ops.MatMul(transpose_b=True)
 
     def at_windows(self, windows: Tensor) -> Tensor:
-        """What the head's map holds in the middle of windows of its input: [N, 9, C] -> [N, out]."""
+        """What the head's map holds in the middle of windows of its input: [N, C, 9] -> [N, out]."""
         if not self.is_deep:
-            return self.product(windows[:, _CENTRE_OF_WINDOW], self[0])
+            return self.product(windows[:, :, _CENTRE_OF_WINDOW], self[0])
         hidden = self.product(windows.reshape(windows.shape[0], -1), self[0])
         return self.product(self[1](hidden), self[2])
 
     def product(self, rows: Tensor, layer: nn.Conv2d) -> Tensor:
-        """A convolution of rows that hold the cells under its kernel, channels last: [N, k * k * in] -> [N, out]."""
-        out_channels = layer.weight.shape[0]
-        weight = layer.weight.transpose(0, 2, 3, 1).reshape(out_channels, -1)
+        """A convolution of rows that hold the cells under its kernel: [N, in * k * k] -> [N, out]."""
+        weight = layer.weight.reshape(layer.weight.shape[0], -1)
         return self.matmul(rows, weight.astype(rows.dtype)) + layer.bias.astype(rows.dtype)
 
 
@@ -72,7 +71,7 @@ class Heads(nn.Cell):
         if centres is None:
             return self.hm(features), self.wh(features), self.id(features), self.reg(features)
         batch, slots = centres.shape
-        windows = windows_at(features, centres).reshape(batch * slots, -1, features.shape[1])
+        windows = windows_at(features, centres).reshape(batch * slots, features.shape[1], -1)
         wh, embedding, reg = self.wh.at_windows(windows), self.id.at_windows(windows), self.reg.at_windows(windows)
         shape = (batch, slots, -1)
         return self.hm(features), wh.reshape(shape), embedding.reshape(shape), reg.reshape(shape)

@@ -5,8 +5,8 @@ from mindspore import Tensor, nn, ops
 from mindspore.ops.operations import _grad_ops
 
 _MOST_KERNELS_TURNED = 128 * 128
-_MOST_UNFOLDED = 5_000_000
-_STRIPS = 4
+_MOST_UNFOLDED = 2_000_000
+_STRIPS = 4  # tuples below have as many
 
 
 def is_same_convolution(in_channels: int, out_channels: int, kernel_size: int, stride: int) -> bool:
@@ -33,6 +33,10 @@ class _SameConvolution(nn.Cell):
         self.backwards = ops.Conv2D(in_channels, kernel_size, pad_mode="pad", pad=halo)
         self.by_weight = _weight_gradient(out_channels, kernel_size, (halo, halo, halo, halo))
         self.by_weight_of_strips = _weight_gradient(out_channels, kernel_size, (0, 0, halo, halo))
+        # Primitives as they are: a tensor's index or method in every layer is megabytes of graph while it is compiled.
+        self.transpose, self.reverse, self.zeros = ops.Transpose(), ops.ReverseV2((2, 3)), ops.Zeros()
+        self.slice, self.split, self.depend = ops.Slice(), ops.Split(2, _STRIPS), ops.Depend()
+        self.concat_batch, self.concat_rows = ops.Concat(0), ops.Concat(2)
 
     def construct(self, features: Tensor, weight: Tensor) -> Tensor:
         """[B, in, H, W] and [out, in, k, k] -> [B, out, H, W]."""
@@ -40,21 +44,29 @@ class _SameConvolution(nn.Cell):
 
     def bprop(self, features: Tensor, weight: Tensor, out: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients of map and weight; `gradient` [B, out, H, W]."""
-        turned = ops.reverse(weight.transpose(1, 0, 2, 3), (2, 3))
-        by_features = self.backwards(gradient, turned)
-        _, channels, height, width = features.shape
-        unfolded = channels * self.kernel_size * self.kernel_size * height * width
-        if unfolded <= _MOST_UNFOLDED or height % _STRIPS or height // _STRIPS < self.halo:
+        by_features = self.backwards(gradient, self.reverse(self.transpose(weight, (1, 0, 2, 3))))
+        batch, channels, height, width = features.shape
+        rows, unfolded = height // _STRIPS, channels * self.kernel_size * self.kernel_size * height * width
+        if unfolded <= _MOST_UNFOLDED or height % _STRIPS or rows < self.halo:
             return by_features, self.by_weight(gradient, features, weight.shape)
-        batch, rows = features.shape[0], height // _STRIPS
-        beyond = ops.zeros((batch, channels, self.halo, width), features.dtype)
-        features = _strips(ops.concat((beyond, features, beyond), 2), rows, 2 * self.halo)
-        return by_features, self.by_weight_of_strips(_strips(gradient, rows, 0), features, weight.shape)
+        features = self.depend(features, by_features)  # else they are cut in the forward pass and kept until here
+        beyond = self.zeros((batch, channels, self.halo, width), features.dtype)
+        features = self.strips(self.concat_rows((beyond, features, beyond)), rows)
+        gradient = self.concat_batch(self.split(gradient))
+        if unfolded > _STRIPS * _MOST_UNFOLDED and rows % _STRIPS == 0 and rows // _STRIPS >= self.halo:
+            features = self.strips(features, rows // _STRIPS)
+            gradient = self.concat_batch(self.split(gradient))
+        return by_features, self.by_weight_of_strips(gradient, features, weight.shape)
 
-
-def _strips(features: Tensor, rows: int, more: int) -> Tensor:
-    """[B, C, H, W] -> [4 * B, C, rows + more, W]: one strip begins every `rows` rows."""
-    return ops.concat([features[:, :, i * rows : (i + 1) * rows + more, :] for i in range(_STRIPS)], 0)
+    def strips(self, features: Tensor, rows: int) -> Tensor:
+        """[B, C, H, W] -> [4 * B, C, rows and a halo above and below, W]: one strip begins every `rows` rows."""
+        batch, channels, _, width = features.shape
+        size = (batch, channels, rows + 2 * self.halo, width)
+        first = self.slice(features, (0, 0, 0, 0), size)
+        second = self.slice(features, (0, 0, rows, 0), size)
+        third = self.slice(features, (0, 0, 2 * rows, 0), size)
+        fourth = self.slice(features, (0, 0, 3 * rows, 0), size)
+        return self.concat_batch((first, second, third, fourth))
 
 
 def _weight_gradient(out_channels: int, kernel_size: int, padding: tuple[int, int, int, int]) -> ops.Primitive:

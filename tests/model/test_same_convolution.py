@@ -28,7 +28,10 @@ class Gradients(nn.Cell):
         (3, 8, 7, 9, 13),
         pytest.param(6, 10, 3, 320, 300, id="large enough for strips"),
         pytest.param(3, 8, 7, 192, 208, id="large enough for strips, wide kernel"),
+        pytest.param(10, 6, 3, 320, 320, id="strips of strips"),
+        pytest.param(3, 8, 7, 256, 256, id="strips of strips, wide kernel"),
         pytest.param(6, 10, 3, 321, 300, id="not to be cut evenly"),
+        pytest.param(10, 6, 3, 324, 320, id="strips not to be cut evenly"),
     ],
 )
 def test_outputs_and_gradients(inputs, outputs, kernel, height, width):
