@@ -30,7 +30,7 @@ INPUT = "image"
 OUTPUTS = ("boxes_xyxy", "scores", "classes", "embeddings", "cells")
 
 MINDIR, ONNX = ".mindir", ".onnx"
-INSTALL = "pip install 'fairmot-mindspore[export]'"
+INSTALL = "pip install onnx onnxruntime"
 
 _METADATA_FIELD = b"\x72"  # number 14, of a length and so many bytes
 _KEY_FIELD, _VALUE_FIELD = b"\x0a", b"\x12"  # numbers 1 and 2

@@ -1,6 +1,8 @@
 """What the launcher would start: processes, environments, commands; and how it understands its command line."""
 
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -163,6 +165,15 @@ def test_a_dry_run_of_the_example_needs_no_device(monkeypatch, capsys, tmp_path)
     assert code == 0
     assert shown.startswith(f"16 rank(s) on 2 host(s), device=ascend, by rank table {table}")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_dry_run_may_be_cut_short():
+    command = [sys.executable, "-m", "train.launch", "2", "--dry-run"]
+    with subprocess.Popen(
+        command, cwd=TABLES.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as dry_run:
+        dry_run.stdout.close()  # as head does
+        assert (dry_run.stderr.read(), dry_run.wait()) == ("", 0)
 
 
 @pytest.mark.parametrize(

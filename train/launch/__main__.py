@@ -28,6 +28,7 @@ _USAGE = """usage: bash scripts/run_distribute.sh N [rank_table.json] [--dry-run
   rank_table.json  the hosts and their devices; without it all ranks are on this host
   --dry-run        print every process's environment and command, start nothing
   key=value        overrides of python -m train, such as experiment=mot20_finetune
+exit codes: 0 done, 1 failed, 2 refused arguments or configuration, 130 ended by a signal
 environment: LAUNCHER=msrun|rank_table, FAIRMOT_SERVER_ID, MASTER_ADDR, MASTER_PORT (see docs/distributed.md)
 examples:
   bash scripts/run_distribute.sh 2 experiment=quickstart                              two ranks on this machine's CPU
@@ -95,7 +96,7 @@ def launch(arguments: Arguments) -> int:
     )
     cores = sorted(os.sched_getaffinity(0))
     if arguments.dry_run:
-        print(describe(job, cores, INHERITED))
+        print(describe(job, cores, INHERITED), flush=True)
         return 0
     server = find_server(table, os.environ.get(SERVER_VARIABLE)) if table else None
     node_rank = table.servers.index(server) if table and server else 0
@@ -164,6 +165,9 @@ def main() -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BrokenPipeError:  # head has seen enough of a dry run; nothing may be written when Python ends either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 if __name__ == "__main__":
