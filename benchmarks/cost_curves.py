@@ -1,12 +1,13 @@
 """What a training step costs as work grows: batch, resolution, objects a picture, identities.
 
-    python -m benchmarks.cost_curves [steps=6] [curves=batch,resolution,objects,identities] [quick=true]
+    python -m benchmarks.cost_curves [steps=6] [curves=batch,resolution,objects,identities,drawn] [quick=true]
                                      [output=cost_curves.json]
 
 Runs `python -m train` on pictures of noise: DLA-34 with the plain neck, fp32, batch 4, 256x448, 25 boxes a picture, 500
-identities, unless the curve changes that; resolution grows at batch 1. Slots follow the objects. Curves over ranks and
+identities, unless the curve changes that; resolution grows at batch 1. Slots follow the objects. "drawn" is
+"identities" with 8192 of them drawn for every batch (loss.identity_samples). Curves over ranks and
 the tracker's objects are in benchmarks/ranks.py and tracker.py. A point is one process; points that curves have in
-common are measured once. About 5 minutes on two cores.
+common are measured once. About 6 minutes on two cores.
 """
 
 import tempfile
@@ -17,24 +18,27 @@ from benchmarks.drawn_data import LISTS, draw, write_data
 from benchmarks.measuring import FULL, QUICK, Training, options, setting, size_hw, train
 from benchmarks.report import Curve, Part, progress, publish
 
-BOXES, IDENTITIES, PICTURES = 25, 500, 32
+BOXES, IDENTITIES, PICTURES, DRAWN = 25, 500, 32, 8192
 POINTS = {
     "batch": ("1", "2", "4"),
     "resolution": ("256x448", "384x672", "608x1088"),
     "objects": (str(BOXES), "120", "500"),
     "identities": (str(IDENTITIES), "10000", "100000"),
+    "drawn": ("10000", "100000"),
 }
 QUICK_POINTS = {
     "batch": ("1", "2"),
     "resolution": ("64x96",),
     "objects": (str(BOXES),),
     "identities": (str(IDENTITIES),),
+    "drawn": (str(IDENTITIES),),
 }
 TITLES = {
     "batch": "batch",
     "resolution": "input, kilopixels",
     "objects": "objects a picture",
     "identities": "identities",
+    "drawn": f"identities, {DRAWN} drawn",
 }
 
 
@@ -54,18 +58,22 @@ class Points:
     def of(self, curve: str, value: str) -> Training:
         """One point of a curve."""
         point = {**(QUICK if self._quick else FULL), "objects": str(BOXES), "identities": str(IDENTITIES)}
-        point |= {"resolution": {"size": value, "batch": "1"}}.get(curve, {curve: value})
+        changed = {"resolution": {"size": value, "batch": "1"}, "drawn": {"identities": value, "drawn": str(DRAWN)}}
+        point |= changed.get(curve, {curve: value})
         return self.train(**point)
 
-    def _train(self, model: str, size: str, batch: str, objects: str, identities: str) -> Training:
+    def _train(self, model: str, size: str, batch: str, objects: str, identities: str, drawn: str = "0") -> Training:
         root = self._folder / f"data-{size}-{objects}-{identities}"
         if not root.exists():
             contents = [draw(*size_hw(size), seed) for seed in range(PICTURES)]
             write_data(root, contents, int(objects), int(identities))
         keys = setting(self._quick, model=model, size=size, batch=batch) | {"data": "custom", "data.root": str(root)}
         keys |= {f"+data.train.{name}": path for name, path in LISTS.items()}
+        keys["loss.identity_samples"] = drawn
         training = train(keys, self._steps, self._folder)
-        progress(f"{size}, batch {batch}, {objects} objects, {identities} identities: {training.figures()}")
+        progress(
+            f"{size}, batch {batch}, {objects} objects, {identities} identities, {drawn} drawn: {training.figures()}"
+        )
         return training
 
 
