@@ -1,5 +1,7 @@
 """Saving beside training: what is written is the state of the moment, and a failure is heard of."""
 
+import os
+import sys
 import threading
 
 import numpy as np
@@ -48,6 +50,20 @@ def test_training_goes_on_while_the_disk_works(tmp_path, state, monkeypatch):
     assert saved.path.name == "step_00000004"
     for name, array in saved.tensors("network").items():
         np.testing.assert_array_equal(array, expected[name], err_msg=name)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
+def test_writing_leaves_the_processors_to_the_steps(tmp_path, state, monkeypatch):
+    def niceness():
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    seen = []
+    monkeypatch.setattr(train.saver, "save_checkpoint", lambda *_: seen.append(niceness()))
+    before = niceness()
+    with Saver(World(), tmp_path, state, "name: test\n", keep=3) as saver:
+        saver.save()
+    assert seen[0] > before
+    assert niceness() == before
 
 
 def test_the_next_save_waits_for_the_one_before(tmp_path, state):
