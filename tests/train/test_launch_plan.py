@@ -176,6 +176,16 @@ def test_a_dry_run_may_be_cut_short():
         assert (dry_run.stderr.read(), dry_run.wait()) == ("", 0)
 
 
+def test_a_host_that_hangs_up_is_no_success(monkeypatch):
+    def hang_up(arguments):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(door, "launch", hang_up)
+    monkeypatch.setattr("sys.argv", ["launch", "2"])
+    with pytest.raises(BrokenPipeError):
+        door.main()
+
+
 @pytest.mark.parametrize(
     ("words", "environment", "fault"),
     [

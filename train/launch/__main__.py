@@ -96,7 +96,7 @@ def launch(arguments: Arguments) -> int:
     )
     cores = sorted(os.sched_getaffinity(0))
     if arguments.dry_run:
-        print(describe(job, cores, INHERITED), flush=True)
+        _show(describe(job, cores, INHERITED))
         return 0
     server = find_server(table, os.environ.get(SERVER_VARIABLE)) if table else None
     node_rank = table.servers.index(server) if table and server else 0
@@ -153,6 +153,13 @@ def _peers(job: Job, node_rank: int) -> Peers:
     return Peers(names, node_rank, (job.master[0], job.master[1] + 1), told)
 
 
+def _show(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # head has seen enough; nothing may be written when Python ends either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main() -> int:
     """The door; returns the exit code."""
     if {"-h", "--help"} & set(sys.argv[1:]):
@@ -165,9 +172,6 @@ def main() -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # head has seen enough of a dry run; nothing may be written when Python ends either
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 if __name__ == "__main__":
