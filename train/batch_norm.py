@@ -33,7 +33,7 @@ def replace_batch_norms(network: nn.Cell, make: Callable[..., nn.Cell]) -> None:
     for _, parent in list(network.cells_and_names()):
         for name, old in parent.name_cells().items():
             if isinstance(old, nn.BatchNorm2d):
-                new = make(old.num_features, eps=old.eps, momentum=old.momentum)
+                new = make(old.num_features, eps=old.eps, momentum=1 - old.momentum)  # it keeps its complement
                 for parameter in ("gamma", "beta", "moving_mean", "moving_variance"):
                     setattr(new, parameter, getattr(old, parameter))
                 if isinstance(parent, nn.SequentialCell):

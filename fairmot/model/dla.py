@@ -17,7 +17,7 @@ class BasicBlock(nn.Cell):
         self.bn1 = batch_norm(out_channels)
         self.conv2 = conv(out_channels, out_channels, 3)
         self.bn2 = batch_norm(out_channels)
-        self.relu = nn.ReLU()
+        self.relu = ops.ReLU()
 
     def construct(self, features: Tensor, shortcut: Tensor) -> Tensor:
         """[B, in, H, W] and [B, out, H / stride, W / stride] -> [B, out, H / stride, W / stride]."""
@@ -32,7 +32,7 @@ class Root(nn.Cell):
         super().__init__()
         self.conv = conv(in_channels, out_channels, 1)
         self.bn = batch_norm(out_channels)
-        self.relu = nn.ReLU()
+        self.relu = ops.ReLU()
 
     def construct(self, children: tuple[Tensor, ...]) -> Tensor:
         """Maps [B, C_i, H, W] with sum C_i = in -> [B, out, H, W]."""

@@ -45,7 +45,7 @@ class ExchangeModule(nn.Cell):
         self.fuse_layers = nn.CellList(
             [nn.CellList([_path(channels, source, target) for source in numbers]) for target in numbers]
         )
-        self.relu = nn.ReLU()
+        self.relu = ops.ReLU()
 
     def construct(self, maps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Maps [B, channels[i], H / 2^i, W / 2^i] -> as many of the same shapes."""
@@ -94,7 +94,7 @@ class HRNet(Backbone):
         self.bn1 = batch_norm(stem, _SLOW_MOMENTUM)
         self.conv2 = conv(stem, stem, 3, stride=2)
         self.bn2 = batch_norm(stem, _SLOW_MOMENTUM)
-        self.relu = nn.ReLU()
+        self.relu = ops.ReLU()
         self.layer1 = block_stack(Bottleneck, stem, stem, _BLOCKS, momentum=_SLOW_MOMENTUM)
         self.transition1 = _transition((stem * Bottleneck.expansion,), channels[:2])
         self.stage2 = _stage(channels[:2])

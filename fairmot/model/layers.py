@@ -17,11 +17,21 @@ def conv(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1,
     return nn.Conv2d(in_channels, out_channels, kernel_size, stride, pad_mode="pad", padding=padding, has_bias=has_bias)
 
 
+class BatchNorm2d(nn.BatchNorm2d):
+    """MindSpore's for maps alone: what it says for other shapes costs the compiler time and memory in each layer."""
+
+    def construct(self, features: Tensor) -> Tensor:
+        """[B, C, H, W] -> the same shape, by the batch's statistics while training unless they are frozen."""
+        of_batch = self.training if self.use_batch_statistics is None else self.use_batch_statistics
+        normalize = self.bn_train if of_batch else self.bn_infer
+        return normalize(features, self.gamma, self.beta, self.moving_mean, self.moving_variance)[0]
+
+
 def batch_norm(
     channels: int, momentum: float = BATCH_NORM_MOMENTUM, epsilon: float = BATCH_NORM_EPSILON
-) -> nn.BatchNorm2d:
+) -> BatchNorm2d:
     """Batch normalisation with the epsilon and momentum of most of the original's layers."""
-    return nn.BatchNorm2d(channels, eps=epsilon, momentum=momentum)
+    return BatchNorm2d(channels, eps=epsilon, momentum=momentum)
 
 
 def conv_bn_relu(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1) -> nn.SequentialCell:

@@ -1,6 +1,6 @@
 """Residual blocks (He et al., CVPR 2016), as ResNet and HRNet stack them."""
 
-from mindspore import Tensor, nn
+from mindspore import Tensor, nn, ops
 
 from fairmot.model.layers import BATCH_NORM_MOMENTUM, Identity, batch_norm, conv
 
@@ -16,7 +16,7 @@ class BasicBlock(nn.Cell):
         self.bn1 = batch_norm(channels, momentum)
         self.conv2 = conv(channels, channels, 3)
         self.bn2 = batch_norm(channels, momentum)
-        self.relu = nn.ReLU()
+        self.relu = ops.ReLU()
         self.downsample = _shortcut(in_channels, channels, stride, momentum)
 
     def construct(self, features: Tensor) -> Tensor:
@@ -39,7 +39,7 @@ class Bottleneck(nn.Cell):
         self.bn2 = batch_norm(channels, momentum)
         self.conv3 = conv(channels, out_channels, 1)
         self.bn3 = batch_norm(out_channels, momentum)
-        self.relu = nn.ReLU()
+        self.relu = ops.ReLU()
         self.downsample = _shortcut(in_channels, out_channels, stride, momentum)
 
     def construct(self, features: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from mindspore import Tensor, nn
+from mindspore import Tensor, nn, ops
 
 from fairmot.model.backbone import Backbone, scaled
 from fairmot.model.heads import HEADS
@@ -33,7 +33,7 @@ class ResNet(Backbone):
         self.out_channels = self.decoded_channels[-1]
         self.conv1 = conv(3, channels[0], 7, stride=2)
         self.bn1 = batch_norm(channels[0])
-        self.relu = nn.ReLU()
+        self.relu = ops.ReLU()
         self.maxpool = nn.MaxPool2d(3, stride=2, pad_mode="pad", padding=1)
         for i in range(4):
             before = self.encoded_channels[i - 1] if i else channels[0]

@@ -1,5 +1,8 @@
 """The convolution of stride 1 that keeps the size, with gradients that spare a CPU's memory."""
 
+import functools
+from collections.abc import Callable
+
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 from mindspore.ops.operations import _grad_ops
@@ -73,6 +76,18 @@ def _weight_gradient(out_channels: int, kernel_size: int, padding: tuple[int, in
     return _grad_ops.Conv2DBackpropFilter(out_channels, kernel_size, pad_mode="pad", pad=padding, pad_list=padding)
 
 
+@functools.cache
+def _same_convolution(in_channels: int, out_channels: int, kernel_size: int) -> Callable[[Tensor, Tensor], Tensor]:
+    # Layers alike share one, which has no parameters: the compiler reads it once, and works out its shapes once for all
+    # maps of a size. A function, because a cell would become every layer's child and take each network's precision.
+    cell = _SameConvolution(in_channels, out_channels, kernel_size)
+
+    def convolution(features: Tensor, weight: Tensor) -> Tensor:
+        return cell(features, weight)
+
+    return convolution
+
+
 class SameConv2d(nn.Conv2d):
     """MindSpore's Conv2d around `_SameConvolution`.
 
@@ -87,7 +102,7 @@ class SameConv2d(nn.Conv2d):
         super().__init__(
             in_channels, out_channels, kernel_size, pad_mode="pad", padding=kernel_size // 2, has_bias=has_bias
         )
-        self.convolution = _SameConvolution(in_channels, out_channels, kernel_size)
+        self.convolution = _same_convolution(in_channels, out_channels, kernel_size)
 
     def construct(self, features: Tensor) -> Tensor:
         """[B, in, H, W] -> [B, out, H, W]."""

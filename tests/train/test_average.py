@@ -54,7 +54,7 @@ class Normalised(nn.Cell):
     def __init__(self):
         super().__init__()
         self.layers = nn.SequentialCell(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
-        self.last = nn.BatchNorm2d(4)
+        self.last = nn.BatchNorm2d(4, eps=1e-3, momentum=0.8)
 
     def construct(self, image):
         return self.last(self.layers(image))
@@ -90,6 +90,9 @@ def test_batch_norms_are_replaced_wherever_they_stand_and_keep_their_parameters(
     after = dict(network.parameters_and_names())
     assert after.keys() == names.keys()
     assert all(after[name] is parameter for name, parameter in names.items())
+    # What MindSpore keeps as momentum is one less what it is given.
+    assert (network.last.momentum, network.last.eps) == pytest.approx((0.2, 1e-3))
+    assert network.layers[1].momentum == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(
