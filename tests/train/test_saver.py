@@ -66,13 +66,18 @@ def test_writing_leaves_the_processors_to_the_steps(tmp_path, state, monkeypatch
     assert niceness() == before
 
 
-def test_the_next_save_waits_for_the_one_before(tmp_path, state):
+def test_the_next_save_waits_for_the_one_before_and_each_holds_its_own_moment(tmp_path, state):
+    expected = {}
     with Saver(World(), tmp_path, state, "name: test\n", keep=3) as saver:
-        for _ in range(3):
+        for step in (4, 5, 6):
+            expected[f"step_{step:08d}"] = state.tensors()["network"]
             saver.save()
             change(state)
-    names = sorted(path.name for path in (tmp_path / "checkpoints").glob("step_*"))
-    assert names == ["step_00000004", "step_00000005", "step_00000006"]
+    assert {path.name for path in (tmp_path / "checkpoints").glob("step_*")} == expected.keys()
+    for checkpoint, arrays in expected.items():
+        saved = read_checkpoint(tmp_path / "checkpoints" / checkpoint).tensors("network")
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(saved[name], array, err_msg=f"{checkpoint} {name}")
 
 
 def test_a_step_is_saved_once_and_amended_after_its_validation(tmp_path, state):
