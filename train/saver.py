@@ -63,7 +63,7 @@ class Saver:
         elif wait:
             self._write(step, state.tensors(copy=False), manifest, best)
         else:
-            self._writing = self._writer.submit(self._write, step, self._copies_of(state), manifest, best)
+            self._writing = self._writer.submit(self._write, step, self._copied_tensors(), manifest, best)
         state.saved_step = step
 
     def check(self) -> None:
@@ -85,12 +85,12 @@ class Saver:
         if writing is not None:
             writing.result()
 
-    def _copies_of(self, state: TrainState) -> dict[str, Tensors]:
+    def _copied_tensors(self) -> dict[str, Tensors]:
         """The state's arrays in memory kept from save to save: fresh pages cost training five times the copying."""
         if not self._copies:
-            self._copies = state.tensors()
+            self._copies = self._state.tensors()
         else:
-            for group, tensors in state.tensors(copy=False).items():
+            for group, tensors in self._state.tensors(copy=False).items():
                 for name, array in tensors.items():
                     np.copyto(self._copies[group][name], array)
         return self._copies

@@ -6,6 +6,7 @@ import pytest
 from mindspore import nn
 from tiny import call, tiny_batch, tiny_parts, values
 
+from fairmot.model.layers import batch_norm
 from train.average import WeightAverage
 from train.batch_norm import BatchNorm, replace_batch_norms, set_batch_norm
 from train.optimizer import LrScaling, OptimConfig, batch_factor
@@ -53,8 +54,8 @@ def test_a_step_that_overflows_is_not_averaged():
 class Normalised(nn.Cell):
     def __init__(self):
         super().__init__()
-        self.layers = nn.SequentialCell(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
-        self.last = nn.BatchNorm2d(4, eps=1e-3, momentum=0.8)
+        self.layers = nn.SequentialCell(nn.Conv2d(3, 4, 1), batch_norm(4))
+        self.last = batch_norm(4, momentum=0.8, epsilon=1e-3)
 
     def construct(self, image):
         return self.last(self.layers(image))
