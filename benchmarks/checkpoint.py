@@ -56,8 +56,8 @@ def compare(run_dir: Path, repeats: int) -> dict[str, float]:
     """Runs in a process of its own: load the run's newest checkpoint, and do the same by MindSpore's functions."""
     from omegaconf import OmegaConf  # noqa: PLC0415
 
-    from fairmot.checkpoint import read_checkpoint  # noqa: PLC0415
     from fairmot.data.identities import IdentityTable  # noqa: PLC0415
+    from fairmot.weights.checkpoint import read_checkpoint  # noqa: PLC0415
     from train.config import TrainConfig  # noqa: PLC0415
     from train.start import build_state  # noqa: PLC0415
 

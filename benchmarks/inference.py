@@ -17,7 +17,7 @@ from benchmarks.measuring import FULL, QUICK, Measured, medians, options, run_ag
 from benchmarks.report import Part, Row, progress, publish
 
 if TYPE_CHECKING:
-    from fairmot.model.fairmot import FairMOT
+    from fairmot.model.network import FairMOT
 
 CASES = {"608x1088, batch 1": ("608x1088", 1), "608x1088, batch 4": ("608x1088", 4), "256x448, batch 1": ("256x448", 1)}
 ORIGINAL = "the original under PyTorch"
@@ -25,8 +25,8 @@ ORIGINAL = "the original under PyTorch"
 
 def build(name: str) -> "FairMOT":
     """The network of conf/model/<name>.yaml."""
-    from fairmot.door import compose  # noqa: PLC0415 (the processes it starts would be charged with MindSpore's memory)
-    from fairmot.model.fairmot import build_network  # noqa: PLC0415
+    from fairmot.cli.command import compose  # noqa: PLC0415 (the processes it starts would be charged with MindSpore's memory)
+    from fairmot.model.network import build_network  # noqa: PLC0415
     from train.config import TrainConfig  # noqa: PLC0415
 
     return build_network(compose([f"model={name}"], TrainConfig, "train").model, seed=0)
@@ -36,7 +36,7 @@ def infer(network: str, size: str, batch: int, passes: int) -> dict[str, list[fl
     """Runs in a process of its own: seconds and processor seconds of each pass, from the third on."""
     import numpy as np  # noqa: PLC0415
 
-    from fairmot.inference import Detector  # noqa: PLC0415
+    from fairmot.inference.network import Detector  # noqa: PLC0415
 
     detector = Detector(build(network), size_hw(size), batch_size=batch)
     pictures = list(np.random.default_rng(0).integers(0, 256, (batch, *size_hw(size), 3), dtype=np.uint8))

@@ -28,12 +28,12 @@ import numpy as np
 
 from benchmarks.drawn_data import LISTS, draw, write_data
 from benchmarks.measuring import options, run_again
-from benchmarks.original_tracker import Absent
+from benchmarks.original.tracker import Absent
 from benchmarks.report import Part, Row, progress, publish
 from fairmot.data.dataset import Augmentation, DataConfig, JointDataset
 from fairmot.data.index import build_index
 from fairmot.data.packed import PackedImages, open_index, write_pack
-from fairmot.data.picture import read_content
+from fairmot.media.picture import read_content
 
 WARM_UP = 24
 BOXES = 25

@@ -13,7 +13,7 @@ from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
-from train.run_record import read_metrics
+from train.report.record import read_metrics
 
 FULL = {"model": "dlaconv_34", "size": "256x448", "batch": "4"}
 QUICK = {"model": "dlaconv_34_narrow", "size": "64x96", "batch": "1"}
@@ -207,14 +207,14 @@ Measured = tuple[dict[str, list[float]], float]
 
 
 def run_original(python: str, repository: str, **given: object) -> Measured:
-    """What benchmarks/original_step.py prints, by a Python with PyTorch."""
-    ran = run_torch(python, "original_step", original=repository, **given)
+    """What benchmarks/original/step.py prints, by a Python with PyTorch."""
+    ran = run_torch(python, "step", original=repository, **given)
     return ran.answer(), ran.peak_gb
 
 
 def run_torch(python: str, program: str, **given: object) -> Ran:
-    """A program of this folder by a Python with PyTorch; empty: this one."""
-    script = str(Path(__file__).with_name(f"{program}.py"))
+    """A program of benchmarks/original by a Python with PyTorch; empty: this one."""
+    script = str(Path(__file__).with_name("original") / f"{program}.py")
     return run([python or sys.executable, script, *(f"{key}={value}" for key, value in given.items())])
 
 

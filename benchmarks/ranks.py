@@ -18,8 +18,8 @@ from pathlib import Path
 
 from benchmarks.measuring import QUICK, Training, merged, options, run_torch, setting, train
 from benchmarks.report import Curve, Part, Row, progress, publish
-from fairmot.checkpoint import read_checkpoint
-from train.run_record import read_metrics
+from fairmot.weights.checkpoint import read_checkpoint
+from train.report.record import read_metrics
 
 
 def launch(count: int, cores: list[int], keys: dict[str, str], steps: int, folder: Path) -> Training:
@@ -48,7 +48,7 @@ def main() -> None:
     numbers = sum(files[f"{group}.safetensors"]["bytes"] for group in ("network", "loss")) // 4
     torch_ms = None
     if given["original_python"]:
-        answer = run_torch(given["original_python"], "torch_all_reduce", numbers=numbers).answer()
+        answer = run_torch(given["original_python"], "all_reduce", numbers=numbers).answer()
         torch_ms = answer["all_reduce_s"] * 1e3
     step_s = {
         case: statistics.median(training.steps_s)

@@ -10,8 +10,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from fairmot.figures import save_figure, tidy
 from fairmot.files import write_json_atomic
+from fairmot.media.figures import save_figure, tidy
 
 COLUMNS = ("what", "figure", "reference", "its figure", "ratio", "aim")
 _BLUE, _ORANGE, _GREY, _RED = "#1f77b4", "#e6872d", "#666666", "#d62728"

@@ -5,7 +5,7 @@
 
 People walk at random through a 1920x1080 picture, come late, leave early, are hidden for up to 44 frames, are missed in
 10 % of the frames; false detections join them. Each size is timed in several passes over one sequence, ours and the
-original's (benchmarks/original_tracker.py) in turn; printed are the median frame of the fastest pass and the 99th
+original's (benchmarks/original/tracker.py) in turn; printed are the median frame of the fastest pass and the 99th
 percentile over all of them, in milliseconds. Less than a minute.
 """
 
@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.measuring import options
-from benchmarks.original_tracker import original_tracker
+from benchmarks.original.tracker import original_tracker
 from benchmarks.report import Curve, Part, Row, publish
 from fairmot.structures import Detections
 from fairmot.tracking.tracker import Tracker, TrackerConfig

@@ -4,7 +4,7 @@
                                     [original=<the original's repository> original_python=<a python with torch>]
 
 Runs the real command, `python -m train`, on the synthetic set: DLA-34 with the plain neck, batch 4, 256x448. The
-original's step (benchmarks/original_step.py, 500 slots, data from memory) and ours are measured in turn, `rounds`
+original's step (benchmarks/original/step.py, 500 slots, data from memory) and ours are measured in turn, `rounds`
 times; figures are medians over all steps of all rounds, from the third of each process on. Processor seconds are those
 of all threads; other programs on the machine disturb them less. Peak memory is the process's. "First step" is the time
 from the command to the end of the first step: cold without the index of labels and with data and MindSpore's files not
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from benchmarks.measuring import FULL, QUICK, Training, medians, merged, options, run_original, setting, train
 from benchmarks.report import Part, Row, progress, publish
-from fairmot.data.synthetic import SyntheticConfig, generate
+from fairmot.data.synthetic.generate import SyntheticConfig, generate
 
 CASES = {
     "fp32": {},

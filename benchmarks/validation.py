@@ -17,19 +17,19 @@ import numpy as np
 
 from benchmarks.measuring import FULL, QUICK, options
 from benchmarks.report import Part, Row, publish
+from fairmot.cli.command import compose
 from fairmot.data.dataset import Augmentation
 from fairmot.data.index import build_index
-from fairmot.data.synthetic import generate
-from fairmot.door import compose
-from fairmot.inference import Detector
-from fairmot.model.fairmot import build_network
-from fairmot.scoring import frames_of
+from fairmot.data.synthetic.generate import generate
+from fairmot.inference.network import Detector
+from fairmot.inference.scoring import frames_of
+from fairmot.model.network import build_network
 from train.config import TrainConfig
 from train.distributed import World
-from train.film import Film
-from train.pictures import NetworkPictures
+from train.report.pictures import NetworkPictures
 from train.start import build_dataset
 from train.validate import Validator, find_validation_sequences
+from train.validation_video import Film
 
 
 def timed(work: Callable[[], Any]) -> float:

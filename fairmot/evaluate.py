@@ -10,21 +10,21 @@ import numpy as np
 from omegaconf import MISSING
 from tqdm import tqdm
 
+from fairmot.cli.command import run_door
 from fairmot.device import Device
-from fairmot.door import run_door
 from fairmot.errors import ConfigError, DataError
 from fairmot.evaluation.detection import ImageMatches, detection_metrics
 from fairmot.evaluation.embedding import true_positive_rates
 from fairmot.evaluation.metrics import OVERALL, SequencePair, combine, evaluate_sequences, match_events
-from fairmot.evaluation.mot_format import MotRows, read_results, write_results
 from fairmot.evaluation.plots import plot_frames, plot_identities, plot_overall, plot_tracks
 from fairmot.evaluation.preprocess import Benchmark, preprocess
 from fairmot.evaluation.report import text_table, write_report
 from fairmot.evaluation.sequences import GENERAL_RULES, GroundTruthSequence, find_ground_truth, rules_of
-from fairmot.exported import open_detector
 from fairmot.files import write_json_atomic
-from fairmot.inference import Detector
-from fairmot.scoring import Embeddings, embeddings_of_objects, frames_of, track_with_ground_truth
+from fairmot.inference.exported import open_detector
+from fairmot.inference.network import Detector
+from fairmot.inference.scoring import Embeddings, embeddings_of_objects, frames_of, track_with_ground_truth
+from fairmot.mot.rows import MotRows, read_results, write_results
 from fairmot.tracking.tracker import TrackerConfig
 
 _log = logging.getLogger(__name__)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
+from fairmot.cli.command import run_door
 from fairmot.data.dataset import DataConfig
 from fairmot.data.index import build_index
 from fairmot.data.packed import check_pack, write_pack
-from fairmot.door import run_door
 
 
 @dataclass

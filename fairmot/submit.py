@@ -11,18 +11,18 @@ import numpy as np
 from omegaconf import MISSING
 from tqdm import tqdm
 
-from fairmot.data.prepare.sequences import find_sequences, one_variant_a_scene
-from fairmot.data.video import FrameSource, open_source
-from fairmot.detector import BatchDetector
+from fairmot.cli.command import run_door
 from fairmot.device import Device
-from fairmot.door import run_door
 from fairmot.errors import ConfigError, DataError
-from fairmot.evaluation.mot_format import NOT_GIVEN, MotRows, read_results, write_results
-from fairmot.evaluation.official import TEST_LENGTHS, TRAIN_LENGTHS, file_names, scene_of
 from fairmot.evaluation.preprocess import PEDESTRIAN, Benchmark, benchmark_of
-from fairmot.exported import open_detector
 from fairmot.files import write_atomic
-from fairmot.scoring import track_source, with_frame_rate
+from fairmot.inference.detector import BatchDetector
+from fairmot.inference.exported import open_detector
+from fairmot.inference.scoring import track_source, with_frame_rate
+from fairmot.media.video import FrameSource, open_source
+from fairmot.mot.benchmarks import TEST_LENGTHS, TRAIN_LENGTHS, file_names, scene_of
+from fairmot.mot.rows import NOT_GIVEN, MotRows, read_results, write_results
+from fairmot.prepare.sequences import find_sequences, one_variant_a_scene
 from fairmot.tracking.tracker import Tracker, TrackerConfig
 
 _log = logging.getLogger(__name__)

@@ -13,19 +13,19 @@ import numpy as np
 from omegaconf import MISSING
 from tqdm import tqdm
 
-from fairmot.data.video import FrameSource, open_source
-from fairmot.data.video_writer import FramesWriter, VideoWriter
+from fairmot.cli.command import run_door
 from fairmot.device import Device
-from fairmot.door import run_door
 from fairmot.errors import ConfigError, DataError
-from fairmot.evaluation.mot_format import class_column, result_rows, write_results
-from fairmot.exported import open_detector
-from fairmot.inference import MAX_OBJECTS, track_frames
-from fairmot.stages import StageTimes, in_background
+from fairmot.inference.exported import open_detector
+from fairmot.inference.network import MAX_OBJECTS, track_frames
+from fairmot.inference.pipeline import StageTimes, in_background
+from fairmot.media.drawing import Painter
+from fairmot.media.video import FrameSource, open_source
+from fairmot.media.video_writer import FramesWriter, VideoWriter
+from fairmot.mot.rows import class_column, result_rows, write_results
 from fairmot.structures import Tracks
 from fairmot.tracking.interpolation import InterpolationConfig, interpolate
 from fairmot.tracking.tracker import Tracker, TrackerConfig, plausible
-from fairmot.visualize import Painter
 
 STAGES = ("read", "network", "tracker", "write")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # also from a checkout that is not installed
 
 from fairmot.errors import ConfigError
-from train.launch.rank_table import read_rank_table
+from train.cluster.rank_table import read_rank_table
 
 
 def main(words: list[str]) -> int:

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # also from a chec
 
 from fairmot.errors import ConfigError
 from fairmot.files import write_atomic
-from train.launch.rank_table import VERSION, faults_of
+from train.cluster.rank_table import VERSION, faults_of
 
 _KEYS = ("hosts", "devices", "output", "hccn", "device_ips")
 

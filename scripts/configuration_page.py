@@ -13,15 +13,15 @@ from omegaconf import DictConfig, OmegaConf
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from fairmot.convert import ConvertConfig
-from fairmot.data.prepare.config import PrepareConfig
-from fairmot.door import CONF_DIR
-from fairmot.door_help import EXIT_CODES
+from fairmot.cli.command import CONF_DIR
+from fairmot.cli.help import EXIT_CODES
+from fairmot.cli.keys import Key, all_keys, keys_of
+from fairmot.convert.__main__ import ConvertConfig
 from fairmot.evaluate import EvaluateConfig
-from fairmot.export import ExportConfig
+from fairmot.export.__main__ import ExportConfig
 from fairmot.files import write_atomic
-from fairmot.keys import Key, all_keys, keys_of
 from fairmot.pack import PackConfig
+from fairmot.prepare.config import PrepareConfig
 from fairmot.submit import SubmitConfig
 from fairmot.track import TrackConfig
 from train.config import TrainConfig

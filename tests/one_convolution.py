@@ -3,8 +3,8 @@
 import pytest
 
 from fairmot.model.backbone import Backbone
-from fairmot.model.fairmot import BACKBONES
 from fairmot.model.layers import conv_bn_relu
+from fairmot.model.network import BACKBONES
 
 
 class OneConvolution(Backbone):

@@ -12,11 +12,11 @@ import pytest
 import yaml
 from packaging.specifiers import SpecifierSet
 
+from fairmot.cli.command import compose
 from fairmot.device import Device
-from fairmot.door import compose
+from train.cluster.rank_table import read_rank_table
 from train.config import TrainConfig
 from train.launch.__main__ import parse
-from train.launch.rank_table import read_rank_table
 from train.preflight.host import BUILT_FOR_CANN, SUPPORTED_CANN
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -232,11 +232,11 @@ def test_pages_link_to_files_that_are_there(page):
 
 @pytest.mark.slow
 def test_the_scaling_page_holds_what_the_plan_computes():
-    plan = import_module("benchmarks.scaling_plan")
+    plan = import_module("benchmarks.studies.scaling_plan")
     page = (REPOSITORY / "docs" / "scaling.md").read_text()
     assert f"{plan.parameters_without_classifier():,}" in page
     for title, rows in plan.TABLES.items():
-        assert plan.as_markdown(rows()) in page, f"{title}: run python -m benchmarks.scaling_plan"
+        assert plan.as_markdown(rows()) in page, f"{title}: run python -m benchmarks.studies.scaling_plan"
     # Two hand calculations: 2 x 7/8 of 84.08 MB inside a host, and a ring of eight at 0.6 x 30 GB/s.
     size = plan.gradient_bytes(14_455)
     assert plan.inside_bytes(size) == pytest.approx(147.14e6, rel=1e-3)

@@ -13,14 +13,14 @@ import pytest
 from blob_sequences import run_door_in_process
 from safetensors.numpy import load_file, save_file
 
+from fairmot.convert.torch_file import read_torch_file, torch_file
 from fairmot.errors import CheckpointError
-from fairmot.inference import Detector
+from fairmot.inference.network import Detector
 from fairmot.model.backbone import Backbone
-from fairmot.model.fairmot import BACKBONES, ModelConfig, build_network
 from fairmot.model.layers import conv_bn_relu
 from fairmot.model.neck import IDAUp, plain_node_conv
-from fairmot.torch_file import read_torch_file, torch_file
-from fairmot.weights_file import open_weights, read_weights_file
+from fairmot.model.network import BACKBONES, ModelConfig, build_network
+from fairmot.weights.weights_file import open_weights, read_weights_file
 from train.checkpoint import save_checkpoint
 from train.state import load_weights
 

@@ -62,7 +62,7 @@ def test_the_page_of_all_keys_is_up_to_date():
 def test_every_key_has_a_meaning():
     import configuration_page
 
-    from fairmot.keys import all_keys, keys_of
+    from fairmot.cli.keys import all_keys, keys_of
 
     schemas = [schema for _, schema in configuration_page.DOORS.values()]
     keys = [key for schema in schemas for key in keys_of(schema)]

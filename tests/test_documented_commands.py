@@ -25,13 +25,13 @@ import tiny_downloads as tiny
 from small_run import write_pictures
 from test_prepare_mix import ROW, labelled
 
-from fairmot.data.synthetic import generate
-from fairmot.data.video_writer import VideoWriter
-from fairmot.door import compose
-from fairmot.evaluation.official import TEST_LENGTHS, TRAIN_LENGTHS
+from fairmot.cli.command import compose
+from fairmot.convert.torch_file import torch_file
+from fairmot.data.synthetic.generate import generate
 from fairmot.evaluation.preprocess import Benchmark
-from fairmot.model.fairmot import BACKBONES
-from fairmot.torch_file import torch_file
+from fairmot.media.video_writer import VideoWriter
+from fairmot.model.network import BACKBONES
+from fairmot.mot.benchmarks import TEST_LENGTHS, TRAIN_LENGTHS
 from train.config import TrainConfig
 
 SHAPES = REPOSITORY / "tests" / "parity" / "fixtures"
@@ -63,7 +63,7 @@ ELSEWHERE = {
     r"mlflow ui": "tests/browser/test_mlflow_pages.py::test_both_curves_are_in_one_chart",
     r"python -m train\.deliver .*": "tests/train/test_mlflow_delivery.py",
     r"python -m fairmot\.convert source=x\.ckpt .*": "tests/test_convert_door.py::test_a_ports_checkpoint",
-    r"python -m benchmarks\.scaling_plan": (
+    r"python -m benchmarks\.studies\.scaling_plan": (
         "tests/test_cluster_examples.py::test_the_scaling_page_holds_what_the_plan_computes"
     ),
     r"(taskset .*|python (-m )?benchmarks.*)": f"{BY_HAND}measurements, whose results the page tells",

@@ -7,7 +7,7 @@ import pytest
 from blob_network import INPUT_SIZE_HW, BlobNetwork
 from blob_sequences import gt_text, result_text, run_door_in_process, write_sequence
 
-from fairmot.inference import Detector
+from fairmot.inference.network import Detector
 
 
 @pytest.fixture

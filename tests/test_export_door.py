@@ -12,17 +12,17 @@ import pytest
 from blob_sequences import run_door_in_process, write_sequence
 from mindspore import Tensor, nn, ops
 
-from fairmot.checkpoint import GROUPS
 from fairmot.errors import CheckpointError, ConfigError, FairMOTError
-from fairmot.evaluation.mot_format import read_results
-from fairmot.export_check import check
-from fairmot.exported import OUTPUTS, ExportedDetector, open_detector, read_description
-from fairmot.inference import Detector, load_network
+from fairmot.export.check import check
+from fairmot.export.onnx_operators import TRANSLATIONS
+from fairmot.inference.exported import OUTPUTS, ExportedDetector, open_detector, read_description
+from fairmot.inference.network import Detector, load_network
 from fairmot.model.backbone import Backbone
 from fairmot.model.deform_conv import DeformConv
-from fairmot.model.fairmot import BACKBONES, ModelConfig, build_network
 from fairmot.model.layers import Identity, conv_bn_relu, upsample
-from fairmot.onnx_operators import TRANSLATIONS
+from fairmot.model.network import BACKBONES, ModelConfig, build_network
+from fairmot.mot.rows import read_results
+from fairmot.weights.checkpoint import GROUPS
 from train.checkpoint import save_checkpoint
 
 INPUT_SIZE = (64, 96)
@@ -92,7 +92,7 @@ def export(monkeypatch, capfd):
 @pytest.fixture(scope="module")
 def files(run_dir, tmp_path_factory):
     """An ONNX file for any batch and a MINDIR file for two pictures."""
-    from fairmot.export import ExportConfig, Format, export
+    from fairmot.export.__main__ import ExportConfig, Format, export
 
     folder = tmp_path_factory.mktemp("exported")
     made = {}

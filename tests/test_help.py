@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from fairmot.data.prepare.config import PrepareConfig
-from fairmot.door import CONF_DIR
-from fairmot.door_help import EXIT_CODES, help_text
-from fairmot.keys import all_keys, keys_of
+from fairmot.cli.command import CONF_DIR
+from fairmot.cli.help import EXIT_CODES, help_text
+from fairmot.cli.keys import all_keys, keys_of
+from fairmot.prepare.config import PrepareConfig
 from fairmot.tracking.tracker import TrackerConfig
 from train.config import TrainConfig
 
@@ -57,7 +57,7 @@ def test_examples_are_accepted(doors):
 
     from omegaconf import OmegaConf
 
-    from fairmot.door import compose
+    from fairmot.cli.command import compose
 
     by_module = {command.split()[2]: (name, schema) for name, (command, schema) in doors.items()}
     checked = 0

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from blob_network import INPUT_SIZE_HW, BlobNetwork, picture, walk
 
-from fairmot.checkpoint import GROUPS
 from fairmot.errors import CheckpointError, DataError, FairMOTError
-from fairmot.inference import Detector, track_frames
-from fairmot.model.fairmot import ModelConfig, build_network
-from fairmot.stages import StageTimes
+from fairmot.inference.network import Detector, track_frames
+from fairmot.inference.pipeline import StageTimes
+from fairmot.model.network import ModelConfig, build_network
 from fairmot.tracking.tracker import Tracker, TrackerConfig
+from fairmot.weights.checkpoint import GROUPS
 from train.checkpoint import save_checkpoint
 
 NARROW = ModelConfig(width=0.25, head_conv=8, reid_dim=6)

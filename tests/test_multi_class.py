@@ -12,15 +12,15 @@ from mindspore import ops
 from fairmot.errors import ConfigError, DataError
 from fairmot.evaluate import EvaluateConfig, evaluate
 from fairmot.evaluation.metrics import evaluate_sequence
-from fairmot.evaluation.mot_format import class_column, read_ground_truth, read_results, result_rows, write_results
 from fairmot.evaluation.preprocess import Benchmark
 from fairmot.evaluation.sequences import find_ground_truth
-from fairmot.inference import Detector
-from fairmot.scoring import track_with_ground_truth
+from fairmot.inference.network import Detector
+from fairmot.inference.scoring import track_with_ground_truth
+from fairmot.media.drawing import Painter
+from fairmot.mot.rows import class_column, read_ground_truth, read_results, result_rows, write_results
 from fairmot.structures import Tracks
 from fairmot.track import TrackConfig, track
 from fairmot.tracking.tracker import TrackerConfig
-from fairmot.visualize import Painter
 
 ROW_OF_CLASS_2 = 48  # what is below this row of pixels
 

@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from fairmot.stages import StageTimes, in_background
+from fairmot.inference.pipeline import StageTimes, in_background
 
 
 def test_items_keep_their_order():

@@ -13,17 +13,17 @@ import pytest
 from blob_network import INPUT_SIZE_HW, BlobNetwork, picture, walk
 from hydra import compose, initialize_config_dir
 
-from fairmot.checkpoint import GROUPS
-from fairmot.data.video import open_source
-from fairmot.data.video_writer import VideoWriter
-from fairmot.door import CONF_DIR, register, to_config
+from fairmot.cli.command import CONF_DIR, register, to_config
 from fairmot.errors import CheckpointError, ConfigError, DataError
-from fairmot.evaluation.mot_format import read_results
-from fairmot.inference import Detector
-from fairmot.model.fairmot import ModelConfig, build_network
+from fairmot.inference.network import Detector
+from fairmot.media.video import open_source
+from fairmot.media.video_writer import VideoWriter
+from fairmot.model.network import ModelConfig, build_network
+from fairmot.mot.rows import read_results
 from fairmot.track import STAGES, TrackConfig, track
 from fairmot.tracking.interpolation import Interpolation, InterpolationConfig
 from fairmot.tracking.tracker import TrackerConfig
+from fairmot.weights.checkpoint import GROUPS
 from train.checkpoint import save_checkpoint
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from fairmot.media.drawing import Painter, colour_of, sheet
 from fairmot.structures import Tracks
-from fairmot.visualize import Painter, colour_of, sheet
 
 
 def tracks(*rows):

@@ -6,26 +6,26 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fairmot.cli.command import run_door
 from fairmot.data.dataset import Augmentation
 from fairmot.data.index import LabelIndex
 from fairmot.data.loader import TrainLoader
 from fairmot.data.packed import open_index
-from fairmot.data.synthetic import generate
-from fairmot.door import run_door
+from fairmot.data.synthetic.generate import generate
 from fairmot.errors import ConfigError
-from fairmot.inference import Detector
-from train.announce import announce, conclude
+from fairmot.inference.network import Detector
 from train.config import TrainConfig
 from train.distributed import World, connect
 from train.loop import Trainer, fit
-from train.pictures import NetworkPictures
 from train.profiling import StepProfiler
-from train.run_logger import RunLogger
+from train.report.logger import RunLogger
+from train.report.pictures import NetworkPictures
+from train.report.system_meter import SystemMeter
 from train.saver import Saver
 from train.start import as_yaml, build_dataset, build_state, choose_start, opened_run_dir
 from train.step import TrainOneStep
+from train.summary import announce, conclude
 from train.sweep import job_of_sweep
-from train.system_meter import SystemMeter
 
 if TYPE_CHECKING:
     from train.validate import Validator

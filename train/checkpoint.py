@@ -1,6 +1,6 @@
 """Writing checkpoint directories: beside, synced, then renamed; half a one is never taken for a whole one.
 
-Their layout is described in fairmot.checkpoint.
+Their layout is described in fairmot.weights.checkpoint.
 """
 
 import contextlib
@@ -14,9 +14,9 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
-from fairmot.checkpoint import FORMAT_VERSION, MANIFEST, Tensors, digest, whole_checkpoints
 from fairmot.errors import CheckpointError
 from fairmot.files import sync_directory, sync_file, write_atomic
+from fairmot.weights.checkpoint import FORMAT_VERSION, MANIFEST, Tensors, digest, whole_checkpoints
 
 _CONFIG = "config.yaml"
 _LATEST = "latest"

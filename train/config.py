@@ -10,12 +10,12 @@ from fairmot.data.dataset import DataConfig
 from fairmot.device import Device
 from fairmot.errors import ConfigError
 from fairmot.losses.fairmot_loss import LossConfig
-from fairmot.model.fairmot import ModelConfig
+from fairmot.model.network import ModelConfig
 from fairmot.tracking.tracker import TrackerConfig
 from train.batch_norm import BatchNorm
-from train.mlflow_delivery import MlflowConfig
 from train.optimizer import OptimConfig
 from train.precision import Precision
+from train.report.mlflow_delivery import MlflowConfig
 from train.step import LossScaleConfig
 
 RUN_DIR_VARIABLE = "FAIRMOT_RUN_DIR"

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
-from fairmot.door import run_door
+from fairmot.cli.command import run_door
 from fairmot.errors import FairMOTError
-from train.mlflow_delivery import MlflowConfig, follow, resolve_tracking_uri
-from train.mlflow_run import masked, undelivered_lines
-from train.run_record import SPOOL_NAME, only_deliverer, read_records
+from train.report.mlflow_delivery import MlflowConfig, follow, resolve_tracking_uri
+from train.report.mlflow_run import masked, undelivered_lines
+from train.report.record import SPOOL_NAME, only_deliverer, read_records
 
 
 @dataclass

@@ -19,12 +19,12 @@ from train.distributed import World
 from train.heartbeat import beat
 from train.optimizer import batch_factor, learning_rate
 from train.profiling import StepProfiler
-from train.run_logger import RunLogger
+from train.report.logger import RunLogger
+from train.report.system_meter import SystemMeter
 from train.saver import Saver
 from train.state import Progress, TrainState
 from train.step import SCALARS, TrainOneStep
 from train.stop import Stopped, StopRequest
-from train.system_meter import SystemMeter
 
 if TYPE_CHECKING:
     from train.validate import Validator

@@ -5,7 +5,7 @@ from enum import Enum
 import mindspore as ms
 from mindspore import nn
 
-from fairmot.model.fairmot import FairMOT
+from fairmot.model.network import FairMOT
 
 
 class Precision(Enum):

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from fairmot.checkpoint import Tensors
 from fairmot.files import write_atomic
+from fairmot.weights.checkpoint import Tensors
 from train.checkpoint import amend_checkpoint, checkpoint_name, save_checkpoint
 from train.distributed import World
-from train.mlflow_run import read_run_id
+from train.report.mlflow_run import read_run_id
 from train.state import TrainState
 
 _NICER = 10

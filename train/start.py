@@ -7,14 +7,14 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from fairmot.checkpoint import MANIFEST, Checkpoint, read_checkpoint, whole_checkpoints
 from fairmot.data.dataset import Augmentation, JointDataset
 from fairmot.data.identities import IdentityTable
 from fairmot.data.index import LabelIndex
 from fairmot.errors import FairMOTError
 from fairmot.files import write_atomic
 from fairmot.losses.fairmot_loss import FairMOTLoss, HeatmapLoss
-from fairmot.model.fairmot import build_network
+from fairmot.model.network import build_network
+from fairmot.weights.checkpoint import MANIFEST, Checkpoint, read_checkpoint, whole_checkpoints
 from train.average import WeightAverage
 from train.batch_norm import set_batch_norm
 from train.checkpoint import checkpoint_name, clean_up

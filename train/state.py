@@ -12,11 +12,11 @@ import numpy as np
 from mindspore import Parameter, nn
 
 import fairmot
-from fairmot.checkpoint import EMA, GROUPS, Checkpoint, Tensors, read_checkpoint, shortened, tensor_differences
 from fairmot.data.identities import IdentityTable
 from fairmot.errors import CheckpointError
-from fairmot.model.fairmot import FairMOT, ModelConfig
-from fairmot.weights_file import read_weights_file
+from fairmot.model.network import FairMOT, ModelConfig
+from fairmot.weights.checkpoint import EMA, GROUPS, Checkpoint, Tensors, read_checkpoint, shortened, tensor_differences
+from fairmot.weights.weights_file import read_weights_file
 from train.average import WeightAverage
 from train.optimizer import Optimizer
 from train.step import SCALARS, LossScale

@@ -24,7 +24,7 @@ from omegaconf import OmegaConf
 
 from fairmot.errors import ConfigError, FairMOTError
 from train.config import RUN_DIR_VARIABLE, TrainConfig
-from train.run_record import SPOOL_NAME, RunRecord
+from train.report.record import SPOOL_NAME, RunRecord
 
 _LONGEST_NAME = 150
 

@@ -13,20 +13,20 @@ from fairmot.data.dataset import DataConfig, ValidationFrames
 from fairmot.errors import DataError
 from fairmot.evaluation.detection import ImageMatches, detection_metrics
 from fairmot.evaluation.metrics import SequenceMetrics, SequencePair, combine, score_pair
-from fairmot.evaluation.mot_format import write_results
 from fairmot.evaluation.plots import plot_identities
 from fairmot.evaluation.report import write_report
 from fairmot.evaluation.sequences import GroundTruthSequence, find_ground_truth
 from fairmot.files import write_atomic
-from fairmot.inference import Detector
-from fairmot.scoring import frames_of, track_with_ground_truth
+from fairmot.inference.network import Detector
+from fairmot.inference.scoring import frames_of, track_with_ground_truth
+from fairmot.media.drawing import Painter, sheet
+from fairmot.mot.rows import write_results
 from fairmot.structures import Tracks
 from fairmot.tracking.tracker import TrackerConfig
-from fairmot.visualize import Painter, sheet
 from train.distributed import World
-from train.film import Film
 from train.heartbeat import beat
 from train.shared_storage import is_listed, wait_until
+from train.validation_video import Film
 
 _PATIENCE_S = 4 * 3600.0
 _PICTURES, _COLUMNS = 6, 3

@@ -17,13 +17,13 @@ from fairmot.data.augment import (
     fit_plainly,
 )
 from fairmot.data.index import LabelIndex
-from fairmot.data.mix import LARGEST_TILE, TILES, compose_mosaic, erase, mix_up
+from fairmot.data.mosaic import LARGEST_TILE, TILES, compose_mosaic, erase, mix_up
 from fairmot.data.packed import PackedImages
-from fairmot.data.picture import decode_reduced, read_content
-from fairmot.data.synthetic import SyntheticConfig
+from fairmot.data.synthetic.generate import SyntheticConfig
 from fairmot.data.targets import Targets, empty_targets, write_targets
 from fairmot.data.transforms import TransformConfig
 from fairmot.errors import DataError
+from fairmot.media.picture import decode_reduced, read_content
 
 COLUMNS = ("image", "hm", "reg_mask", "ind", "wh", "reg", "ids")
 _MOST_SLOTS = 500  # the original's number

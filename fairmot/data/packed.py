@@ -23,9 +23,9 @@ from tqdm import tqdm
 
 from fairmot.data.identities import IdentityTable
 from fairmot.data.index import LabelIndex, build_index
-from fairmot.data.picture import check_whole, read_content
 from fairmot.errors import DataError
 from fairmot.files import sync_directory, write_atomic, write_json_atomic
+from fairmot.media.picture import check_whole, read_content
 
 FORMAT = 1
 _MANIFEST = "manifest.json"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from fairmot.evaluation.mot_format import MotRows
 from fairmot.evaluation.overlap import FrameOverlap
+from fairmot.mot.rows import MotRows
 
 THRESHOLDS = np.arange(1, 20) * 0.05
 """The overlaps, 0.05 to 0.95, at which a pair of boxes may count as a match; HOTA is the mean over them."""

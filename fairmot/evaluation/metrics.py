@@ -14,9 +14,9 @@ import numpy as np
 
 from fairmot.errors import DataError
 from fairmot.evaluation.hota import HotaSums, hota_sums
-from fairmot.evaluation.mot_format import MotRows, first_fault
 from fairmot.evaluation.overlap import MATCH_IOU, FrameOverlap, overlap_by_frame
 from fairmot.evaluation.preprocess import Benchmark, preprocess
+from fairmot.mot.rows import MotRows, first_fault
 
 OVERALL = "OVERALL"
 

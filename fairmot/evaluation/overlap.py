@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairmot.evaluation.mot_format import NOT_GIVEN, MotRows
+from fairmot.mot.rows import NOT_GIVEN, MotRows
 
 MATCH_IOU = 0.5
 """Least overlap of a match in MOTA, IDF1 and the pre-processing of MOTChallenge."""

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from fairmot.evaluation.metrics import MatchEvents, SequenceMetrics, combine
-from fairmot.figures import save_figure, tidy
+from fairmot.media.figures import save_figure, tidy
 
 _GT, _TRACKED, _FOUND = "#333333", "#1f77b4", "#c6dbef"
 _MISSED, _FALSE, _SWITCH, _ABSENT = "#e6872d", "#8c6bb1", "#d62728", "#d9d9d9"

@@ -10,8 +10,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from fairmot.errors import DataError
-from fairmot.evaluation.mot_format import NOT_GIVEN, MotRows
 from fairmot.evaluation.overlap import MATCH_IOU, overlap_by_frame
+from fairmot.mot.rows import NOT_GIVEN, MotRows
 
 PEDESTRIAN = 1
 _CLASSES = range(1, 14)

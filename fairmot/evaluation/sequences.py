@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from fairmot.errors import DataError
-from fairmot.evaluation.mot_format import MotRows, read_ground_truth, result_rows
 from fairmot.evaluation.preprocess import Benchmark, benchmark_of, preprocess
+from fairmot.mot.rows import MotRows, read_ground_truth, result_rows
 
 GENERAL_RULES = Benchmark.mot15
 """The one rule all of MOTChallenge shares, for sequences it does not know: a row with flag 0 does not count."""

@@ -10,7 +10,7 @@ from hydra.errors import HydraException
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 from small_run import compose_config
 
-from fairmot.door import CONF_DIR, explain, known_keys
+from fairmot.cli.command import CONF_DIR, explain, known_keys
 from fairmot.errors import ConfigError
 from train.config import TrainConfig
 

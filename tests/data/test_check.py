@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 from small_data import person, rows, write_data_set
 
-from fairmot.data.check.contents import Contents
-from fairmot.data.check.examine import examine
-from fairmot.data.check.findings import Finding, Kind, Severity
-from fairmot.data.check.lists import find_lists
-from fairmot.data.check.plots import plot_statistics
-from fairmot.data.check.report import as_json, as_text
-from fairmot.data.check.statistics import list_table, statistics, track_lengths
 from fairmot.data.index import build_index
-from fairmot.data.prepare.config import PrepareConfig
-from fairmot.data_check import draw_frames
 from fairmot.errors import DataError
-from fairmot.prepare import prepare
+from fairmot.prepare.__main__ import prepare
+from fairmot.prepare.check.contents import Contents
+from fairmot.prepare.check.examine import examine
+from fairmot.prepare.check.findings import Finding, Kind, Severity
+from fairmot.prepare.check.lists import find_lists
+from fairmot.prepare.check.plots import plot_statistics
+from fairmot.prepare.check.report import as_json, as_text
+from fairmot.prepare.check.run import draw_frames
+from fairmot.prepare.check.statistics import list_table, statistics, track_lengths
+from fairmot.prepare.config import PrepareConfig
 
 SOUND = [rows(person(0), person(1, x=0.2)), rows(person(1, width=0.1)), rows(person(-1))]
 

@@ -8,9 +8,9 @@ from small_data import person, rows, write_data_set
 
 from fairmot.data.dataset import COLUMNS, Augmentation, DataConfig, JointDataset
 from fairmot.data.index import build_index
-from fairmot.data.picture import read_image
 from fairmot.data.transforms import TransformConfig
 from fairmot.errors import DataError
+from fairmot.media.picture import read_image
 
 LABELS = [rows(person(k), person(k + 1, x=0.2), person(-1, x=0.9, width=0.4)) for k in range(6)]
 

@@ -11,9 +11,9 @@ from fairmot.data.augment import LARGEST_ENLARGEMENT, NUM_DRAWS, Picture, augmen
 from fairmot.data.dataset import Augmentation, DataConfig, JointDataset
 from fairmot.data.index import build_index
 from fairmot.data.labels import format_labels
-from fairmot.data.picture import decode, decode_reduced
 from fairmot.data.transforms import TransformConfig
 from fairmot.errors import DataError
+from fairmot.media.picture import decode, decode_reduced
 
 SIZE_HW = (160, 288)
 LABELS = rows(person(0), person(1, x=0.2, y=0.3), person(2, x=0.95, width=0.3), person(-1, x=0.7, y=0.9))

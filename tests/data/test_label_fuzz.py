@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from small_data import person, rows, write_data_set
 
-from fairmot.data.check.examine import examine
-from fairmot.data.check.findings import Kind
 from fairmot.data.image_list import read_entries
 from fairmot.data.index import build_index
 from fairmot.data.labels import parse_labels
-from fairmot.data.picture import read_image
-from fairmot.data.prepare.image_size import read_image_size
 from fairmot.errors import DataError
+from fairmot.media.image_size import read_image_size
+from fairmot.media.picture import read_image
+from fairmot.prepare.check.examine import examine
+from fairmot.prepare.check.findings import Kind
 
 Mutation = Callable[[bytes, np.random.Generator], bytes]
 

@@ -10,7 +10,7 @@ from fairmot.data.augment import Picture
 from fairmot.data.dataset import COLUMNS, Augmentation, DataConfig, JointDataset
 from fairmot.data.index import build_index
 from fairmot.data.labels import format_labels
-from fairmot.data.mix import compose_mosaic, erase, mix_up
+from fairmot.data.mosaic import compose_mosaic, erase, mix_up
 from fairmot.data.transforms import TransformConfig
 
 SIZE_HW = (128, 192)

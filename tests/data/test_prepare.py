@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from fairmot.data.labels import read_labels
-from fairmot.data.prepare.config import PrepareConfig
-from fairmot.data.prepare.image_size import read_image_size
 from fairmot.errors import ConfigError, DataError
-from fairmot.prepare import DATA_SETS, prepare, summary
+from fairmot.media.image_size import read_image_size
+from fairmot.prepare.__main__ import DATA_SETS, prepare, summary
+from fairmot.prepare.config import PrepareConfig
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("FAIRMOT_SHARED", REPOSITORY.parent / "shared"))

@@ -7,9 +7,9 @@ from omegaconf import OmegaConf
 from tiny_downloads import draw, labels, run, write
 
 from fairmot.data.index import build_index
-from fairmot.data.prepare import jde
 from fairmot.errors import DataError
-from fairmot.prepare import summary
+from fairmot.prepare.__main__ import summary
+from fairmot.prepare.sets import jde
 
 ROW = "0 {} 0.2 0.5 0.2 0.8"
 

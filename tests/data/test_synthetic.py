@@ -8,9 +8,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from fairmot.data.labels import read_labels
-from fairmot.data.synthetic import SyntheticConfig, generate
-from fairmot.data.synthetic_figure import Figure
-from fairmot.data.synthetic_scene import make_scene, render
+from fairmot.data.synthetic.figure import Figure
+from fairmot.data.synthetic.generate import SyntheticConfig, generate
+from fairmot.data.synthetic.scene import make_scene, render
 from fairmot.errors import DataError
 
 SMALL = SyntheticConfig(train_sequences=2, val_sequences=1, frames_per_sequence=8, height=96, width=160, walkers=4)

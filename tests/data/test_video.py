@@ -5,9 +5,9 @@ import cv2
 import numpy as np
 import pytest
 
-from fairmot.data.video import open_source
-from fairmot.data.video_writer import FramesWriter, VideoWriter
 from fairmot.errors import DataError
+from fairmot.media.video import open_source
+from fairmot.media.video_writer import FramesWriter, VideoWriter
 
 SIZE_HW = (48, 64)
 

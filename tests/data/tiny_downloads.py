@@ -6,8 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fairmot.data.prepare.config import BoxIdentity, CustomFormat, PrepareConfig
-from fairmot.prepare import DATA_SETS
+from fairmot.prepare.__main__ import DATA_SETS
+from fairmot.prepare.config import BoxIdentity, CustomFormat, PrepareConfig
 
 HEIGHT, WIDTH = 50, 100
 SEQINFO = f"[Sequence]\nname=x\nframeRate=20\nimWidth={WIDTH}\nimHeight={HEIGHT}\n"

@@ -7,14 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from fairmot.checkpoint import GROUPS, read_checkpoint
+from fairmot.weights.checkpoint import GROUPS, read_checkpoint
 
 TESTS = Path(__file__).resolve().parents[1]
 START = f"""
 import runpy, sys
 sys.path.insert(0, {str(TESTS)!r})
 from one_convolution import OneConvolution
-from fairmot.model.fairmot import BACKBONES
+from fairmot.model.network import BACKBONES
 BACKBONES["one_convolution"] = lambda config: OneConvolution()
 runpy.run_module("train", run_name="__main__", alter_sys=True)
 """

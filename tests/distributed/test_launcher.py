@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from launched import Launched, free_port, is_free
 from small_run import curves, write_pictures
 
-from fairmot.checkpoint import GROUPS, read_checkpoint, whole_checkpoints
+from fairmot.weights.checkpoint import GROUPS, read_checkpoint, whole_checkpoints
 
 pytestmark = [pytest.mark.distributed, pytest.mark.timeout(900)]
 LONG = {"epochs": 300, "save_every_steps": 1}

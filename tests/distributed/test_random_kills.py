@@ -15,7 +15,7 @@ from launched import Launched, is_free
 from ranks import tensors
 from small_run import curves, write_pictures
 
-from fairmot.checkpoint import read_checkpoint, whole_checkpoints
+from fairmot.weights.checkpoint import read_checkpoint, whole_checkpoints
 
 pytestmark = [pytest.mark.distributed, pytest.mark.timeout(2400)]
 KILLS = 20

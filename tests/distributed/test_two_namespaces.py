@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from launched import Launched
 from small_run import write_pictures
 
-from fairmot.checkpoint import read_checkpoint
+from fairmot.weights.checkpoint import read_checkpoint
 
 pytestmark = [pytest.mark.distributed, pytest.mark.timeout(900)]
 HOSTS = {f"fairmot-{os.getpid()}-{i}": f"10.203.17.{i}" for i in (1, 2)}

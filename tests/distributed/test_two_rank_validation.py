@@ -10,8 +10,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 from blob_sequences import write_sequence
 from small_run import overrides, write_pictures
 
-from fairmot.checkpoint import read_checkpoint
-from train.run_record import read_metrics
+from fairmot.weights.checkpoint import read_checkpoint
+from train.report.record import read_metrics
 
 pytestmark = [pytest.mark.distributed, pytest.mark.timeout(900)]
 

@@ -10,7 +10,7 @@ from ranks import START, run_ranks, tensors, train_on
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 from small_run import curves, overrides, write_pictures
 
-from fairmot.checkpoint import read_checkpoint
+from fairmot.weights.checkpoint import read_checkpoint
 
 pytestmark = [pytest.mark.distributed, pytest.mark.timeout(900)]
 

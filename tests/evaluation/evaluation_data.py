@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fairmot.evaluation.mot_format import MotRows, result_rows
+from fairmot.mot.rows import MotRows, result_rows
 
 
 def rows(*boxes: tuple[int, int, float, float, float, float]) -> MotRows:

@@ -5,7 +5,7 @@ import pytest
 from evaluation_data import rows
 
 from fairmot.evaluation.metrics import evaluate_sequence
-from fairmot.evaluation.mot_format import MotRows
+from fairmot.mot.rows import MotRows
 
 Box = tuple[float, float, float, float]
 Frames = dict[int, dict[int, Box]]

@@ -14,8 +14,8 @@ from fairmot.evaluation.metrics import (
     evaluate_sequences,
     match_events,
 )
-from fairmot.evaluation.mot_format import MotRows
 from fairmot.evaluation.preprocess import Benchmark
+from fairmot.mot.rows import MotRows
 
 MOTMETRICS = {
     "IDF1": "idf1",

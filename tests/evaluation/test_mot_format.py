@@ -5,7 +5,7 @@ import pytest
 from evaluation_data import rows, walk
 
 from fairmot.errors import DataError
-from fairmot.evaluation.mot_format import MotRows, read_ground_truth, read_results, write_results
+from fairmot.mot.rows import MotRows, read_ground_truth, read_results, write_results
 
 GOOD = "1,2,10,20,30,40,0.9,-1,-1,-1"
 

@@ -6,8 +6,8 @@ import pytest
 from evaluation_data import rows, walk
 
 from fairmot.evaluation.metrics import MatchEvents, evaluate_sequence, match_events
-from fairmot.evaluation.mot_format import MotRows
 from fairmot.evaluation.plots import _coverage, plot_frames, plot_identities, plot_overall, plot_tracks
+from fairmot.mot.rows import MotRows
 
 
 def size(path: Path) -> tuple[int, int]:

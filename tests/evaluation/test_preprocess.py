@@ -3,8 +3,8 @@ import pytest
 from evaluation_data import rows
 
 from fairmot.errors import DataError
-from fairmot.evaluation.mot_format import MotRows
 from fairmot.evaluation.preprocess import Benchmark, benchmark_of, preprocess
+from fairmot.mot.rows import MotRows
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from fairmot.cli.command import compose
 from fairmot.data.labels import format_labels
-from fairmot.door import compose
 from train.config import TrainConfig
-from train.run_record import read_metrics
+from train.report.record import read_metrics
 
 LOSSES = ("loss", "hm_loss", "wh_loss", "off_loss", "id_loss", "det_loss", "s_det", "s_id")
 

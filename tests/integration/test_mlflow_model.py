@@ -14,16 +14,16 @@ from small_run import compose_config, overrides, write_pictures
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from blob_sequences import write_sequence
 
-from fairmot.checkpoint import read_checkpoint
 from fairmot.data.index import build_index
-from fairmot.data.picture import read_image
 from fairmot.errors import CheckpointError
-from fairmot.inference import Detector, track_frames
+from fairmot.inference.network import Detector, track_frames
+from fairmot.media.picture import read_image
 from fairmot.tracking.tracker import Tracker, TrackerConfig, plausible
+from fairmot.weights.checkpoint import read_checkpoint
 from train.__main__ import train
 from train.checkpoint import save_checkpoint
-from train.mlflow_delivery import MlflowConfig, follow
-from train.run_logger import RunLogger
+from train.report.logger import RunLogger
+from train.report.mlflow_delivery import MlflowConfig, follow
 from train.start import as_yaml, build_state
 
 

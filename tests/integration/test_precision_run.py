@@ -8,13 +8,13 @@ import pytest
 from mindspore import ops
 from small_run import compose_config, overrides, write_pictures
 
-from fairmot.checkpoint import read_checkpoint
 from fairmot.data.identities import IdentityTable
 from fairmot.device import Device, use_device
 from fairmot.model.deform_conv import DeformConv
+from fairmot.weights.checkpoint import read_checkpoint
 from train.__main__ import train
 from train.batch_norm import BatchNorm
-from train.run_record import read_metrics
+from train.report.record import read_metrics
 from train.start import build_state
 
 IDENTITIES = IdentityTable(["small"], [5])

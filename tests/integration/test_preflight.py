@@ -17,12 +17,12 @@ from small_run import compose_config, overrides, run_training, write_pictures
 
 from fairmot.errors import CheckpointError, ConfigError, DataError, FairMOTError
 from train.checkpoint import save_checkpoint
-from train.mlflow_delivery import MlflowConfig
 from train.preflight import host, storage
 from train.preflight.checks import CHECKS
+from train.preflight.context import Job
 from train.preflight.finding import Status, as_rows, failed, wants_colour
-from train.preflight.job import Job
 from train.preflight.run import run_preflight
+from train.report.mlflow_delivery import MlflowConfig
 from train.start import build_state
 
 

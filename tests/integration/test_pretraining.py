@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from small_run import compose_config, curves, overrides, write_pictures
 
-from fairmot.checkpoint import read_checkpoint
 from fairmot.data.index import build_index
 from fairmot.data.labels import format_labels, read_labels
+from fairmot.weights.checkpoint import read_checkpoint
 from train.__main__ import train
 from train.start import build_state, choose_start
 

@@ -4,7 +4,7 @@ import pytest
 from small_run import compose_config, overrides, write_pictures
 
 from train.__main__ import train
-from train.run_record import read_metrics
+from train.report.record import read_metrics
 
 
 @pytest.mark.slow

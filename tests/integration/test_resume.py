@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from small_run import compose_config, curves, overrides, run_training, start_training, write_pictures
 
-from fairmot.checkpoint import GROUPS, read_checkpoint, whole_checkpoints
+from fairmot.weights.checkpoint import GROUPS, read_checkpoint, whole_checkpoints
 from train.__main__ import train
 
 STEPS = 10  # two epochs of five

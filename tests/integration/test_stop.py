@@ -11,9 +11,9 @@ from small_run import compose_config, curves, overrides, start_training, write_p
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from blob_sequences import write_sequence
 
-from fairmot.checkpoint import read_checkpoint
+from fairmot.weights.checkpoint import read_checkpoint
 from train.__main__ import train
-from train.run_record import read_records
+from train.report.record import read_records
 from train.stop import StopRequest
 
 

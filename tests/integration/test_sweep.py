@@ -15,8 +15,8 @@ from small_run import overrides, write_pictures
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from blob_sequences import run_door_in_process, write_sequence
 
-from fairmot.checkpoint import read_checkpoint
-from train.run_record import read_metrics
+from fairmot.weights.checkpoint import read_checkpoint
+from train.report.record import read_metrics
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from small_run import compose_config
 
-from fairmot.evaluation.mot_format import read_ground_truth
-from fairmot.inference import Detector
+from fairmot.inference.network import Detector
+from fairmot.mot.rows import read_ground_truth
 from train.__main__ import train
 
 WORDS = {

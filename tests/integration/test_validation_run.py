@@ -10,10 +10,10 @@ from small_run import compose_config, curves, overrides, write_pictures
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from blob_sequences import write_sequence
 
-from fairmot.checkpoint import GROUPS, read_checkpoint, whole_checkpoints
 from fairmot.errors import ConfigError
+from fairmot.weights.checkpoint import GROUPS, read_checkpoint, whole_checkpoints
 from train.__main__ import train
-from train.run_record import read_metrics, read_records
+from train.report.record import read_metrics, read_records
 
 NAMES = {"MOTA", "IDF1", "HOTA", "switches", "AP", "seconds"}
 

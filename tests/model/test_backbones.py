@@ -14,8 +14,8 @@ from tiny import call
 
 from fairmot.errors import ConfigError
 from fairmot.losses.fairmot_loss import FairMOTLoss, LossConfig
-from fairmot.model.fairmot import BACKBONES, ModelConfig, build_network
 from fairmot.model.init import SMALL_DEVIATION, bilinear_kernel
+from fairmot.model.network import BACKBONES, ModelConfig, build_network
 from train.optimizer import OptimConfig, Optimizer
 from train.step import LossScale, LossScaleConfig, TrainOneStep
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fairmot.model.convert import (
+from fairmot.convert.names import (
     counters,
     differences,
     guess_network,

@@ -6,7 +6,7 @@ import pytest
 from mindspore import nn, ops
 
 from fairmot.model.deform_conv import DeformConv
-from fairmot.model.fairmot import ModelConfig, build_network
+from fairmot.model.network import ModelConfig, build_network
 
 BATCH, CHANNELS, OUT_CHANNELS, HEIGHT, WIDTH = 2, 3, 4, 5, 6
 SHAPE = (BATCH, CHANNELS, HEIGHT, WIDTH)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from fairmot.errors import ConfigError
-from fairmot.model.fairmot import ModelConfig, build_network
 from fairmot.model.init import bilinear_kernel
+from fairmot.model.network import ModelConfig, build_network
 
 NARROW = {"width": 0.25, "head_conv": 16, "reid_dim": 12}
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fairmot.convert.torch_file import read_torch_file, torch_file
 from fairmot.errors import CheckpointError
-from fairmot.torch_file import read_torch_file, torch_file
 
 FIXTURES = Path(__file__).parent / "fixtures"
 SAVED = sorted(FIXTURES.glob("torch_*.pth"))

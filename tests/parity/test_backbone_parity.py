@@ -12,8 +12,8 @@ from weights_rule import fill_by_rule, torch_name
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 from small_run import compose_config
 
-from fairmot.model.fairmot import build_network
 from fairmot.model.heads import HEADS
+from fairmot.model.network import build_network
 
 FIXTURES = Path(__file__).parent / "fixtures"
 SEED = 20240601

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from weights_rule import rule_value
 
-from fairmot.convert import ConvertConfig, convert, fit, for_original
-from fairmot.inference import Detector
-from fairmot.model.convert import COUNTER, counters
-from fairmot.model.fairmot import ModelConfig, build_network
+from fairmot.convert.__main__ import ConvertConfig, convert, fit, for_original
+from fairmot.convert.names import COUNTER, counters
+from fairmot.convert.source import read_source
+from fairmot.convert.torch_file import read_torch_file, torch_file
+from fairmot.inference.network import Detector
 from fairmot.model.heads import HEADS
-from fairmot.torch_file import read_torch_file, torch_file
-from fairmot.weights_file import weights_file
-from fairmot.weights_source import read_source
+from fairmot.model.network import ModelConfig, build_network
+from fairmot.weights.weights_file import weights_file
 from train.state import load_weights
 
 FIXTURES = Path(__file__).parent / "fixtures"

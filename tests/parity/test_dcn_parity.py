@@ -10,8 +10,8 @@ from mindspore import nn, ops
 from weights_rule import fill_by_rule, torch_name
 
 from fairmot.model.deform_conv import DeformConv
-from fairmot.model.fairmot import ModelConfig, build_network
 from fairmot.model.heads import HEADS
+from fairmot.model.network import ModelConfig, build_network
 
 FIXTURES = Path(__file__).parent / "fixtures"
 pytestmark = pytest.mark.parity

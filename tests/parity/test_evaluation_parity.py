@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from fairmot.evaluation.metrics import SequenceMetrics, SequencePair, combine, evaluate_pair
-from fairmot.evaluation.mot_format import read_ground_truth, read_results, result_rows
 from fairmot.evaluation.preprocess import Benchmark, benchmark_of
+from fairmot.mot.rows import read_ground_truth, read_results, result_rows
 
 pytestmark = pytest.mark.parity
 

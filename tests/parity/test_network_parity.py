@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from weights_rule import fill_by_rule, torch_name
 
-from fairmot.model.fairmot import ModelConfig, build_network
 from fairmot.model.heads import HEADS
+from fairmot.model.network import ModelConfig, build_network
 
 FIXTURES = Path(__file__).parent / "fixtures"
 pytestmark = pytest.mark.parity

@@ -9,7 +9,7 @@ import pytest
 from weights_rule import fill_by_rule, targets_of, torch_name
 
 from fairmot.losses.fairmot_loss import FairMOTLoss, LossConfig
-from fairmot.model.fairmot import ModelConfig, build_network
+from fairmot.model.network import ModelConfig, build_network
 from train.optimizer import OptimConfig, Optimizer
 from train.step import SCALARS, LossScale, LossScaleConfig, TrainOneStep
 

@@ -7,7 +7,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 from walkers import identities, nobody, people
 
-from fairmot.door import CONF_DIR
+from fairmot.cli.command import CONF_DIR
 from fairmot.tracking.tracker import Cost, Tracker, TrackerConfig
 
 WHO = identities(4)

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from train.launch import INHERITED
-from train.launch.peers import Peers
+from train.launch.hosts import Peers
 from train.launch.plan import HostPlan, RankPlan
 from train.launch.supervise import Limits, Signals, say, supervise
 

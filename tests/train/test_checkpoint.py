@@ -11,9 +11,9 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from tiny import call, tiny_batch, tiny_state, values
 
-from fairmot.checkpoint import GROUPS, read_checkpoint, whole_checkpoints
 from fairmot.data.identities import IdentityTable
 from fairmot.errors import CheckpointError
+from fairmot.weights.checkpoint import GROUPS, read_checkpoint, whole_checkpoints
 from train.checkpoint import clean_up, save_checkpoint
 from train.state import Progress, load_weights
 from train.step import TrainOneStep
@@ -103,7 +103,7 @@ FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 import numpy as np
-from fairmot.checkpoint import GROUPS
+from fairmot.weights.checkpoint import GROUPS
 from train.checkpoint import save_checkpoint
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from fairmot.errors import ConfigError
+from train.cluster.rank_table import read_rank_table
 from train.launch import __main__ as door
 from train.launch.dry_run import describe
 from train.launch.plan import Job, Starter, choose_starter, plan_host, whole_environment
-from train.launch.rank_table import read_rank_table
 from train.preflight.checks import CHECKS
 
 TABLES = Path(__file__).resolve().parents[2] / "rank_table"

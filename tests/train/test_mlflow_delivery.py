@@ -18,13 +18,13 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from fairmot.door import compose
+from fairmot.cli.command import compose
 from fairmot.errors import ConfigError, FairMOTError
 from train.config import TrainConfig
-from train.mlflow_delivery import MlflowConfig, follow, only_deliverer, resolve_tracking_uri
-from train.mlflow_run import DELIVERED_NAME, RUN_ID_NAME, MlflowRun, undelivered_lines
-from train.run_logger import RunLogger
-from train.run_record import RunRecord, read_metrics
+from train.report.logger import RunLogger
+from train.report.mlflow_delivery import MlflowConfig, follow, only_deliverer, resolve_tracking_uri
+from train.report.mlflow_run import DELIVERED_NAME, RUN_ID_NAME, MlflowRun, undelivered_lines
+from train.report.record import RunRecord, read_metrics
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
@@ -297,8 +297,8 @@ def test_a_record_has_one_deliverer_at_a_time(tmp_path):
 TRAINING = """
 import sys, time
 from pathlib import Path
-from train.mlflow_delivery import MlflowConfig
-from train.run_logger import RunLogger
+from train.report.mlflow_delivery import MlflowConfig
+from train.report.logger import RunLogger
 logger = RunLogger(Path(sys.argv[1]), MlflowConfig(tracking_uri=sys.argv[2], flush_timeout_s=30), 10_000)
 logger.start({}, {}, [], None)
 for step in range(10_000):

@@ -9,9 +9,9 @@ from mlflow import MlflowClient
 from test_mlflow_delivery import run_id_of
 
 from train.deliver import DeliverConfig, deliver
-from train.mlflow_delivery import MlflowConfig, follow
-from train.run_logger import RunLogger
-from train.run_record import RunRecord
+from train.report.logger import RunLogger
+from train.report.mlflow_delivery import MlflowConfig, follow
+from train.report.record import RunRecord
 from train.sweep import _job_name, _swept_values
 
 

@@ -14,9 +14,9 @@ from small_run import compose_config, overrides, write_pictures
 from fairmot.data.dataset import Augmentation
 from fairmot.data.index import build_index
 from fairmot.data.labels import format_labels
-from fairmot.inference import Detector
-from fairmot.visualize import colour_of, overlay_heat
-from train.pictures import NetworkPictures, _described, draw_samples
+from fairmot.inference.network import Detector
+from fairmot.media.drawing import colour_of, overlay_heat
+from train.report.pictures import NetworkPictures, _described, draw_samples
 from train.start import build_dataset
 
 CENTRES_XY = [(22, 22), (82, 70)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fairmot.errors import ConfigError
-from train.launch.rank_table import find_server, read_rank_table
+from train.cluster.rank_table import find_server, read_rank_table
 
 FOLDER = Path(__file__).resolve().parents[2] / "rank_table"
 GOOD = {

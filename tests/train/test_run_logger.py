@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from fairmot.errors import DataError
-from train.mlflow_delivery import MlflowConfig
-from train.run_logger import RunLogger, flatten, print_summary
-from train.run_record import SPOOL_NAME, RunRecord, read_metrics, read_records
+from train.report.logger import RunLogger, flatten, print_summary
+from train.report.mlflow_delivery import MlflowConfig
+from train.report.record import SPOOL_NAME, RunRecord, read_metrics, read_records
 
 LOCAL_ONLY = MlflowConfig(enabled=False)
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -149,7 +149,7 @@ def test_a_record_survives_kill_9_and_goes_on(tmp_path):
     code = """
 import sys
 from pathlib import Path
-from train.run_record import RunRecord
+from train.report.record import RunRecord
 record, step = RunRecord(Path(sys.argv[1])), 0
 while True:
     step += 1
@@ -173,7 +173,7 @@ def test_a_full_disk_costs_values_but_neither_the_run_nor_the_record(tmp_path):
     code = """
 import resource, sys
 from pathlib import Path
-from train.run_record import RunRecord
+from train.report.record import RunRecord
 record = RunRecord(Path(sys.argv[1]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
 for step in range(30):
@@ -203,8 +203,8 @@ def test_without_mlflow_there_is_no_process_and_no_mlflow_import(tmp_path):
     code = """
 import sys
 from pathlib import Path
-from train.mlflow_delivery import MlflowConfig
-from train.run_logger import RunLogger
+from train.report.mlflow_delivery import MlflowConfig
+from train.report.logger import RunLogger
 logger = RunLogger(Path(sys.argv[1]), MlflowConfig(enabled=False), 10)
 logger.start({"a": 1}, {}, [], None)
 logger.metrics(1, {"loss": 1.0})
@@ -239,8 +239,8 @@ def test_the_summary_is_two_aligned_columns(capsys):
 PROGRESS = """
 import sys
 from pathlib import Path
-from train.mlflow_delivery import MlflowConfig
-from train.run_logger import RunLogger
+from train.report.mlflow_delivery import MlflowConfig
+from train.report.logger import RunLogger
 logger = RunLogger(Path(sys.argv[1]), MlflowConfig(enabled=False), 40)
 logger.start({}, {}, [], 10)
 logger.progress(11)

@@ -9,8 +9,8 @@ import pytest
 from tiny import tiny_state
 
 import train.saver
-from fairmot.checkpoint import read_checkpoint
 from fairmot.errors import CheckpointError
+from fairmot.weights.checkpoint import read_checkpoint
 from train.distributed import World
 from train.saver import Saver
 

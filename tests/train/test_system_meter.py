@@ -7,7 +7,7 @@ import pytest
 
 from fairmot.device import Device
 from train.distributed import World
-from train.system_meter import SystemMeter, npu_usage
+from train.report.system_meter import SystemMeter, npu_usage
 
 # The form of `npu-smi info -t usages -i 0` as its manual describes it; not taken from a device.
 ANSWER = """

@@ -13,20 +13,20 @@ from blob_network import INPUT_SIZE_HW, BlobNetwork
 from blob_sequences import gt_text, write_sequence
 
 from fairmot.boxes import cxcywh_to_xyxy, xywh_to_cxcywh
-from fairmot.data import video_writer
 from fairmot.data.dataset import DataConfig, ValidationFrames
-from fairmot.data.synthetic import SyntheticConfig, generate
+from fairmot.data.synthetic.generate import SyntheticConfig, generate
 from fairmot.errors import DataError
 from fairmot.evaluation.metrics import evaluate_sequence
-from fairmot.evaluation.mot_format import result_rows
 from fairmot.evaluation.sequences import find_ground_truth
-from fairmot.inference import Detector
+from fairmot.inference.network import Detector
+from fairmot.media import video_writer
+from fairmot.media.drawing import colour_of
+from fairmot.mot.rows import result_rows
 from fairmot.structures import Detections
 from fairmot.tracking.tracker import Tracker, TrackerConfig
-from fairmot.visualize import colour_of
 from train.distributed import World
-from train.film import Film
 from train.validate import Validator, find_validation_sequences
+from train.validation_video import Film
 
 
 def detector():

@@ -6,7 +6,7 @@ from mindspore import nn
 
 from fairmot.data.identities import IdentityTable
 from fairmot.losses.fairmot_loss import FairMOTLoss, LossConfig
-from fairmot.model.fairmot import ModelConfig
+from fairmot.model.network import ModelConfig
 from fairmot.ops import gather_at
 from train.optimizer import OptimConfig, Optimizer
 from train.state import TrainState

@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from fairmot.door import compose
+from fairmot.cli.command import compose
 from fairmot.errors import ConfigError, FairMOTError
+from train.cluster.rank_table import SERVER_VARIABLE, RankTable, find_server, read_rank_table
 from train.config import RUN_DIR_VARIABLE, TrainConfig, make_run_dir
 from train.launch import INHERITED
 from train.launch.dry_run import describe, headline
-from train.launch.peers import Peers
+from train.launch.hosts import Peers
 from train.launch.plan import DEFAULT_PORT, HostPlan, Job, choose_starter, plan_host
-from train.launch.rank_table import SERVER_VARIABLE, RankTable, find_server, read_rank_table
 from train.launch.supervise import INTERRUPTED, Limits, Signals, say, supervise
 from train.preflight.run import run_preflight
 

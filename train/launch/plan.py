@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 
 from fairmot.errors import ConfigError
-from train.launch.rank_table import RankTable
+from train.cluster.rank_table import RankTable
 
 WORKER = Path(__file__).resolve().with_name("worker.py")
 DEFAULT_PORT = 8118

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from fairmot.checkpoint import whole_checkpoints
 from fairmot.errors import ConfigError, FairMOTError
+from fairmot.weights.checkpoint import whole_checkpoints
 from train.launch import processes
-from train.launch.crew import Crew, LogTail
-from train.launch.peers import Event, Kind, Peers, Verdict
+from train.launch.hosts import Event, Kind, Peers, Verdict
+from train.launch.local_ranks import Crew, LogTail
 from train.launch.plan import HostPlan
 
 INTERRUPTED = 130

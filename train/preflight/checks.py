@@ -8,18 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from fairmot.checkpoint import whole_checkpoints
 from fairmot.data.identities import IdentityTable
 from fairmot.data.packed import open_index
 from fairmot.data.sampler import rank_indices
-from fairmot.data.synthetic import generate
+from fairmot.data.synthetic.generate import generate
 from fairmot.device import Device
 from fairmot.errors import DataError
+from fairmot.weights.checkpoint import whole_checkpoints
+from train.cluster.rank_table import SERVER_VARIABLE, find_server, read_rank_table
 from train.launch.plan import DEFAULT_PORT, Starter, choose_starter
-from train.launch.rank_table import SERVER_VARIABLE, find_server, read_rank_table
 from train.preflight import host
+from train.preflight.context import Job
 from train.preflight.finding import Finding, failed, passed, skipped, warned
-from train.preflight.job import Job
 from train.preflight.storage import (
     LOCAL_FILE_SYSTEMS,
     NotAtomicError,

@@ -14,8 +14,8 @@ from fairmot.device import Device, use_device
 from fairmot.errors import FairMOTError
 from train.config import TrainConfig
 from train.preflight.checks import CHECKS
+from train.preflight.context import Job
 from train.preflight.finding import Finding, Status, as_rows, failed, wants_colour
-from train.preflight.job import Job
 
 
 def run_preflight(config: TrainConfig, ranks: int | None = None, rank_table: Path | None = None) -> bool:

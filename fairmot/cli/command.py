@@ -1,0 +1,176 @@
+"""The one way a command line becomes a checked configuration: Hydra's key=value grammar for every door.
+
+Exit codes: see `fairmot.cli.help.EXIT_CODES`.
+"""
+
+import difflib
+import logging
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from fairmot.cli.help import help_text
+from fairmot.errors import ConfigError, FairMOTError
+
+Config = TypeVar("Config")
+
+_BESIDE_PACKAGE = Path(__file__).resolve().parents[2] / "conf"
+_INSIDE_PACKAGE = Path(__file__).resolve().parents[1] / "_conf"
+# Where the package is installed, a folder beside it called conf would be somebody else's.
+CONF_DIR = _INSIDE_PACKAGE if _INSIDE_PACKAGE.is_dir() else _BESIDE_PACKAGE
+
+
+def register(config_name: str, schema: type) -> None:
+    """Make `schema` (a dataclass) known to Hydra as `<config_name>_schema`, the first default of its YAML."""
+    ConfigStore.instance().store(name=f"{config_name}_schema", node=schema)
+
+
+def to_config(composed: DictConfig, schema: type[Config]) -> Config:
+    """Turn a composed configuration into its dataclass; the dataclasses check their own values here.
+
+    Raises:
+        ConfigError: a value is missing or refused; the message names the key.
+    """
+    for key, known in _walk(composed, ""):
+        if not known:  # OmegaConf lets a + put it there
+            raise ConfigError(f"unknown key '{key}'{_suggest(key, list(known_keys(schema)))}")
+    if missing := OmegaConf.missing_keys(composed):
+        wanted = " and ".join(f"{key}=" for key in known_keys(schema) if key in missing)
+        raise ConfigError(f"{wanted} must be given; --help says what every key means")
+    try:
+        config = OmegaConf.to_object(composed)
+    except OmegaConfBaseException as error:
+        raise ConfigError(explain(error, schema)) from error
+    except (ValueError, TypeError) as error:
+        raise ConfigError(str(error)) from error
+    if not isinstance(config, schema):
+        raise ConfigError(f"The configuration is not a {schema.__name__}: does its YAML start from the schema?")
+    return config
+
+
+def compose(words: list[str], schema: type[Config], config_name: str) -> Config:
+    """What the door of `conf/<config_name>.yaml` would be configured as by these words, for launchers and notebooks.
+
+    Raises:
+        ConfigError: a word is refused, or a value is missing.
+    """
+    register(config_name, schema)
+    try:
+        with hydra.initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+            return to_config(hydra.compose(config_name, words), schema)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain(error, schema)) from error
+
+
+def run_door(function: Callable[[Any], None], schema: type, config_name: str) -> None:
+    """Compose `conf/<config_name>.yaml` with the command line, call `function(config)`, leave with the exit code.
+
+    Args:
+        function: the work, given an instance of `schema`.
+        schema: the dataclass that the composed configuration must become.
+        config_name: the YAML file's name without its ending.
+    """
+    words = sys.argv[1:]
+    if {"-h", "--help"} & set(words):
+        print(help_text(schema, CONF_DIR, config_name))
+        return
+    register(config_name, schema)
+    for word in words:
+        if mended := _flag_as_key(word, schema):
+            _leave(f"{word}: keys have no dashes; write {mended}", ConfigError.exit_code)
+    failures: list[FairMOTError] = []
+
+    @hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)
+    def compose_and_call(composed: DictConfig) -> None:
+        try:
+            function(to_config(composed, schema))
+        except FairMOTError as error:  # kept from Hydra, which would print a line of its own before ours
+            failures.append(error)
+
+    # While a graph runs MindSpore turns Ctrl-C into SIGTERM; both must leave time to clean up.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    logging.getLogger("hydra").setLevel(logging.WARNING)  # a sweep's jobs are announced by the door itself
+    # Hydra would print its own errors and leave with 1; told not to, it raises, and this door explains.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        compose_and_call()
+    except (HydraException, OmegaConfBaseException) as error:
+        _leave(explain(error, schema), ConfigError.exit_code)
+    except KeyboardInterrupt as interruption:
+        _leave(str(interruption) or "interrupted", 130)
+    if failures:
+        _leave("\nerror: ".join(map(str, failures)), failures[0].exit_code)
+
+
+def _flag_as_key(word: str, schema: type) -> str | None:
+    """What somebody used to --max-frames 3 should write; None where the word is no key with dashes."""
+    name, _, value = word.removeprefix("--").partition("=")
+    key = name.replace("-", "_")
+    if not word.startswith("--") or key not in set(known_keys(schema)):
+        return None
+    return f"{key}={value or '<value>'}"
+
+
+def _leave(message: str, exit_code: int) -> None:
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    sys.exit(exit_code)
+
+
+def explain(error: Exception, schema: type) -> str:
+    """Say in one sentence what a composition error means, with the nearest known key or option."""
+    text = str(error)
+    key = re.search(r"Key '([^']+)' (?:is not in struct|not in '\w+')|Could not override '([^']+)'", text)
+    option = re.search(r"Could not find '([^/']+)/([^']+)'", text)
+    full_key = re.search(r"full_key: (\S+)", text)
+    if key:
+        name = full_key.group(1) if full_key else key.group(1) or key.group(2)
+        known = list(known_keys(schema))
+        if name in known:  # a dictionary refuses entries it does not have yet
+            return f"{name}: to add an entry put a + before it, such as +{name}.mine=value"
+        return f"unknown key '{name}'{_suggest(name, known)}"
+    if option:
+        group, wanted = option.groups()
+        choices = sorted(path.stem for path in (CONF_DIR / group).glob("*.yaml"))
+        return f"unknown {group} '{wanted}'{_suggest(wanted, choices)}; there are: {', '.join(choices)}"
+    if full_key:
+        return f"{full_key.group(1)}: {text.splitlines()[0]}"
+    if isinstance(error.__cause__, OmegaConfBaseException):  # which of the values was refused, and what is allowed
+        return explain(error.__cause__, schema)
+    word = re.match(r"Error parsing override '([^']*)'\nmissing EQUAL", text)
+    return f"{word.group(1)}: not of the form key=value; --help lists the keys" if word else text.strip()
+
+
+def _suggest(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if not close:  # a key typed without its group, such as lr for optim.lr
+        close = [key for key in known if key.rsplit(".", 1)[-1] == name.rsplit(".", 1)[-1]][:1]
+    return f": did you mean '{close[0]}'?" if close else ""
+
+
+def known_keys(schema: type) -> Iterator[str]:
+    """Every dotted key of a configuration dataclass, groups included."""
+    return (key for key, _ in _walk(OmegaConf.structured(schema), ""))
+
+
+def _walk(node: DictConfig, prefix: str) -> Iterator[tuple[str, bool]]:
+    """Dotted keys of a dataclass's node, each with whether the dataclass has it."""
+    names = {field.name for field in fields(OmegaConf.get_type(node))}  # type: ignore[arg-type]
+    for name in map(str, node):
+        key = f"{prefix}{name}"
+        yield key, name in names
+        child = node._get_node(name)
+        if not isinstance(child, DictConfig) or child._is_missing() or child._is_none():
+            continue
+        if is_dataclass(OmegaConf.get_type(child)):
+            yield from _walk(child, f"{key}.")

@@ -1,0 +1,1 @@
+"""Drawn people who walk: a data set that needs no download."""

@@ -1,0 +1,1 @@
+"""From a trained network or an exported file to detections and tracks."""

@@ -1,0 +1,270 @@
+"""From a trained network to detections and tracks of whole videos."""
+
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn, ops
+
+from fairmot.device import Device, use_device
+from fairmot.errors import CheckpointError, ConfigError
+from fairmot.inference.detector import BatchDetector
+from fairmot.inference.pipeline import StageTimes, in_background
+from fairmot.model.decode import Decode
+from fairmot.model.network import FairMOT, ModelConfig, build_network
+from fairmot.ops import gather_at, l2_normalize
+from fairmot.structures import Detections, Tracks
+from fairmot.tracking.tracker import Tracker
+from fairmot.weights.checkpoint import Checkpoint, tensor_differences
+from fairmot.weights.weights_file import open_weights
+
+MAX_OBJECTS = 500
+"""Objects the decoder takes from a picture, as in the original; the tracker picks those that score enough."""
+
+_BATCHES_AHEAD = 2
+
+
+class Detect(nn.Cell):
+    """Network and decoder, compiled as one graph in graph mode.
+
+    Not by `ms.jit`: outside graph mode its graphs miss later changes of parameters by `set_data`.
+
+    Args:
+        network: uint8 [B, H, W, 3] RGB -> hm logits, wh, id, reg maps.
+        max_objects: objects taken from a picture.
+        with_heat: give the scores of all cells besides.
+    """
+
+    def __init__(self, network: nn.Cell, max_objects: int, with_heat: bool = False) -> None:
+        super().__init__(auto_prefix=False)  # a live network's parameters keep their names
+        self.network = network
+        self.decode = Decode(max_objects)
+        self.with_heat = with_heat
+
+    def construct(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Uint8 [B, H, W, 3] RGB -> what Decode returns, and the heatmap float32 [B, classes, h, w] if wanted."""
+        hm, wh, embedding, reg = self.network(image)
+        found = self.decode(hm, wh, embedding, reg)
+        if self.with_heat:
+            return (*found, ops.sigmoid(hm.astype(ms.float32)))
+        return found
+
+
+class _Embed(nn.Cell):
+    """Network and the embeddings at given places, compiled as one graph."""
+
+    def __init__(self, network: nn.Cell) -> None:
+        super().__init__(auto_prefix=False)
+        self.network = network
+
+    def construct(self, image: Tensor, cells: Tensor) -> Tensor:
+        """Uint8 [B, H, W, 3] RGB and int32 [B, K] (y * w + x) -> float32 [B, K, D] of length 1."""
+        _, _, embedding, _ = self.network(image)
+        return l2_normalize(gather_at(embedding, cells).astype(ms.float32))
+
+
+class Detector(BatchDetector):
+    """Finds objects by a network of this process. Compiled once, for one input size and one batch size."""
+
+    def __init__(
+        self,
+        network: nn.Cell,
+        input_size_hw: tuple[int, int],
+        *,
+        down_ratio: int = 4,
+        max_objects: int = MAX_OBJECTS,
+        batch_size: int = 1,
+        num_classes: int = 1,
+    ) -> None:
+        """Wrap a network, which may be one in training: its mode and parameters stay as they are.
+
+        Args:
+            network: uint8 [B, H, W, 3] RGB -> hm logits, wh, id, reg maps.
+            input_size_hw: height and width of its input, pixels.
+            down_ratio: input pixels to a cell of its maps.
+            max_objects: objects taken from a picture.
+            batch_size: pictures that go through the network together.
+            num_classes: channels of its heatmap.
+        """
+        super().__init__(input_size_hw, down_ratio, batch_size, num_classes)
+        ms.set_context(mode=ms.GRAPH_MODE)
+        self._network = network
+        self._max_objects = max_objects
+        self._graph = Detect(network, max_objects, with_heat=True)
+        self._embed = _Embed(network)
+
+    @classmethod
+    def from_checkpoint(
+        cls, path: Path, device: Device = Device.cpu, *, max_objects: int = MAX_OBJECTS, batch_size: int = 1
+    ) -> "Detector":
+        """Build the network of a checkpoint and take its weights; every name and shape must match.
+
+        Args:
+            path: a checkpoint or run directory, or a .safetensors file of fairmot.convert.
+            device: where to run.
+            max_objects: objects taken from a picture.
+            batch_size: pictures that go through the network together.
+
+        Raises:
+            CheckpointError: none there, damaged, or its weights are those of another network.
+            ConfigError: the device is not there.
+        """
+        use_device(device)
+        trained = load_network(path)
+        return cls(
+            trained.network,
+            trained.input_size_hw,
+            down_ratio=trained.config.down_ratio,
+            max_objects=max_objects,
+            batch_size=batch_size,
+            num_classes=trained.num_classes,
+        )
+
+    def run(self, batch: np.ndarray) -> list[np.ndarray]:
+        """See BatchDetector."""
+        with _evaluating(self._network):
+            return [output.asnumpy() for output in self._graph(Tensor(batch))[:-1]]
+
+    def run_with_heat(self, batch: np.ndarray) -> list[np.ndarray]:
+        """What `run` returns, by the same compiled graph, and the heatmap [B, classes, h, w], from 0 to 1."""
+        with _evaluating(self._network):
+            return [output.asnumpy() for output in self._graph(Tensor(batch))]
+
+    def embeddings_at(self, frame_bgr: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:
+        """Embeddings at the centres of known objects, as the losses read them in training.
+
+        Args:
+            frame_bgr: uint8 [H, W, 3].
+            boxes_xyxy: [N, 4], its pixels; a centre outside the picture counts as the nearest place inside.
+
+        Returns:
+            float32 [N, D] of length 1.
+        """
+        height, width = self._output_size_hw
+        image_hw = np.array(frame_bgr.shape[:2])
+        pixels_per_cell = max(image_hw / self._output_size_hw)
+        centres_xy = (np.asarray(boxes_xyxy)[:, :2] + np.asarray(boxes_xyxy)[:, 2:]) / 2
+        places = (centres_xy - image_hw[::-1] / 2) / pixels_per_cell + (width / 2, height / 2)
+        columns, rows = np.clip(places, 0, (width - 1, height - 1)).astype(np.int32).T
+        cells, image = rows * width + columns, Tensor(self.prepare(frame_bgr)[None])
+        found = []
+        with _evaluating(self._network):
+            for start in range(0, max(1, len(cells)), self._max_objects):  # another count would be compiled anew
+                some = cells[start : start + self._max_objects]
+                filled = np.pad(some, (0, self._max_objects - len(some)))
+                found.append(self._embed(image, Tensor(filled[None])).asnumpy()[0, : len(some)])
+        return np.concatenate(found)
+
+
+@contextmanager
+def _evaluating(network: nn.Cell) -> Iterator[None]:
+    """Evaluation mode for a while."""
+    was_training = network.training
+    network.set_train(False)
+    try:
+        yield
+    finally:
+        network.set_train(was_training)
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """A network with the weights of a checkpoint, and what else the checkpoint says of it.
+
+    Attributes:
+        network: uint8 [B, H, W, 3] RGB -> hm logits, wh, id, reg maps.
+        config: its settings.
+        input_size_hw: height and width of the input it was trained with, pixels.
+        num_classes: heatmap channels.
+    """
+
+    network: FairMOT
+    config: ModelConfig
+    input_size_hw: tuple[int, int]
+    num_classes: int
+
+
+def load_network(path: Path) -> TrainedNetwork:
+    """Build the network of a checkpoint and take its weights; every name and shape must match.
+
+    Args:
+        path: a checkpoint or run directory, or a .safetensors file of fairmot.convert.
+
+    Raises:
+        CheckpointError: none there, damaged, or its weights are those of another network.
+    """
+    checkpoint = open_weights(path)
+    manifest = checkpoint.manifest
+    try:
+        config = ModelConfig(**manifest["model"])
+        height, width = (int(side) for side in manifest["input_size"])
+        num_classes = int(manifest["num_classes"])
+        network = build_network(config, seed=0, num_classes=num_classes)
+    except KeyError as error:
+        raise CheckpointError(f"{checkpoint.path}: its checkpoint.json does not say {error}") from error
+    except (TypeError, ValueError, ConfigError) as error:
+        raise CheckpointError(f"{checkpoint.path}: its network cannot be built: {error}") from error
+    _load_strictly(network, checkpoint)
+    return TrainedNetwork(network, config, (height, width), num_classes)
+
+
+def _load_strictly(network: FairMOT, checkpoint: Checkpoint) -> None:
+    wanted, found = network.state(), checkpoint.network_to_use()
+    differences = tensor_differences({name: tuple(parameter.shape) for name, parameter in wanted.items()}, found)
+    if differences:
+        raise CheckpointError(
+            f"{checkpoint.path}: its weights are not those of the network its checkpoint.json describes: "
+            f"{'; '.join(differences)}"
+        )
+    for name, parameter in wanted.items():
+        parameter.set_data(Tensor(found[name], parameter.dtype))
+
+
+def track_frames(
+    detector: BatchDetector, frames: Iterable[np.ndarray], tracker: Tracker, times: StageTimes | None = None
+) -> Generator[tuple[int, np.ndarray, Tracks], None, None]:
+    """Track a sequence while it is read. Reading, the network and the caller work at the same time.
+
+    Close it, or read it to its end: its threads then end too, also when it fails.
+
+    Args:
+        detector: finds the objects.
+        frames: uint8 [H, W, 3], BGR, in order.
+        tracker: a new one; it has seen no frame yet.
+        times: receives the stages `read` (with the letterbox), `network` and `tracker`.
+
+    Yields:
+        Number of the frame, from 1, the frame, and its tracks.
+
+    Raises:
+        FairMOTError: whatever the frames raise, or the network's output is not finite.
+    """
+    times = StageTimes() if times is None else times
+    ahead = _BATCHES_AHEAD * detector.batch_size
+    with (
+        closing(in_background(times.each(_prepared(detector, frames), "read"), ahead)) as prepared,
+        closing(in_background(_detected(detector, prepared, times), ahead)) as detected,
+    ):
+        for number, (frame, detections) in enumerate(detected, start=1):
+            with times.measure("tracker"):
+                tracks = tracker.update(detections, frame)
+            yield number, frame, tracks
+
+
+def _prepared(detector: BatchDetector, frames: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for frame in frames:
+        yield frame, detector.prepare(frame)
+
+
+def _detected(
+    detector: BatchDetector, prepared: Iterator[tuple[np.ndarray, np.ndarray]], times: StageTimes
+) -> Iterator[tuple[np.ndarray, Detections]]:
+    while batch := list(islice(prepared, detector.batch_size)):
+        frames, inputs = zip(*batch, strict=True)
+        with times.measure("network"):
+            found = detector.infer(inputs, [frame.shape[:2] for frame in frames])
+        yield from zip(frames, found, strict=True)

@@ -1,0 +1,174 @@
+"""Where frames come from: video files, folders of pictures, MOTChallenge sequences, cameras."""
+
+import configparser
+import logging
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fairmot.errors import DataError
+from fairmot.media.picture import read_image
+
+_IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+_HIGHEST_FRAME_RATE = 1000.0  # containers without a rate report their clock's instead
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FrameSource:
+    """A sequence of frames; iterating it reads them anew: uint8 [H, W, 3], BGR, all of one size.
+
+    Attributes:
+        name: for the files made from it.
+        frame_rate: frames per second, None where nobody says.
+        size_hw: height and width of every frame, pixels.
+        length: number of frames, None where it shows only at the end.
+        is_live: a camera: it ends when somebody stops it.
+        read: starts reading.
+    """
+
+    name: str
+    frame_rate: float | None
+    size_hw: tuple[int, int]
+    length: int | None
+    is_live: bool
+    read: Callable[[], Iterator[np.ndarray]]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return self.read()
+
+
+def open_source(source: str) -> FrameSource:
+    """Open frames by name.
+
+    Args:
+        source: a video file; a folder of pictures, taken in natural order (2.jpg before 10.jpg); a MOTChallenge
+            sequence (img1, seqinfo.ini); or the number of a camera, such as 0.
+
+    Returns:
+        The source. Its iteration raises DataError for a picture that cannot be decoded or has another size.
+
+    Raises:
+        DataError: nothing there, or not one frame can be read.
+    """
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return _open_sequence(path) if (path / "img1").is_dir() else _open_folder(path, path.name, None)
+    if path.is_file():
+        return _open_video(path)
+    if source.isascii() and source.isdigit():
+        return _open_camera(int(source))
+    raise DataError(
+        f"source={source}: not there; give a video file, a folder of pictures, a MOTChallenge sequence folder or the "
+        "number of a camera"
+    )
+
+
+def _open_sequence(folder: Path) -> FrameSource:
+    return _open_folder(folder / "img1", folder.resolve().name, _sequence_frame_rate(folder / "seqinfo.ini"))
+
+
+def _open_folder(folder: Path, name: str, frame_rate: float | None) -> FrameSource:
+    paths = sorted(
+        (path for path in folder.iterdir() if path.suffix.lower() in _IMAGE_SUFFIXES and path.name[0] != "."),
+        key=lambda path: _natural(path.name),
+    )
+    if not paths:
+        raise DataError(f"{folder}: no pictures ({', '.join(sorted(_IMAGE_SUFFIXES))}) in this folder")
+    size_hw = _size_hw(read_image(str(paths[0])))
+
+    def read() -> Iterator[np.ndarray]:
+        for path in paths:
+            frame = read_image(str(path))
+            if _size_hw(frame) != size_hw:
+                raise DataError(
+                    f"{path}: {_shown(_size_hw(frame))} pixels, but {paths[0]} has {_shown(size_hw)}; "
+                    "the frames of a sequence have one size"
+                )
+            yield frame
+
+    return FrameSource(name or folder.resolve().name, frame_rate, size_hw, len(paths), False, read)
+
+
+def _open_video(path: Path) -> FrameSource:
+    first = next(_frames_of(str(path)), None)
+    if first is None:
+        raise DataError(f"{path}: no frame can be read; not a video, cut short, or of an unknown codec")
+    capture = cv2.VideoCapture(str(path))
+    announced = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    frame_rate = _frame_rate(capture)
+    capture.release()
+
+    def read() -> Iterator[np.ndarray]:
+        number = 0
+        for number, frame in enumerate(_frames_of(str(path)), start=1):  # noqa: B007
+            yield frame
+        if number < announced:
+            _logger.warning("%s: only %d of the %d frames it announces can be read", path, number, announced)
+
+    return FrameSource(path.stem, frame_rate, _size_hw(first), announced if announced > 0 else None, False, read)
+
+
+def _open_camera(number: int) -> FrameSource:
+    frames = _frames_of(number)
+    first = next(frames, None)
+    if first is None:
+        raise DataError(f"source={number}: camera {number} gives no picture (a file of this name is not there either)")
+
+    def read() -> Iterator[np.ndarray]:
+        yield first
+        yield from frames
+
+    return FrameSource(f"camera{number}", None, _size_hw(first), None, True, read)
+
+
+def _frames_of(video: str | int) -> Iterator[np.ndarray]:
+    """Frames of a file or a camera, turned upright as the file says; it is released at the end."""
+    capture = cv2.VideoCapture(video)
+    try:
+        while capture.isOpened():
+            is_read, frame = capture.read()
+            if not is_read:
+                return
+            yield frame
+    finally:
+        capture.release()
+
+
+def _frame_rate(capture: cv2.VideoCapture) -> float | None:
+    frame_rate = float(capture.get(cv2.CAP_PROP_FPS))
+    return frame_rate if 0 < frame_rate < _HIGHEST_FRAME_RATE else None
+
+
+def _sequence_frame_rate(path: Path) -> float | None:
+    """What seqinfo.ini says, None without such a file or key."""
+    if not path.is_file():
+        return None
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(path.read_text(encoding="utf-8-sig"), source=str(path))
+        frame_rate = parser.getfloat("Sequence", "frameRate", fallback=None)
+    except (configparser.Error, ValueError, OSError) as error:
+        raise DataError(f"{path}: {' '.join(str(error).split())}; expected [Sequence] with key=value lines") from error
+    if frame_rate is not None and not 0 < frame_rate < math.inf:
+        raise DataError(f"{path}: frameRate {frame_rate:g} must be positive")
+    return frame_rate
+
+
+def _natural(name: str) -> list[tuple[bool, int, str]]:
+    """A sort key by which frame2 stands before frame10."""
+    parts = [part for part in re.split(r"([0-9]+)", name) if part]
+    return [(False, int(part), "") if part.isdigit() else (True, 0, part) for part in parts]
+
+
+def _size_hw(frame: np.ndarray) -> tuple[int, int]:
+    return frame.shape[0], frame.shape[1]
+
+
+def _shown(size_hw: tuple[int, int]) -> str:
+    return f"{size_hw[1]}x{size_hw[0]}"

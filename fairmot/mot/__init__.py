@@ -1,0 +1,1 @@
+"""What MOTChallenge lays on disk: rows, sequences, benchmarks; read and written here only."""

@@ -1,0 +1,1 @@
+"""One file a public data set: where its pictures and boxes are."""

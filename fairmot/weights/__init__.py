@@ -1,0 +1,1 @@
+"""A checkpoint's format, written and read in one place."""

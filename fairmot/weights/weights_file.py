@@ -1,0 +1,88 @@
+"""One .safetensors file that holds weights alone and says of which network: what `python -m fairmot.convert` writes.
+
+Its tensors have the names of network.safetensors in a checkpoint; a classifier that came with them stands beside them
+as loss.classifier.weight, loss.classifier.bias, loss.s_det, loss.s_id. Its header says what checkpoint.json would.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from fairmot.errors import CheckpointError
+from fairmot.weights.checkpoint import FORMAT_VERSION, Checkpoint, Tensors, read_checkpoint
+
+_HEADER_KEY = "fairmot"
+_LOSS = "loss."
+
+
+@dataclass
+class WeightsFile(Checkpoint):
+    """Such a file, read whole.
+
+    Attributes:
+        path: the file.
+        manifest: model, num_classes, input_size and progress as in checkpoint.json; empty where the file does not say.
+        held: its tensors.
+    """
+
+    held: Tensors
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The network, and the loss where there is one."""
+        return ("network", "loss") if any(name.startswith(_LOSS) for name in self.held) else ("network",)
+
+    def tensors(self, group: str) -> Tensors:
+        """The arrays of one of `groups` by name."""
+        if group == "loss":
+            return {name.removeprefix(_LOSS): array for name, array in self.held.items() if name.startswith(_LOSS)}
+        return {name: array for name, array in self.held.items() if not name.startswith(_LOSS)}
+
+
+def read_weights_file(path: Path) -> WeightsFile:
+    """Open a .safetensors file; one without our header has an empty manifest.
+
+    Raises:
+        CheckpointError: it cannot be read, or a newer version wrote it.
+    """
+    try:
+        with safe_open(path, "numpy") as file:
+            manifest = json.loads((file.metadata() or {}).get(_HEADER_KEY, "{}"))
+            held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{path}: not a readable .safetensors file ({error})") from error
+    version = manifest.get("format_version", FORMAT_VERSION)
+    if version != FORMAT_VERSION:
+        raise CheckpointError(f"{path}: format version {version}, this program reads version {FORMAT_VERSION}")
+    return WeightsFile(path, manifest, held)
+
+
+def weights_file(tensors: Tensors, manifest: dict[str, Any]) -> bytes:
+    """The content of such a file.
+
+    Args:
+        tensors: the network's, and the loss's with "loss." before their names.
+        manifest: see `WeightsFile`.
+    """
+    return save(tensors, {_HEADER_KEY: json.dumps({"format_version": FORMAT_VERSION, **manifest}, sort_keys=True)})
+
+
+def open_weights(path: Path) -> Checkpoint:
+    """What a trained network is loaded from: a checkpoint or run directory, or a converted file.
+
+    Raises:
+        CheckpointError: there is none, it cannot be read, or the file does not say of which network it is.
+    """
+    if not path.is_file():
+        return read_checkpoint(path)
+    weights = read_weights_file(path)
+    if "model" not in weights.manifest:
+        raise CheckpointError(
+            f"{path}: does not say of which network it is; give the checkpoint directory it lies in, or make a file "
+            f"that does: python -m fairmot.convert source={path} output=<new>.safetensors model=<network>"
+        )
+    return weights

@@ -1,0 +1,53 @@
+"""The job that is checked."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairmot.data.index import LabelIndex
+from train.cluster.rank_table import RankTable, Server
+from train.config import RUN_DIR_VARIABLE, TrainConfig
+
+
+@dataclass
+class Job:
+    """What is checked, and what earlier checks have learnt for later ones.
+
+    Attributes:
+        config: of the run.
+        ranks: processes of the whole job; 0: as many as the table lists, one without a table.
+        table_path: the rank table; None: all ranks run on this host.
+        table: its content, once read.
+        server: this host's entry in it, once found.
+        index: the labels, once read.
+        checkpoint_bytes: size of one checkpoint, once the network has been built.
+    """
+
+    config: TrainConfig
+    ranks: int
+    table_path: Path | None
+    table: RankTable | None = None
+    server: Server | None = None
+    index: LabelIndex | None = None
+    checkpoint_bytes: int | None = None
+
+    @property
+    def hosts(self) -> int:
+        """How many take part."""
+        return len(self.table.servers) if self.table else 1
+
+    @property
+    def ranks_here(self) -> int:
+        """How many ranks run on this host."""
+        return len(self.server.devices) if self.server else max(self.ranks, 1)
+
+    @property
+    def has_run_dir(self) -> bool:
+        """Whether a run directory is named, by the configuration or by a launcher."""
+        return bool(self.config.run_dir or os.environ.get(RUN_DIR_VARIABLE))
+
+    @property
+    def run_dir(self) -> Path:
+        """The run directory, or the folder in which one is going to be made."""
+        chosen = self.config.run_dir or os.environ.get(RUN_DIR_VARIABLE)
+        return Path(chosen) if chosen else Path("runs") / self.config.name

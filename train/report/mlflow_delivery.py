@@ -1,0 +1,154 @@
+"""Carries a run's local record to MLflow, from a process of its own, so that training never waits for a server.
+
+A process and not a thread: importing MLflow and setting up its SQLite store is seconds of Python that a thread would
+take from the training loop, and data workers forked during that import could inherit locks nobody will ever release.
+Here the training process only appends lines to a file (`train.report.record`) and this one reads behind it. It ends
+after the record's "end" line, or soon after the training process is gone; then the run is closed as KILLED.
+"""
+
+import contextlib
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from fairmot.errors import FairMOTError
+from train.report.mlflow_run import MlflowRun, first_line, masked, say
+from train.report.record import only_deliverer
+
+_POLL_S = 0.5
+_LONGEST_PAUSE_S = 5.0
+
+
+@dataclass
+class MlflowConfig:
+    """Where the metrics go.
+
+    Args:
+        tracking_uri: MLflow server or store; None: the environment's MLFLOW_TRACKING_URI, else `mlflow.db` in the
+            working folder.
+        experiment_name: the experiment the run belongs to; made if absent.
+        run_name: the run's name in MLflow; None: the run folder's name.
+        flush_timeout_s: how long the end of training waits for what is not delivered yet.
+        enabled: False keeps the local record only.
+        register_model: at the end register the best checkpoint, or the newest where none was validated, as the model
+            fairmot-<name>, which `mlflow.pyfunc.load_model` loads from where the checkpoint lies.
+    """
+
+    tracking_uri: str | None = None
+    experiment_name: str = "fairmot"
+    run_name: str | None = None
+    flush_timeout_s: float = 20.0
+    enabled: bool = True
+    register_model: bool = False
+
+    def __post_init__(self) -> None:
+        for key in ("tracking_uri", "experiment_name", "run_name"):
+            if getattr(self, key) == "":
+                raise ValueError(f"mlflow.{key} is empty: give a value or leave the key out")
+        if not self.flush_timeout_s >= 0:
+            raise ValueError(f"mlflow.flush_timeout_s must be 0 or more seconds, not {self.flush_timeout_s}")
+        if self.tracking_uri is not None and masked(self.tracking_uri) != self.tracking_uri:
+            raise ValueError(
+                "mlflow.tracking_uri holds a user's name or password, and the configuration is recorded: take "
+                "them out and export MLFLOW_TRACKING_USERNAME= and MLFLOW_TRACKING_PASSWORD=, or the whole address as "
+                "MLFLOW_TRACKING_URI="
+            )
+
+
+def resolve_tracking_uri(config: MlflowConfig) -> str:
+    """The store in use: the config's, else the environment's, else `mlflow.db` in the working folder."""
+    default = f"sqlite:///{Path('mlflow.db').absolute()}"
+    return config.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default
+
+
+def deliver_command(run_dir: Path, config: MlflowConfig) -> str:
+    """The command line that delivers what is left in `run_dir`."""
+    overrides, uri = {"run_dir": str(run_dir.absolute())}, resolve_tracking_uri(config)
+    if masked(uri) == uri:  # one with a password is the environment's, where the command finds it too
+        overrides["mlflow.tracking_uri"] = uri
+    if config.experiment_name != MlflowConfig.experiment_name:
+        overrides["mlflow.experiment_name"] = config.experiment_name
+    if config.run_name is not None:
+        overrides["mlflow.run_name"] = config.run_name
+    return "python -m train.deliver " + " ".join(shlex.quote(f"{key}={value}") for key, value in overrides.items())
+
+
+def start_delivery(run_dir: Path, config: MlflowConfig) -> "subprocess.Popen[str]":
+    """Start the delivering process for the record in `run_dir`; it ends by itself, with 0 if all was delivered.
+
+    Raises:
+        OSError: the system refuses another process.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", "train.report.mlflow_delivery"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        start_new_session=True,  # Ctrl-C is for the training process, whose last values must still be sent
+    )
+    orders = {"run_dir": str(run_dir.absolute()), "parent_pid": os.getpid(), "config": asdict(config)}
+    with contextlib.suppress(BrokenPipeError), process.stdin as stdin:  # type: ignore[union-attr]
+        json.dump(orders, stdin)
+    return process
+
+
+def follow(run_dir: Path, config: MlflowConfig, parent_pid: int | None) -> None:
+    """Deliver the record until it ends; without a living parent, until nothing is left or `flush_timeout_s` is over.
+
+    Args:
+        run_dir: the folder of the record.
+        config: where to deliver.
+        parent_pid: the training process that is still writing; None: nobody is.
+
+    Raises:
+        FairMOTError: not everything could be delivered; the message says why.
+    """
+    run = MlflowRun(run_dir, resolve_tracking_uri(config), config.experiment_name, config.run_name)
+    place = masked(resolve_tracking_uri(config))
+    give_up_at_s = None
+    failure, pause_s = "", _POLL_S
+    while True:
+        writing = parent_pid is not None and os.getppid() == parent_pid
+        if not writing and give_up_at_s is None:
+            give_up_at_s = time.monotonic() + config.flush_timeout_s
+        try:
+            run.send_pending()
+            if not writing:
+                run.close_as_killed()
+            if failure:
+                say(f"info: MLflow at {place} answers again; what was kept has been delivered")
+            failure, pause_s = "", _POLL_S
+            if run.ended or not writing:
+                return
+        except FairMOTError:
+            raise
+        except Exception as error:  # MLflow raises what its transport and its database raise
+            if not failure:
+                say(f"warning: MLflow at {place} takes no values; they are kept and sent later: {first_line(error)}")
+            failure, pause_s = first_line(error), min(2 * pause_s, _LONGEST_PAUSE_S)
+        if give_up_at_s is not None and time.monotonic() > give_up_at_s:
+            raise FairMOTError(f"MLflow at {place} did not take the values: {failure}")
+        time.sleep(pause_s)
+
+
+def _main() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a stopped job's last values are sent; this process ends by itself
+    orders = json.load(sys.stdin)
+    run_dir, config = Path(orders["run_dir"]), MlflowConfig(**orders["config"])
+    try:
+        with only_deliverer(run_dir, wait=True):
+            follow(run_dir, config, orders["parent_pid"])
+    except FairMOTError as error:
+        say(f"warning: {error}")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    _main()

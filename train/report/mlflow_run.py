@@ -1,0 +1,256 @@
+"""One run in MLflow, fed from one run folder's record. The only module that talks to MLflow.
+
+Nothing is recorded twice however often it is sent: MLflow's stores recognise a metric by name, step, value and
+timestamp, and the timestamp comes from the record.
+
+A run whose folder lies in a folder with a record of its own, that of a sweep, becomes the child of that record's run.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from fairmot.errors import FairMOTError
+from fairmot.files import write_atomic
+from train.report.mlflow_model import register_model
+from train.report.record import SPOOL_NAME, only_deliverer, read_records
+
+RUN_ID_NAME = "mlflow_run_id"
+DELIVERED_NAME = "mlflow_delivered_bytes"
+
+_LINES_PER_PASS = 80
+_MOST_AT_ONCE = {"params": 100, "tags": 100, "metrics": 1000}  # in one request, MLflow's own limits
+_LONGEST_PARAM, _LONGEST_TAG = 6000, 8000  # characters, MLflow's own limits
+_PARENT_TAG = "mlflow.parentRunId"
+
+# MLflow alone would wait 120 s and retry 7 times before this module hears of a failure. What the user has set stays.
+_MLFLOW_DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+
+
+def read_run_id(run_dir: Path) -> str | None:
+    """The MLflow run that a run folder's values go to; None before there is one."""
+    path = run_dir / RUN_ID_NAME
+    return path.read_text().strip() if path.is_file() else None
+
+
+class MlflowRun:
+    """Sends one run folder's record to its MLflow run, from where it stopped last time.
+
+    Args:
+        run_dir: the folder of the record; `mlflow_run_id` and the delivered length are kept beside it.
+        tracking_uri: MLflow's server or store.
+        experiment_name: the experiment of a new run; made if absent.
+        run_name: the name of a new run; None: the folder's name.
+    """
+
+    def __init__(self, run_dir: Path, tracking_uri: str, experiment_name: str, run_name: str | None) -> None:
+        self.ended = False  # the last line delivered was the record's "end"
+        self._run_dir = run_dir
+        self._tracking_uri = tracking_uri
+        self._experiment_name = experiment_name
+        self._run_name = run_name or run_dir.resolve().name
+        self._client: Any = None
+        self._run_id = ""
+        self._sweep: MlflowRun | None = None
+        self._refused_names: set[str] = set()
+
+    def send_pending(self) -> None:
+        """Deliver every whole line not delivered yet; no line, no contact.
+
+        Raises:
+            FairMOTError: the tracking URI can never work, or the record is damaged.
+            Exception: whatever MLflow raises while its server cannot take the lines; call again later.
+        """
+        while lines := list(islice(read_records(self._run_dir, _delivered_bytes(self._run_dir)), _LINES_PER_PASS)):
+            if not self._run_id:
+                self._open_run()
+                continue  # a new run begins at the record's first line
+            try:
+                self._send([record for record, _ in lines])
+            except Exception:
+                self._run_id = ""  # the run may be gone: look for it again before the next attempt
+                raise
+            write_atomic(self._run_dir / DELIVERED_NAME, f"{lines[-1][1]}\n", sync=False)
+
+    def close_as_killed(self) -> None:
+        """Mark the run that was being delivered as KILLED unless the record said how it ended."""
+        if self._run_id and not self.ended:
+            self._terminate("KILLED")
+
+    def _open_run(self) -> None:
+        self._client = self._client or _connect(self._tracking_uri)
+        self._sweep = self._opened_sweep()
+        path = self._run_dir / RUN_ID_NAME
+        known_id = path.read_text().strip() if path.exists() else ""
+        if not known_id or not self._is_active(known_id):
+            run_id = self._find_or_create_run()
+            if known_id:
+                say(f"warning: MLflow run {known_id} is unknown or deleted there: run {run_id} takes the whole record")
+            write_atomic(self._run_dir / DELIVERED_NAME, "0\n")  # before the id: a kill between them only repeats this
+            write_atomic(path, f"{run_id}\n")
+            known_id = run_id
+        self._client.update_run(known_id, status="RUNNING")
+        self._run_id = known_id
+
+    def _opened_sweep(self) -> "MlflowRun | None":
+        """The run of the sweep this one belongs to, made by whichever of its runs comes first."""
+        folder = self._run_dir.absolute().parent
+        if not (folder / SPOOL_NAME).is_file():
+            return None
+        sweep = MlflowRun(folder, self._tracking_uri, self._experiment_name, None)
+        with only_deliverer(folder, wait=True):
+            sweep._open_run()
+            sweep.send_pending()
+        return sweep
+
+    def _terminate(self, status: str, end_time_ms: int | None = None) -> None:
+        self._client.set_terminated(self._run_id, status, end_time=end_time_ms)
+        if self._sweep is not None:
+            self._sweep._settle()
+
+    def _settle(self) -> None:
+        """A sweep ends with the last of its runs; one that failed or was killed gives it its status."""
+        experiment_id = self._client.get_run(self._run_id).info.experiment_id
+        runs = self._client.search_runs([experiment_id], f"tags.`{_PARENT_TAG}` = '{self._run_id}'")
+        statuses = {run.info.status for run in runs}
+        if "RUNNING" not in statuses:
+            worst = next((status for status in ("FAILED", "KILLED") if status in statuses), "FINISHED")
+            ended_at_ms = max((run.info.end_time for run in runs if run.info.end_time), default=None)
+            self._client.set_terminated(self._run_id, worst, end_time=ended_at_ms)
+
+    def _is_active(self, run_id: str) -> bool:
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415 (seconds of import)
+
+        try:
+            return bool(self._client.get_run(run_id).info.lifecycle_stage == "active")
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return False
+            raise
+
+    def _find_or_create_run(self) -> str:
+        # A creation whose answer got lost must not leave a second, empty run: the record's id finds the first.
+        first, _ = next(read_records(self._run_dir))
+        name, tag = self._experiment_name, "fairmot.record_id"
+        experiment = self._client.get_experiment_by_name(name)
+        experiment_id = experiment.experiment_id if experiment else self._client.create_experiment(name)
+        found = self._client.search_runs([experiment_id], f"tags.`{tag}` = '{first['id']}'", max_results=1)
+        if found:
+            return str(found[0].info.run_id)
+        tags = {tag: first["id"]} | ({_PARENT_TAG: self._sweep._run_id} if self._sweep is not None else {})
+        run = self._client.create_run(experiment_id, first["time_ms"], tags, run_name=self._run_name)
+        return str(run.info.run_id)
+
+    def _send(self, records: list[dict[str, Any]]) -> None:
+        from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415 (seconds of import)
+
+        def items(kind: str) -> Iterator[tuple[dict[str, Any], str, Any]]:
+            chosen = (record for record in records if record["kind"] == kind)
+            return ((record, name, value) for record in chosen for name, value in record["values"].items())
+
+        self._log("params", [Param(name, _shortened(value, _LONGEST_PARAM)) for _, name, value in items("params")])
+        tags = {name: RunTag(name, _shortened(value, _LONGEST_TAG)) for _, name, value in items("tags")}
+        self._log("tags", list(tags.values()))
+        metrics = [Metric(name, value, record["time_ms"], record["step"]) for record, name, value in items("metrics")]
+        self._log("metrics", metrics)
+        for record in records:
+            if record["kind"] == "artifact":
+                self._send_artifact(Path(record["path"]), record.get("folder"))
+            elif record["kind"] == "model":
+                self._register_model(record)
+        last = records[-1]
+        self.ended = last["kind"] == "end"
+        if self.ended:
+            self._terminate(last["status"], last["time_ms"])
+
+    def _log(self, kind: str, entities: list[Any]) -> None:
+        """What MLflow refuses for good is found by halving, reported and left out from then on."""
+        entities = [entity for entity in entities if entity.key not in self._refused_names]
+        for start in range(0, len(entities), _MOST_AT_ONCE[kind]):
+            self._log_at_once(kind, entities[start : start + _MOST_AT_ONCE[kind]])
+
+    def _log_at_once(self, kind: str, entities: list[Any]) -> None:
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415 (seconds of import)
+
+        try:
+            self._client.log_batch(self._run_id, **{kind: entities})
+        except MlflowException as error:
+            if error.error_code not in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST"):
+                raise
+            if not self._is_active(self._run_id):
+                raise
+            if len(entities) > 1:
+                self._log(kind, entities[: len(entities) // 2])
+                self._log(kind, entities[len(entities) // 2 :])
+            else:
+                self._refused_names.add(entities[0].key)
+                say(f"warning: MLflow refuses {kind} '{entities[0].key}', kept locally only: {first_line(error)}")
+
+    def _send_artifact(self, path: Path, folder: str | None) -> None:
+        try:
+            self._client.log_artifact(self._run_id, str(path), folder)
+        except Exception as error:  # each artifact store raises its own
+            self._client.get_run(self._run_id)  # no answer here either: the server is away, all is tried again
+            say(f"warning: artifact {path} could not be stored: {first_line(error)}")
+
+    def _register_model(self, record: dict[str, Any]) -> None:
+        try:
+            register_model(self._client, self._run_id, record["name"], Path(record["path"]), record["sha256"])
+        except Exception as error:  # as for artifacts; not every server has a registry
+            self._client.get_run(self._run_id)
+            say(f"warning: model {record['name']} could not be registered: {first_line(error)}")
+
+
+def undelivered_lines(run_dir: Path) -> int:
+    """How many lines of the record MLflow has not confirmed."""
+    return sum(1 for _ in read_records(run_dir, _delivered_bytes(run_dir)))
+
+
+def say(message: str) -> None:
+    """One line on stderr, over a progress bar if there is one."""
+    bar_eraser = "\r\033[K" if sys.stderr.isatty() else ""
+    print(f"{bar_eraser}mlflow: {message}", file=sys.stderr, flush=True)
+
+
+def masked(text: str) -> str:
+    """An address, or a message with addresses, without users and passwords."""
+    return re.sub(r"://[^/\s]+@", "://***@", text)
+
+
+def first_line(error: Exception) -> str:
+    """What an exception says, on one line."""
+    words = str(error).strip()
+    return f"{type(error).__name__}: {masked(words.splitlines()[0]) if words else 'no message'}"
+
+
+def _connect(tracking_uri: str) -> Any:
+    for name, value in _MLFLOW_DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    from mlflow import MlflowClient  # noqa: PLC0415 (seconds of import)
+    from mlflow.tracking.registry import UnsupportedModelRegistryStoreURIException  # noqa: PLC0415
+
+    try:
+        return MlflowClient(tracking_uri)
+    except UnsupportedModelRegistryStoreURIException as error:
+        raise FairMOTError(
+            f"mlflow.tracking_uri '{masked(tracking_uri)}' cannot be used: values are kept locally only; "
+            "use http(s)://host:port, sqlite:///file.db or another address MLflow knows"
+        ) from error
+
+
+def _delivered_bytes(run_dir: Path) -> int:
+    path = run_dir / DELIVERED_NAME
+    return int(path.read_text()) if path.exists() else 0
+
+
+def _shortened(value: str, longest: int) -> str:
+    return value if len(value) <= longest else value[: longest - 1] + "…"

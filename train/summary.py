@@ -1,0 +1,136 @@
+"""What a run says of itself before and after training, on the console and in MLflow."""
+
+import dataclasses
+import subprocess
+import time
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+import fairmot
+from fairmot.data.index import LabelIndex
+from fairmot.files import write_atomic, write_json_atomic
+from fairmot.weights.checkpoint import read_checkpoint, whole_checkpoints
+from train.checkpoint import checkpoint_name
+from train.config import TrainConfig
+from train.distributed import World
+from train.loop import Trainer
+from train.optimizer import batch_factor
+from train.report.curves import draw_curves
+from train.report.logger import print_summary
+from train.report.mlflow_delivery import MlflowConfig, resolve_tracking_uri
+from train.report.mlflow_run import masked
+from train.report.pictures import draw_samples
+from train.state import Progress
+
+
+def announce(config: TrainConfig, world: World, run_dir: Path, index: LabelIndex, trainer: Trainer, start: str) -> None:
+    """Say on the console and in MLflow what is about to happen."""
+    if not world.is_lead:
+        return
+    progress = trainer.state.progress
+    parameters = sum(parameter.size for parameter in trainer.state.network.trainable_params())
+    height, width = config.data.input_size
+    rows = [("experiment", config.name)]
+    for row in index.summary():
+        rows.append((f"data {row['name']}", f"{row['images']} images, {row['boxes']} boxes, {row['identities']} ids"))
+    rows += [
+        ("identities", f"nID {index.identities.num_identities}, up to {index.max_objects_per_image} objects an image"),
+        ("network", f"{config.model.name}, {parameters / 1e6:.2f} M parameters, input {height}x{width}"),
+        ("device", f"{config.device.value}, {world.size} rank(s)"),
+        ("batch", f"{trainer.samples_per_step} a step, {trainer.steps_per_epoch} steps an epoch"),
+        ("learning rate", f"{config.optim.lr * batch_factor(config.optim, trainer.samples_per_step):.4g}"),
+        ("steps", f"{progress.step} done, {trainer.total_steps} planned"),
+        ("start", start),
+        ("run", str(run_dir)),
+        ("MLflow", _mlflow_page(config.mlflow)),
+    ]
+    print_summary(rows)
+    tags = {
+        "experiment": config.name,
+        "backbone": config.model.name,
+        "data": ", ".join(index.names),
+        "version": fairmot.__version__,
+        "git_commit": _git_commit(),
+        "world_size": str(world.size),
+        "global_batch": str(trainer.samples_per_step),
+        "device": config.device.value,
+        "data_index_digest": index.digest,
+        "start": start,
+        "run_dir": str(run_dir.absolute()),
+    }
+    summary_path = run_dir / "data_summary.yaml"
+    write_atomic(summary_path, OmegaConf.to_yaml(OmegaConf.create(index.summary())))
+    trainer.logger.start(
+        {key: value for key, value in dataclasses.asdict(config).items() if key != "run_dir"},  # a tag: no two agree
+        tags,
+        [run_dir / "config.yaml", summary_path],
+        resumed_at_step=progress.step if progress.step else None,
+    )
+    samples = trainer.loader.dataset.at_epoch(progress.epoch)
+    trainer.logger.artifact(draw_samples(samples, run_dir / "pictures" / "training_samples.jpg"), "pictures")
+
+
+def conclude(config: TrainConfig, run_dir: Path, trainer: Trainer, status: str, began_at_s: float) -> None:
+    """Draw the curves, end the run and say where everything is."""
+    curves = draw_curves(run_dir)
+    if curves is not None:
+        trainer.logger.artifact(curves)
+    _record_checkpoints(config, run_dir, trainer, register=config.mlflow.register_model and status == "FINISHED")
+    trainer.logger.close(status)
+    checkpoints = whole_checkpoints(run_dir / "checkpoints")
+    rows = [
+        (status.lower(), f"{trainer.state.progress.step} steps, {time.perf_counter() - began_at_s:.0f} s"),
+        ("checkpoint", str(checkpoints[-1]) if checkpoints else "none"),
+        *_best_row(run_dir, trainer.state.progress),
+        ("curves", str(curves) if curves else "none"),
+        ("MLflow", _mlflow_page(config.mlflow)),
+    ]
+    print_summary(rows)
+
+
+def _record_checkpoints(config: TrainConfig, run_dir: Path, trainer: Trainer, register: bool) -> None:
+    """Say in MLflow where the checkpoints are and by which digest they are known; weights are never copied there."""
+    folder = run_dir / "checkpoints"
+    checkpoints = [read_checkpoint(path) for path in whole_checkpoints(folder)]
+    if not checkpoints:
+        return
+    best_path = folder / checkpoint_name(trainer.state.progress.best_step)
+    best = next((each for each in checkpoints if each.path == best_path), checkpoints[-1])
+    listed = [
+        {"path": str(each.path.absolute()), "best": each is best, "files": each.manifest["files"]}
+        for each in checkpoints
+    ]
+    write_json_atomic(run_dir / "checkpoints.json", listed, sync=False)
+    trainer.logger.artifact(run_dir / "checkpoints.json")
+    sha256 = best.manifest["files"]["network.safetensors"]["sha256"]
+    trainer.logger.tags({"best_checkpoint": str(best.path.absolute()), "best_checkpoint_sha256": sha256})
+    if register:
+        trainer.logger.model(f"fairmot-{config.name}", best.path, sha256)
+
+
+def _best_row(run_dir: Path, progress: Progress) -> list[tuple[str, str]]:
+    """Nothing where nothing was validated."""
+    values = "  ".join(f"{name} {value:.1f}" for name, value in progress.best.items())
+    return [("best", f"{run_dir / 'checkpoints' / checkpoint_name(progress.best_step)}  {values}")] if values else []
+
+
+def _mlflow_page(config: MlflowConfig) -> str:
+    """Where to look at the runs: the server's address, or the command that serves a local store."""
+    if not config.enabled:
+        return "off"
+    uri = masked(resolve_tracking_uri(config))
+    return uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
+
+
+def _git_commit() -> str:
+    """The commit of the program, with a + behind it when files were changed; "unknown" outside a checkout."""
+    folder = Path(__file__).resolve().parent
+    try:
+        commit = subprocess.run(
+            ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"],
+            capture_output=True, text=True, timeout=10, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return commit.stdout.strip()
