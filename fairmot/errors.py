@@ -1,8 +1,8 @@
-"""The errors a user can mend. A door prints them as one message, without a traceback."""
+"""The errors a user can mend. A command prints them as one message, without a traceback."""
 
 
 class FairMOTError(Exception):
-    """Something outside the program is wrong: a file, a folder, a server. Ends a door with exit code 1.
+    """Something outside the program is wrong: a file, a folder, a server. Ends a command with exit code 1.
 
     The message names the file, line, key or rank and says how to mend it.
     """
@@ -11,7 +11,7 @@ class FairMOTError(Exception):
 
 
 class ConfigError(FairMOTError):
-    """A refused argument or configuration value. Ends a door with exit code 2."""
+    """A refused argument or configuration value. Ends a command with exit code 2."""
 
     exit_code = 2
 

@@ -10,7 +10,7 @@ import numpy as np
 from omegaconf import MISSING
 from tqdm import tqdm
 
-from fairmot.cli.command import run_door
+from fairmot.cli.command import run_command
 from fairmot.device import Device
 from fairmot.errors import ConfigError, DataError
 from fairmot.evaluation.detection import ImageMatches, detection_metrics
@@ -224,4 +224,4 @@ def _extra_figures(images: list[ImageMatches], embeddings: list[Embeddings]) -> 
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
-    run_door(evaluate, EvaluateConfig, "evaluate")
+    run_command(evaluate, EvaluateConfig, "evaluate")

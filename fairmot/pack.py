@@ -5,7 +5,7 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
-from fairmot.cli.command import run_door
+from fairmot.cli.command import run_command
 from fairmot.data.dataset import DataConfig
 from fairmot.data.index import build_index
 from fairmot.data.packed import check_pack, write_pack
@@ -53,4 +53,4 @@ def pack(config: PackConfig) -> None:
 
 
 if __name__ == "__main__":
-    run_door(pack, PackConfig, "pack")
+    run_command(pack, PackConfig, "pack")

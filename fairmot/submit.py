@@ -11,7 +11,7 @@ import numpy as np
 from omegaconf import MISSING
 from tqdm import tqdm
 
-from fairmot.cli.command import run_door
+from fairmot.cli.command import run_command
 from fairmot.device import Device
 from fairmot.errors import ConfigError, DataError
 from fairmot.evaluation.preprocess import PEDESTRIAN, Benchmark, benchmark_of
@@ -192,4 +192,4 @@ def _track_scene(config: SubmitConfig, detector: BatchDetector, source: FrameSou
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
-    run_door(submit, SubmitConfig, "submit")
+    run_command(submit, SubmitConfig, "submit")

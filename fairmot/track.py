@@ -13,7 +13,7 @@ import numpy as np
 from omegaconf import MISSING
 from tqdm import tqdm
 
-from fairmot.cli.command import run_door
+from fairmot.cli.command import run_command
 from fairmot.device import Device
 from fairmot.errors import ConfigError, DataError
 from fairmot.inference.exported import open_detector
@@ -231,4 +231,4 @@ def _track_and_print(config: TrackConfig) -> None:
 
 
 if __name__ == "__main__":
-    run_door(_track_and_print, TrackConfig, "track")
+    run_command(_track_and_print, TrackConfig, "track")

@@ -1,4 +1,4 @@
-"""Writes docs/configuration.md from the configuration dataclasses and the YAML files: every key of every door.
+"""Writes docs/configuration.md from the configuration dataclasses and the YAML files: every key of every command.
 
     python scripts/configuration_page.py
 
@@ -29,7 +29,7 @@ from train.deliver import DeliverConfig
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
 
-DOORS: dict[str, tuple[str, type]] = {
+COMMANDS: dict[str, tuple[str, type]] = {
     "train": ("python -m train", TrainConfig),
     "prepare": ("python -m fairmot.prepare", PrepareConfig),
     "pack": ("python -m fairmot.pack", PackConfig),
@@ -81,16 +81,16 @@ def page() -> str:
     """The whole page as Markdown."""
     parts = [_INTRODUCTION]
     described: set[type] = set()
-    for config_name, (command, schema) in DOORS.items():
-        parts += _door(config_name, command, schema, described)
+    for config_name, (command, schema) in COMMANDS.items():
+        parts += _command(config_name, command, schema, described)
     parts += ["## Files of conf/\n", *_files()]
     rows = "".join(f"| {code} | {meaning} |\n" for code, meaning in EXIT_CODES.items())
     parts += [f"## Exit codes\n\n| code | meaning |\n|---|---|\n{rows}", _EPILOGUE]
     return "\n".join(parts)
 
 
-def _door(config_name: str, command: str, schema: type, described: set[type]) -> Iterator[str]:
-    """A door's section; a group that an earlier door has described is only named."""
+def _command(config_name: str, command: str, schema: type, described: set[type]) -> Iterator[str]:
+    """A command's section; a group that an earlier command has described is only named."""
     composed = OmegaConf.load(CONF_DIR / f"{config_name}.yaml")
     assert isinstance(composed, DictConfig)
     yield f"## {command}\n\n{' '.join(str(composed.hydra.help.header).split())}\n"

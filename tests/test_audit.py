@@ -1,9 +1,5 @@
 """What the audit of dependencies says of pip-audit's answers."""
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 from audit import report
 
 UNKNOWN = {"name": "lap", "skip_reason": "Dependency not found on PyPI and could not be audited: lap (0.5.12)"}

@@ -11,7 +11,6 @@ from chromium import keep_picture, open_browser
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DOCS = REPOSITORY / "docs"
-sys.path.insert(0, str(REPOSITORY / "scripts"))
 
 PAGES = sorted(
     [
@@ -54,7 +53,7 @@ def test_every_page_is_in_the_sites_navigation():
 def test_the_page_of_all_keys_is_up_to_date():
     import configuration_page
 
-    assert {path.stem for path in configuration_page.CONF_DIR.glob("*.yaml")} == set(configuration_page.DOORS)
+    assert {path.stem for path in configuration_page.CONF_DIR.glob("*.yaml")} == set(configuration_page.COMMANDS)
     is_written = (DOCS / "configuration.md").read_text(encoding="utf-8") == configuration_page.page()
     assert is_written, "run: python scripts/configuration_page.py"
 
@@ -64,7 +63,7 @@ def test_every_key_has_a_meaning():
 
     from fairmot.cli.keys import all_keys, keys_of
 
-    schemas = [schema for _, schema in configuration_page.DOORS.values()]
+    schemas = [schema for _, schema in configuration_page.COMMANDS.values()]
     keys = [key for schema in schemas for key in keys_of(schema)]
     keys += [key for schema in schemas for _, inside in all_keys(schema) for key in inside]
     assert len(keys) > 120

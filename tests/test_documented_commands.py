@@ -14,16 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_downloads as tiny
 from blob_network import walk
-from blob_sequences import run_door_in_process, write_sequence
+from blob_sequences import run_command_in_process, write_sequence
 from documented import REPOSITORY, Command, commands
 from one_convolution import OneConvolution
-
-sys.path.insert(0, str(REPOSITORY / "tests" / "data"))
-sys.path.insert(0, str(REPOSITORY / "tests" / "integration"))
-import tiny_downloads as tiny
 from small_run import write_pictures
-from test_prepare_mix import ROW, labelled
+from tiny_downloads import ROW, labelled
 
 from fairmot.cli.command import compose
 from fairmot.convert.torch_file import torch_file
@@ -50,19 +47,19 @@ ELSEWHERE = {
     r"python scripts/configuration_page\.py": "tests/test_docs.py::test_the_page_of_all_keys_is_up_to_date",
     r"python -m build": "tests/test_wheel.py::test_the_wheel_holds_code_configuration_and_licences",
     r"pre-commit install": f"{BY_HAND}writes into .git; the hooks are the first lines of scripts/test.sh",
-    r"python rank_table/generate\.py .*": "tests/train/test_rank_table.py",
-    r"python rank_table/check\.py .*": "tests/train/test_rank_table.py",
+    r"python rank_table/generate\.py .*": "tests/train/cluster/test_rank_table.py",
+    r"python rank_table/check\.py .*": "tests/train/cluster/test_rank_table.py",
     r".*docker_run\.sh .*": "tests/test_cluster_examples.py::test_docker_run_says_what_is_missing",
     r".*slurm\.sbatch .*": "tests/test_cluster_examples.py::test_slurm_job_checks_then_trains",
     r"docker build .*": "tests/test_cluster_examples.py::test_dockerfile_is_linted",
-    r"source scripts/completion\.bash": "tests/test_help.py::test_completion_of_keys_and_files",
-    r"python -m train experiment=<TAB>": "tests/test_help.py::test_completion_of_keys_and_files",
+    r"source scripts/completion\.bash": "tests/cli/test_help.py::test_completion_of_keys_and_files",
+    r"python -m train experiment=<TAB>": "tests/cli/test_help.py::test_completion_of_keys_and_files",
     r"FAIRMOT_SCREENSHOTS=.*": f"{BY_HAND}the same tests as in CI, with longer trainings to show",
     r"python (file\.py|-m)": f"{BY_HAND}kinds of commands, not commands",
     r"python (train|track|demo)\.py mot .*": f"{BY_HAND}the original's, for comparison",
     r"mlflow ui": "tests/browser/test_mlflow_pages.py::test_both_curves_are_in_one_chart",
-    r"python -m train\.deliver .*": "tests/train/test_mlflow_delivery.py",
-    r"python -m fairmot\.convert source=x\.ckpt .*": "tests/test_convert_door.py::test_a_ports_checkpoint",
+    r"python -m train\.deliver .*": "tests/train/report/test_mlflow_delivery.py",
+    r"python -m fairmot\.convert source=x\.ckpt .*": "tests/convert/test_convert_command.py::test_a_ports_checkpoint",
     r"python -m benchmarks\.studies\.scaling_plan": (
         "tests/test_cluster_examples.py::test_the_scaling_page_holds_what_the_plan_computes"
     ),
@@ -85,11 +82,11 @@ def elsewhere(command: Command) -> str | None:
     return next((where for pattern, where in ELSEWHERE.items() if re.fullmatch(pattern, command.text)), None)
 
 
-HERE = [command for command in FOUND if elsewhere(command) is None and (command.door or LAUNCHER.match(command.text))]
-DOORS = sorted(
-    (command for command in HERE if command.door), key=lambda command: ORDER.index(command.door.rsplit(".", 1)[-1])
+HERE = [command for command in FOUND if elsewhere(command) is None and (command.module or LAUNCHER.match(command.text))]
+COMMANDS = sorted(
+    (command for command in HERE if command.module), key=lambda command: ORDER.index(command.module.rsplit(".", 1)[-1])
 )
-STARTS = [command for command in HERE if not command.door]
+STARTS = [command for command in HERE if not command.module]
 
 
 def test_every_command_is_run_or_says_what_it_needs():
@@ -178,12 +175,12 @@ def home(tmp_path_factory):
         patch.setitem(TRAIN_LENGTHS, Benchmark.mot20, {"MOT20-01": 2})
         write_pictures(home / "first")
         run = ["data=custom", "data.root=first", "+data.train.small=small.train", "run_dir=small", *SMALL, *SHORT]
-        assert run_door_in_process(patch, "train", run) == 0
+        assert run_command_in_process(patch, "train", run) == 0
         words = [f"source={home}/small", f"output={home}/small.safetensors"]
-        assert run_door_in_process(patch, "fairmot.convert", words) == 0
+        assert run_command_in_process(patch, "fairmot.convert", words) == 0
         for name in ("mot17", "mot20"):
             words = [f"dataset={name}", f"root=downloads/{name.upper()}", "output=data"]
-            assert run_door_in_process(patch, "fairmot.prepare", words) == 0
+            assert run_command_in_process(patch, "fairmot.prepare", words) == 0
         yield home
 
 
@@ -208,7 +205,7 @@ def prepared(command: Command, home: Path) -> list[str]:
     words = [stand_in(word, home) for word in command.words[3:]]
     values = dict(word.partition("=")[::2] for word in words)
     shutil.rmtree(home / "chosen", ignore_errors=True)
-    match command.door:
+    match command.module:
         case "train" if "--cfg" in words or "--shell-completion" in words:
             return words
         case "train":
@@ -256,9 +253,9 @@ def lists_and_weights(words: list[str], home: Path) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", DOORS, ids=str)
+@pytest.mark.parametrize("command", COMMANDS, ids=str)
 def test_commands(command, home, monkeypatch, capfd):
-    code = run_door_in_process(monkeypatch, command.door, prepared(command, home))
+    code = run_command_in_process(monkeypatch, command.module, prepared(command, home))
     said = capfd.readouterr()
     assert code == 0, said.out + said.err
 
@@ -277,7 +274,7 @@ def test_launchers(command, home, monkeypatch, capfd):
     tables = {"8": "1x8.json", "16": "2x8.json"}
     words = [str(REPOSITORY / "rank_table" / tables[words[0]]) if word.endswith(".json") else word for word in words]
     checks = "preflight=true" in words
-    code = run_door_in_process(monkeypatch, "train.launch", [*words, *([] if checks else ["--dry-run"])])
+    code = run_command_in_process(monkeypatch, "train.launch", [*words, *([] if checks else ["--dry-run"])])
     said = capfd.readouterr().out
     if checks:
         assert (code, len(re.findall(r"^\W*(pass|warn|fail|skip)", said, re.MULTILINE)) > 10) == (1, True), said

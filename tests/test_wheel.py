@@ -80,8 +80,8 @@ def test_the_wheel_holds_code_configuration_and_licences(archives):
     assert {f"fairmot/_conf/{name}" for name in configuration} <= names
     modules = {
         path.relative_to(REPOSITORY).as_posix()
-        for room in ("fairmot", "train")
-        for path in REPOSITORY.glob(f"{room}/**/*.py")
+        for package in ("fairmot", "train")
+        for path in REPOSITORY.glob(f"{package}/**/*.py")
     }
     assert modules <= names
     assert {Path(name).name for name in names if "/licenses/" in name} == {"LICENSE", "NOTICE"}

@@ -1,1 +1,1 @@
-"""Training: what dies when training ends. `python -m train experiment=...` is the door."""
+"""Training: what dies when training ends. `python -m train experiment=...` is the command."""

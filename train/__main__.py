@@ -1,4 +1,4 @@
-"""The door: python -m train experiment=mot20_finetune."""
+"""The command: python -m train experiment=mot20_finetune."""
 
 import logging
 import sys
@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fairmot.cli.command import run_door
+from fairmot.cli.command import run_command
 from fairmot.data.dataset import Augmentation
 from fairmot.data.index import LabelIndex
 from fairmot.data.loader import TrainLoader
@@ -144,4 +144,4 @@ def _build_validator(config: TrainConfig, world: World, run_dir: Path, detector:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
-    run_door(train_job, TrainConfig, "train")
+    run_command(train_job, TrainConfig, "train")

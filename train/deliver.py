@@ -1,11 +1,11 @@
-"""The door that brings to MLflow what training could not deliver: `python -m train.deliver run_dir=...`."""
+"""The command that brings to MLflow what training could not deliver: `python -m train.deliver run_dir=...`."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from omegaconf import MISSING
 
-from fairmot.cli.command import run_door
+from fairmot.cli.command import run_command
 from fairmot.errors import FairMOTError
 from train.report.mlflow_delivery import MlflowConfig, follow, resolve_tracking_uri
 from train.report.mlflow_run import masked, undelivered_lines
@@ -48,4 +48,4 @@ def _begun_runs(folder: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    run_door(deliver, DeliverConfig, "deliver")
+    run_command(deliver, DeliverConfig, "deliver")

@@ -1,4 +1,4 @@
-"""The one way a command line becomes a checked configuration: Hydra's key=value grammar for every door.
+"""The one way a command line becomes a checked configuration: Hydra's key=value grammar for every command.
 
 Exit codes: see `fairmot.cli.help.EXIT_CODES`.
 """
@@ -60,7 +60,7 @@ def to_config(composed: DictConfig, schema: type[Config]) -> Config:
 
 
 def compose(words: list[str], schema: type[Config], config_name: str) -> Config:
-    """What the door of `conf/<config_name>.yaml` would be configured as by these words, for launchers and notebooks.
+    """What the command of `conf/<config_name>.yaml` would be told by these words, for launchers and notebooks.
 
     Raises:
         ConfigError: a word is refused, or a value is missing.
@@ -73,7 +73,7 @@ def compose(words: list[str], schema: type[Config], config_name: str) -> Config:
         raise ConfigError(explain(error, schema)) from error
 
 
-def run_door(function: Callable[[Any], None], schema: type, config_name: str) -> None:
+def run_command(function: Callable[[Any], None], schema: type, config_name: str) -> None:
     """Compose `conf/<config_name>.yaml` with the command line, call `function(config)`, leave with the exit code.
 
     Args:
@@ -100,8 +100,8 @@ def run_door(function: Callable[[Any], None], schema: type, config_name: str) ->
 
     # While a graph runs MindSpore turns Ctrl-C into SIGTERM; both must leave time to clean up.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    logging.getLogger("hydra").setLevel(logging.WARNING)  # a sweep's jobs are announced by the door itself
-    # Hydra would print its own errors and leave with 1; told not to, it raises, and this door explains.
+    logging.getLogger("hydra").setLevel(logging.WARNING)  # a sweep's jobs are announced by the command itself
+    # Hydra would print its own errors and leave with 1; told not to, it raises, and this function explains.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         compose_and_call()

@@ -1,4 +1,4 @@
-"""What a door says for --help: its purpose, its keys with their meaning, examples, exit codes."""
+"""What a command says for --help: its purpose, its keys with their meaning, examples, exit codes."""
 
 import shutil
 import textwrap
@@ -22,9 +22,9 @@ def help_text(schema: type, conf_dir: Path, config_name: str) -> str:
     """The text for --help, wrapped to the terminal's width.
 
     Args:
-        schema: the door's configuration dataclass; the keys' meanings are those of its docstring.
+        schema: the command's configuration dataclass; the keys' meanings are those of its docstring.
         conf_dir: folder of the YAML files.
-        config_name: the door's own; its `hydra.help.header` and `footer` say the purpose and give examples.
+        config_name: the command's own; its `hydra.help.header` and `footer` say the purpose and give examples.
     """
     composed = OmegaConf.load(conf_dir / f"{config_name}.yaml")
     assert isinstance(composed, DictConfig)

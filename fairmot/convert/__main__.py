@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from omegaconf import MISSING
 
-from fairmot.cli.command import run_door
+from fairmot.cli.command import run_command
 from fairmot.convert.names import (
     LOSS,
     Row,
@@ -217,4 +217,4 @@ def for_original(tensors: Tensors, epoch: int) -> bytes:
 
 
 if __name__ == "__main__":
-    run_door(convert, ConvertConfig, "convert")
+    run_command(convert, ConvertConfig, "convert")

@@ -12,7 +12,7 @@ import numpy as np
 from mindspore import Tensor
 from omegaconf import MISSING
 
-from fairmot.cli.command import run_door
+from fairmot.cli.command import run_command
 from fairmot.device import Device, use_device
 from fairmot.errors import ConfigError, DataError, FairMOTError
 from fairmot.export.check import check
@@ -156,4 +156,4 @@ def _graph(config: ExportConfig, trained: TrainedNetwork, input_size_hw: tuple[i
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
-    run_door(export, ExportConfig, "export")
+    run_command(export, ExportConfig, "export")

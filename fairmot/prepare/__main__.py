@@ -6,7 +6,7 @@ With check=true look over prepared data: python -m fairmot.prepare check=true ro
 from collections.abc import Callable
 from typing import Any
 
-from fairmot.cli.command import run_door
+from fairmot.cli.command import run_command
 from fairmot.errors import ConfigError
 from fairmot.prepare.check.run import check_data
 from fairmot.prepare.config import CUSTOM, PrepareConfig
@@ -71,4 +71,4 @@ def summary(manifest: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    run_door(prepare, PrepareConfig, "prepare")
+    run_command(prepare, PrepareConfig, "prepare")

@@ -5,19 +5,15 @@ Pictures for the documentation (FAIRMOT_SCREENSHOTS, see chromium.py) are of lon
 
 import json
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "train"))
-from blob_sequences import run_door_in_process, write_sequence
+from blob_sequences import run_command_in_process, write_sequence
 from chromium import keep_picture, open_browser
 from mlflow import MlflowClient
+from mlflow_server import Server
 from small_run import overrides, write_pictures
-from test_mlflow_delivery import Server
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[browser]'")
 
@@ -52,7 +48,7 @@ def server(page, tmp_path_factory) -> Iterator[Server]:
     try:
         server.start()
         with pytest.MonkeyPatch.context() as patch:
-            assert run_door_in_process(patch, "train", words) == 0
+            assert run_command_in_process(patch, "train", words) == 0
         yield server
     finally:
         server.kill()

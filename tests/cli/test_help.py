@@ -17,11 +17,10 @@ from fairmot.prepare.config import PrepareConfig
 from fairmot.tracking.tracker import TrackerConfig
 from train.config import TrainConfig
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(REPOSITORY / "scripts"))
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def door(*words, **environment):
+def run_module(*words, **environment):
     """Run a module; returns exit code, stdout, stderr."""
     clean = os.environ | {"PYTHONPATH": str(REPOSITORY), "COLUMNS": "100"} | environment
     command = [sys.executable, "-m", *words]
@@ -30,14 +29,14 @@ def door(*words, **environment):
 
 
 @pytest.fixture(scope="module")
-def doors():
-    from configuration_page import DOORS
+def commands():
+    from configuration_page import COMMANDS
 
-    return DOORS
+    return COMMANDS
 
 
-def test_every_door_teaches(doors):
-    for config_name, (command, schema) in doors.items():
+def test_every_command_teaches(commands):
+    for config_name, (command, schema) in commands.items():
         text = help_text(schema, CONF_DIR, config_name)
         purpose, examples = text.split("\n\n")[0], text.partition("Examples:\n")[2].partition("\n\n")[0].splitlines()
         assert len(purpose) > 60 and "can be told" not in purpose, config_name
@@ -51,25 +50,25 @@ def test_every_door_teaches(doors):
             assert re.search(rf"^  {code} ", text, re.MULTILINE), code
 
 
-def test_examples_are_accepted(doors):
-    """Every example of every door composes; the shell's quotes are taken off as a shell does."""
+def test_examples_are_accepted(commands):
+    """Every example of every command composes; the shell's quotes are taken off as a shell does."""
     import shlex
 
     from omegaconf import OmegaConf
 
     from fairmot.cli.command import compose
 
-    by_module = {command.split()[2]: (name, schema) for name, (command, schema) in doors.items()}
+    by_module = {command.split()[2]: (name, schema) for name, (command, schema) in commands.items()}
     checked = 0
-    for config_name in doors:
+    for config_name in commands:
         for line in OmegaConf.load(CONF_DIR / f"{config_name}.yaml").hydra.help.footer.splitlines():
             _, _, module, *words = shlex.split(line, comments=True)
             if words[0] == "-m":  # a sweep: several configurations, of which Hydra composes each
                 words = [word.partition(",")[0] for word in words[1:]]
-            name, schema = by_module[module]  # some door's last example is what to do next
+            name, schema = by_module[module]  # some command's last example is what to do next
             assert isinstance(compose(words, schema, name), schema), line
             checked += 1
-    assert checked >= 3 * len(doors)
+    assert checked >= 3 * len(commands)
 
 
 def test_help_fits_the_terminal(monkeypatch):
@@ -89,8 +88,8 @@ def test_keys_come_from_docstrings():
     assert {"data.transforms", "data.synthetic", "runtime.loss_scale"} <= set(groups)
 
 
-def test_a_door_from_outside():
-    code, out, errors = door("fairmot.prepare", "-h")
+def test_a_command_from_outside():
+    code, out, errors = run_module("fairmot.prepare", "-h")
     assert (code, errors) == (0, "")
     assert "root= (required)" in out
     assert max(map(len, out.partition("Examples")[0].splitlines())) <= 100
@@ -105,7 +104,7 @@ def test_a_door_from_outside():
     ],
 )
 def test_refusals_are_one_line(words, said):
-    code, out, errors = door("fairmot.prepare", *words)
+    code, out, errors = run_module("fairmot.prepare", *words)
     assert (code, out) == (2, "")
     assert re.match(said, errors), errors
     assert len(errors.splitlines()) == 1

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from blob_network import INPUT_SIZE_HW, BlobNetwork
-from blob_sequences import gt_text, result_text, run_door_in_process, write_sequence
+from blob_sequences import gt_text, result_text, run_command_in_process, write_sequence
 
 from fairmot.inference.network import Detector
 
@@ -23,7 +23,7 @@ def folders(tmp_path):
 
 def evaluate(monkeypatch, capfd, **words):
     """Exit code and everything said."""
-    code = run_door_in_process(monkeypatch, "fairmot.evaluate", [f"{key}={value}" for key, value in words.items()])
+    code = run_command_in_process(monkeypatch, "fairmot.evaluate", [f"{key}={value}" for key, value in words.items()])
     said = capfd.readouterr()
     return code, said.out + said.err
 

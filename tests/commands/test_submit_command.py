@@ -4,7 +4,7 @@ import zipfile
 
 import pytest
 from blob_network import INPUT_SIZE_HW, BlobNetwork
-from blob_sequences import result_text, run_door_in_process, write_sequence
+from blob_sequences import result_text, run_command_in_process, write_sequence
 
 from fairmot.evaluation.preprocess import Benchmark, benchmark_of
 from fairmot.inference.network import Detector
@@ -16,7 +16,7 @@ MOT17_TEST = [f"MOT17-{number}" for number in ("01", "03", "06", "07", "08", "12
 
 def submit(monkeypatch, capfd, **words):
     """Exit code and everything said."""
-    code = run_door_in_process(monkeypatch, "fairmot.submit", [f"{key}={value}" for key, value in words.items()])
+    code = run_command_in_process(monkeypatch, "fairmot.submit", [f"{key}={value}" for key, value in words.items()])
     said = capfd.readouterr()
     return code, said.out + said.err
 

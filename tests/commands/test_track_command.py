@@ -1,4 +1,4 @@
-"""The door python -m fairmot.track: what it writes, what it refuses, how it ends."""
+"""The command python -m fairmot.track: what it writes, what it refuses, how it ends."""
 
 import dataclasses
 import signal
@@ -29,7 +29,7 @@ from train.checkpoint import save_checkpoint
 
 @pytest.fixture
 def blobs(monkeypatch):
-    """The door with the stand-in network: only the checkpoint's reading is replaced."""
+    """The command with the stand-in network: only the checkpoint's reading is replaced."""
 
     def from_checkpoint(path, device, *, max_objects, batch_size):
         return Detector(BlobNetwork(batch_size), INPUT_SIZE_HW, max_objects=max_objects, batch_size=batch_size)
@@ -199,7 +199,7 @@ def test_a_missing_checkpoint_is_one_clear_error(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def door(*words, **options):
+def run_track(*words, **options):
     return subprocess.Popen(
         [sys.executable, "-m", "fairmot.track", *map(str, words)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
@@ -219,15 +219,15 @@ def narrow_run(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_the_door_end_to_end(tmp_path, narrow_run):
+def test_the_command_end_to_end(tmp_path, narrow_run):
     source = write_walk(tmp_path / "street.mp4")
     words = (f"source={source}", f"checkpoint={narrow_run}", f"output={tmp_path / 'out'}")
-    first = door(*words, "conf_thres=0.05", "tracker.max_aspect=100")
+    first = run_track(*words, "conf_thres=0.05", "tracker.max_aspect=100")
     out, err = first.communicate(timeout=300)
     assert first.returncode == 0, err
     assert "12 frames" in out
     assert (tmp_path / "out" / "street.txt").is_file() and (tmp_path / "out" / "street.mp4").is_file()
-    again = door(*words)
+    again = run_track(*words)
     _, err = again.communicate(timeout=300)
     assert again.returncode == 2
     assert err.startswith("error: ") and "overwrite=true" in err and "Traceback" not in err
@@ -236,7 +236,7 @@ def test_the_door_end_to_end(tmp_path, narrow_run):
 @pytest.mark.slow
 def test_ctrl_c_leaves_nothing_half_written(tmp_path, narrow_run):
     source = write_walk(tmp_path / "street.mp4", [walk(1)[0]] * 3000)
-    process = door(f"source={source}", f"checkpoint={narrow_run}", f"output={tmp_path / 'out'}")
+    process = run_track(f"source={source}", f"checkpoint={narrow_run}", f"output={tmp_path / 'out'}")
     deadline_s = time.monotonic() + 240
     while not (tmp_path / "out").is_dir() and time.monotonic() < deadline_s:
         time.sleep(0.05)

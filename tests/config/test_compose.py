@@ -1,13 +1,8 @@
 """Every configuration that ships composes and parses."""
 
-import sys
-from pathlib import Path
-
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 from small_run import compose_config
 
 from fairmot.cli.command import CONF_DIR, explain, known_keys

@@ -10,7 +10,7 @@ from pathlib import Path
 import mindspore as ms
 import numpy as np
 import pytest
-from blob_sequences import run_door_in_process
+from blob_sequences import run_command_in_process
 from safetensors.numpy import load_file, save_file
 
 from fairmot.convert.torch_file import read_torch_file, torch_file
@@ -24,7 +24,7 @@ from fairmot.weights.weights_file import open_weights, read_weights_file
 from train.checkpoint import save_checkpoint
 from train.state import load_weights
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 EXPERIMENTS = sorted((REPOSITORY / "conf" / "experiment").glob("*.yaml"))
 SETTINGS = ["model=dlaconv_34", "model.name=tiny", "model.head_conv=4", "model.reid_dim=8"]
 
@@ -99,7 +99,7 @@ def places(tmp_path):
 def convert(monkeypatch, capfd):
     def run(*words, **settings):
         words = [*words, *(f"{key}={value}" for key, value in settings.items())]
-        code = run_door_in_process(monkeypatch, "fairmot.convert", words)
+        code = run_command_in_process(monkeypatch, "fairmot.convert", words)
         said = capfd.readouterr()
         return code, said.out + said.err
 

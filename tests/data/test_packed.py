@@ -181,7 +181,7 @@ def test_a_killed_packer_leaves_no_pack(delay_s: float, tmp_path: Path, index: L
     assert check_pack(output) == 9
 
 
-def test_the_door(tmp_path: Path, lists: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command(tmp_path: Path, lists: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     config = PackConfig(DataConfig(root=str(tmp_path), train=lists), str(tmp_path / "pack"), shard_mb=1)
     pack(config)
     pack(config)

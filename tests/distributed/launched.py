@@ -8,7 +8,6 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 from small_run import overrides
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "run_distribute.sh"

@@ -1,4 +1,4 @@
-"""Real ranks under msrun on this machine, training what tests/integration/small_run.py describes."""
+"""Real ranks under msrun on this machine, training what tests/helpers/small_run.py describes."""
 
 import os
 import shutil
@@ -9,10 +9,10 @@ from pathlib import Path
 
 from fairmot.weights.checkpoint import GROUPS, read_checkpoint
 
-TESTS = Path(__file__).resolve().parents[1]
+HELPERS = Path(__file__).resolve().parents[1] / "helpers"
 START = f"""
 import runpy, sys
-sys.path.insert(0, {str(TESTS)!r})
+sys.path.insert(0, {str(HELPERS)!r})
 from one_convolution import OneConvolution
 from fairmot.model.network import BACKBONES
 BACKBONES["one_convolution"] = lambda config: OneConvolution()

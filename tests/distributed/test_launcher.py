@@ -3,14 +3,10 @@
 import json
 import os
 import signal
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 from launched import Launched, free_port, is_free
 from small_run import curves, write_pictures
 

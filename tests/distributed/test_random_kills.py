@@ -3,14 +3,10 @@
 import os
 import random
 import signal
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 from launched import Launched, is_free
 from ranks import tensors
 from small_run import curves, write_pictures

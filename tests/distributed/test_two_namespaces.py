@@ -9,8 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 from launched import Launched
 from small_run import write_pictures
 

@@ -1,13 +1,8 @@
 """Two real ranks share the validation sequences."""
 
-import sys
-from pathlib import Path
-
 import pytest
-from ranks import train_on
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 from blob_sequences import write_sequence
+from ranks import train_on
 from small_run import overrides, write_pictures
 
 from fairmot.weights.checkpoint import read_checkpoint

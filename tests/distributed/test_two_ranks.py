@@ -1,13 +1,8 @@
 """What two real ranks learn, and that they learn the same."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from ranks import START, run_ranks, tensors, train_on
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 from small_run import curves, overrides, write_pictures
 
 from fairmot.weights.checkpoint import read_checkpoint

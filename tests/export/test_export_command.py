@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from blob_sequences import run_door_in_process, write_sequence
+from blob_sequences import run_command_in_process, write_sequence
 from mindspore import Tensor, nn, ops
 
 from fairmot.errors import CheckpointError, ConfigError, FairMOTError
@@ -78,15 +78,15 @@ def run_dir(tmp_path_factory):
     return save_run(tmp_path_factory.mktemp("run"))
 
 
-def door(monkeypatch, capfd, *words, **settings):
+def run_export(monkeypatch, capfd, *words, **settings):
     words = [*words, *(f"{key}={value}" for key, value in settings.items())]
-    code = run_door_in_process(monkeypatch, "fairmot.export", words)
+    code = run_command_in_process(monkeypatch, "fairmot.export", words)
     return code, "".join(capfd.readouterr())
 
 
 @pytest.fixture
 def export(monkeypatch, capfd):
-    return lambda *words, **settings: door(monkeypatch, capfd, *words, **settings)
+    return lambda *words, **settings: run_export(monkeypatch, capfd, *words, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +203,7 @@ def test_tracking_by_a_file(files, run_dir, tmp_path, monkeypatch):
     for name, checkpoint in (("own", run_dir), ("file", files["onnx"])):
         words = [f"source={source}", f"checkpoint={checkpoint}", f"output={tmp_path / name}", "max_objects=40"]
         words += ["video=false", "conf_thres=0.5", "tracker.max_aspect=100"]
-        assert run_door_in_process(monkeypatch, "fairmot.track", words) == 0
+        assert run_command_in_process(monkeypatch, "fairmot.track", words) == 0
         rows.append(read_results(tmp_path / name / "walk.txt"))
     assert len(rows[0]) > 0
     for field in dataclasses.fields(rows[0]):
@@ -213,7 +213,7 @@ def test_tracking_by_a_file(files, run_dir, tmp_path, monkeypatch):
 def test_scoring_by_a_file_leaves_the_embedding_test_out(files, tmp_path, monkeypatch, capfd):
     gt = write_sequence(tmp_path / "walk", 4)
     words = [f"gt={gt}", f"checkpoint={files['onnx']}", f"output={tmp_path / 'scores'}"]
-    assert run_door_in_process(monkeypatch, "fairmot.evaluate", words) == 0, capfd.readouterr()
+    assert run_command_in_process(monkeypatch, "fairmot.evaluate", words) == 0, capfd.readouterr()
     metrics = json.loads((tmp_path / "scores" / "metrics.json").read_text())
     assert "AP" in metrics["OVERALL"]
     assert not any("TPR" in name for name in metrics["OVERALL"])

@@ -34,7 +34,7 @@ def result_text(n_frames: int = 12) -> str:
     return gt_text(n_frames, "0.9,-1,-1,-1")
 
 
-def run_door_in_process(monkeypatch, module: str, words: list[str]) -> int:
+def run_command_in_process(monkeypatch, module: str, words: list[str]) -> int:
     """Exit code of `python -m <module> <words>` without the seconds of another interpreter."""
     import runpy
     import sys

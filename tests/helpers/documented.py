@@ -5,7 +5,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = [*REPOSITORY.glob("*.md"), REPOSITORY / "rank_table" / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 PROGRAMS = r"(?:[A-Z_]+=\S+ )*(?:python[\d.]*|bash|sbatch|pip|docker|jupyter|pre-commit|npu-smi|mlflow|atc|taskset) \S"
 NEEDS = re.compile(r"\bneeds (.+)")
@@ -34,7 +34,7 @@ class Command:
         return shlex.split(re.sub(r"<[^<>]*>", "...", self.text))
 
     @property
-    def door(self) -> str | None:
+    def module(self) -> str | None:
         """The module of this project that it starts, if it is one of the commands."""
         found = re.match(r"python -m (train(?:\.deliver)?|fairmot\.\w+) ", f"{self.text} ")
         return found[1] if found else None

@@ -1,4 +1,4 @@
-"""Small made-up sequences for the tests of this room."""
+"""Small made-up sequences for the tests of metrics and result files."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""A few random pictures with labels, laid out as the data room expects them."""
+"""A few random pictures with labels, laid out as fairmot/data expects them."""
 
 from pathlib import Path
 

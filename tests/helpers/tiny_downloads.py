@@ -12,6 +12,8 @@ from fairmot.prepare.config import BoxIdentity, CustomFormat, PrepareConfig
 HEIGHT, WIDTH = 50, 100
 SEQINFO = f"[Sequence]\nname=x\nframeRate=20\nimWidth={WIDTH}\nimHeight={HEIGHT}\n"
 
+ROW = "0 {} 0.2 0.5 0.2 0.8"
+
 
 def draw(path: Path, height: int = HEIGHT, width: int = WIDTH) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -177,3 +179,9 @@ def labels(output: Path, name: str) -> dict[str, list[list[float]]]:
         ]
         for path in sorted(top.rglob("*.txt"))
     }
+
+
+def labelled(image: Path, *rows: str) -> Path:
+    draw(image)
+    label = Path(str(image).replace("/images/", "/labels_with_ids/")).with_suffix(".txt")
+    return write(label, *rows)

@@ -8,11 +8,9 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
+from blob_sequences import write_sequence
 from mlflow import MlflowClient
 from small_run import compose_config, overrides, write_pictures
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from blob_sequences import write_sequence
 
 from fairmot.data.index import build_index
 from fairmot.errors import CheckpointError

@@ -466,7 +466,7 @@ def test_colours_and_wrapping(monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_door_checks_and_trains_nothing(tmp_path):
+def test_the_command_checks_and_trains_nothing(tmp_path):
     write_pictures(tmp_path)
     words = overrides(tmp_path, tmp_path / "run", preflight="true")
     code, output = run_training(words)

@@ -1,15 +1,11 @@
 """Ctrl-C and SIGTERM: saved after the running step, and the same command goes on as if nothing had happened."""
 
 import signal
-import sys
 import time
-from pathlib import Path
 
 import pytest
-from small_run import compose_config, curves, overrides, start_training, write_pictures
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from blob_sequences import write_sequence
+from small_run import compose_config, curves, overrides, start_training, write_pictures
 
 from fairmot.weights.checkpoint import read_checkpoint
 from train.__main__ import train

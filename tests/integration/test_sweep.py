@@ -3,17 +3,13 @@
 import json
 import os
 import signal
-import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
+from blob_sequences import run_command_in_process, write_sequence
 from mlflow import MlflowClient
 from small_run import overrides, write_pictures
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from blob_sequences import run_door_in_process, write_sequence
 
 from fairmot.weights.checkpoint import read_checkpoint
 from train.report.record import read_metrics
@@ -44,7 +40,7 @@ def test_a_sweep_leaves_everything_a_comparison_needs(root, tmp_path, monkeypatc
     sweep = tmp_path / "sweep"
     more = {"data__validation": "[val/*]", "tracker__conf_thres": 0.0, "validate_every_epochs": 1}
     more |= {"log_pictures_every_epochs": 1, "runtime__log_system_every_steps": 2}
-    assert run_door_in_process(monkeypatch, "train", words(root, sweep, "optim.lr=1e-4,5e-3", **more)) == 0
+    assert run_command_in_process(monkeypatch, "train", words(root, sweep, "optim.lr=1e-4,5e-3", **more)) == 0
     names = ["optim.lr=0.0001", "optim.lr=0.005"]
     assert sorted(path.name for path in sweep.iterdir() if path.is_dir()) == names
     client, runs = runs_by_name(root)
@@ -89,7 +85,7 @@ def test_a_sweep_leaves_everything_a_comparison_needs(root, tmp_path, monkeypatc
 def test_a_job_that_fails_leaves_the_others_and_ends_the_sweep_with_its_reason(root, tmp_path, monkeypatch, capfd):
     sweep = tmp_path / "sweep"
     sweeping = ["-m", *overrides(root, sweep, max_steps=1), f"weights={tmp_path}/nowhere,null"]
-    assert run_door_in_process(monkeypatch, "train", sweeping) == 1
+    assert run_command_in_process(monkeypatch, "train", sweeping) == 1
     errors = capfd.readouterr().err
     assert errors.count("error: ") == 1
     assert "error: weights=%2F" in errors
@@ -110,7 +106,7 @@ def test_a_stopped_sweep_saves_its_job_and_starts_no_other(root, tmp_path, monke
     watcher = threading.Thread(target=stop_after_some_steps, daemon=True)
     watcher.start()
     words = ["-m", *overrides(root, sweep, epochs=500, save_every_steps=1000), "seed=1,2"]
-    assert run_door_in_process(monkeypatch, "train", words) == 130
+    assert run_command_in_process(monkeypatch, "train", words) == 130
     watcher.join()
     assert read_checkpoint(first).manifest["progress"]["step"] >= 3
     assert not second.exists()
@@ -118,5 +114,5 @@ def test_a_stopped_sweep_saves_its_job_and_starts_no_other(root, tmp_path, monke
 
 def test_ranks_of_a_launcher_do_not_sweep(root, tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("FAIRMOT_RUN_DIR", str(tmp_path / "common"))
-    assert run_door_in_process(monkeypatch, "train", words(root, tmp_path / "sweep", "seed=1,2")) == 2
+    assert run_command_in_process(monkeypatch, "train", words(root, tmp_path / "sweep", "seed=1,2")) == 2
     assert capfd.readouterr().err.count("start its jobs one by one by the launcher") == 2

@@ -1,14 +1,9 @@
 """Validation inside a whole training run: it changes nothing, and the best checkpoint stays."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-from small_run import compose_config, curves, overrides, write_pictures
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from blob_sequences import write_sequence
+from small_run import compose_config, curves, overrides, write_pictures
 
 from fairmot.errors import ConfigError
 from fairmot.weights.checkpoint import GROUPS, read_checkpoint, whole_checkpoints

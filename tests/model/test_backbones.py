@@ -1,14 +1,8 @@
 """The backbones beside DLA: initial values, width, refusals, training (numbers have fixtures in tests/parity)."""
 
-import sys
-from pathlib import Path
-
 import mindspore as ms
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "train"))
 from small_run import compose_config
 from tiny import call
 

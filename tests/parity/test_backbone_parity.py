@@ -1,16 +1,13 @@
 """The other backbones against the original: names, shapes, parameters, evaluation and training mode."""
 
 import json
-import sys
 from pathlib import Path
 
 import mindspore as ms
 import numpy as np
 import pytest
-from weights_rule import fill_by_rule, torch_name
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 from small_run import compose_config
+from weights_rule import fill_by_rule, torch_name
 
 from fairmot.model.heads import HEADS
 from fairmot.model.network import build_network

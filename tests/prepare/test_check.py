@@ -308,7 +308,7 @@ def test_a_check_with_warnings_succeeds(
         prepare(PrepareConfig(root="data", output="file/x", check=True))
 
 
-def test_the_door_fails_over_errors(root: Path, tmp_path: Path) -> None:
+def test_the_command_fails_over_errors(root: Path, tmp_path: Path) -> None:
     label(root, 1).write_text("0 1 0.5\n")
     words = ["check=true", "root=data", "dataset=a", "output=out", "decode=true"]
     result = subprocess.run(

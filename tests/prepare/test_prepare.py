@@ -329,15 +329,15 @@ def test_unknown_data_set_names_the_known(tmp_path: Path) -> None:
         prepare(PrepareConfig("tud", str(tmp_path), str(tmp_path)))
 
 
-def call_door(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def call_command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     command = [sys.executable, "-m", "fairmot.prepare", *arguments]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_door_prepares_prints_a_table_and_leaves_nothing_else(mot17: Path, tmp_path: Path) -> None:
+def test_command_prepares_prints_a_table_and_leaves_nothing_else(mot17: Path, tmp_path: Path) -> None:
     before = {path.name for path in tmp_path.iterdir()}
-    result = call_door(tmp_path, "dataset=mot17", "root=download", "output=out", "sequences=[MOT17-04-SDP]")
+    result = call_command(tmp_path, "dataset=mot17", "root=download", "output=out", "sequences=[MOT17-04-SDP]")
     assert result.returncode == 0, result.stderr
     assert "MOT17-04-SDP  train  64x48  25" in result.stdout
     assert {path.name for path in tmp_path.iterdir()} == before | {"out"}
@@ -354,8 +354,8 @@ def test_door_prepares_prints_a_table_and_leaves_nothing_else(mot17: Path, tmp_p
         (("dataset=mot17", "root=nowhere", "output=b"), 1, "no such folder"),
     ],
 )
-def test_door_refuses_with_one_error(tmp_path: Path, arguments: tuple[str, ...], code: int, message: str) -> None:
-    result = call_door(tmp_path, *arguments)
+def test_command_refuses_with_one_error(tmp_path: Path, arguments: tuple[str, ...], code: int, message: str) -> None:
+    result = call_command(tmp_path, *arguments)
     assert result.returncode == code
     assert message in result.stderr
     assert "Traceback" not in result.stderr

@@ -4,20 +4,12 @@ from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
-from tiny_downloads import draw, labels, run, write
+from tiny_downloads import ROW, draw, labelled, labels, run, write
 
 from fairmot.data.index import build_index
 from fairmot.errors import DataError
 from fairmot.prepare.__main__ import summary
 from fairmot.prepare.sets import jde
-
-ROW = "0 {} 0.2 0.5 0.2 0.8"
-
-
-def labelled(image: Path, *rows: str) -> Path:
-    draw(image)
-    label = Path(str(image).replace("/images/", "/labels_with_ids/")).with_suffix(".txt")
-    return write(label, *rows)
 
 
 def test_lists_choose_the_images_and_labels_stay_as_they_are(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The launcher's door: `python -m train.launch N [rank_table.json] [--dry-run] key=value ...`.
+"""The launcher's command: `python -m train.launch N [rank_table.json] [--dry-run] key=value ...`.
 
 Starts N ranks of `python -m train key=value ...` on the hosts of the table, or on this one, and stays until they have
 ended. Exit codes: 0 done, 1 failed, 2 refused arguments or configuration, 130 ended by a signal.
@@ -161,7 +161,7 @@ def _show(text: str) -> None:
 
 
 def main() -> int:
-    """The door; returns the exit code."""
+    """The command; returns the exit code."""
     if {"-h", "--help"} & set(sys.argv[1:]):
         print(_USAGE)
         return 0

@@ -11,7 +11,7 @@ import pytest
 from fairmot.errors import ConfigError
 from train.cluster.rank_table import find_server, read_rank_table
 
-FOLDER = Path(__file__).resolve().parents[2] / "rank_table"
+FOLDER = Path(__file__).resolve().parents[3] / "rank_table"
 GOOD = {
     "version": "1.0",
     "server_count": "2",

@@ -10,12 +10,12 @@ import pytest
 
 from fairmot.errors import ConfigError
 from train.cluster.rank_table import read_rank_table
-from train.launch import __main__ as door
+from train.launch import __main__ as launcher
 from train.launch.dry_run import describe
 from train.launch.plan import Job, Starter, choose_starter, plan_host, whole_environment
 from train.preflight.checks import CHECKS
 
-TABLES = Path(__file__).resolve().parents[2] / "rank_table"
+TABLES = Path(__file__).resolve().parents[3] / "rank_table"
 FOLDER = Path("/tmp/launch")
 
 
@@ -141,27 +141,29 @@ def test_the_dry_run_shows_every_process_of_every_host(starter):
     ],
 )
 def test_the_command_line(words, expected):
-    assert door.parse(words.split()) == door.Arguments(*expected)
+    assert launcher.parse(words.split()) == launcher.Arguments(*expected)
 
 
 @pytest.mark.parametrize("words", ["", "table.json 8", "0", "-1", "8 table.json other.json", "8 --multirun a=b"])
 def test_a_command_line_that_is_refused(words):
     with pytest.raises(ConfigError, match="usage: bash scripts/run_distribute.sh N"):
-        door.parse(words.split())
+        launcher.parse(words.split())
 
 
-def run_door(monkeypatch, capsys, *words, **environment):
+def run_command(monkeypatch, capsys, *words, **environment):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("sys.argv", ["launch", *words])
-    code = door.main()
+    code = launcher.main()
     captured = capsys.readouterr()
     return code, captured.out, captured.err
 
 
 def test_a_dry_run_of_the_example_needs_no_device(monkeypatch, capsys, tmp_path):
     table = str(TABLES / "2x8.json")
-    code, shown, _ = run_door(monkeypatch, capsys, "16", table, "--dry-run", "device=ascend", f"run_dir={tmp_path}/run")
+    code, shown, _ = run_command(
+        monkeypatch, capsys, "16", table, "--dry-run", "device=ascend", f"run_dir={tmp_path}/run"
+    )
     assert code == 0
     assert shown.startswith(f"16 rank(s) on 2 host(s), device=ascend, by rank table {table}")
     assert not (tmp_path / "run").exists()
@@ -180,10 +182,10 @@ def test_a_host_that_hangs_up_is_no_success(monkeypatch):
     def hang_up(arguments):
         raise BrokenPipeError
 
-    monkeypatch.setattr(door, "launch", hang_up)
+    monkeypatch.setattr(launcher, "launch", hang_up)
     monkeypatch.setattr("sys.argv", ["launch", "2"])
     with pytest.raises(BrokenPipeError):
-        door.main()
+        launcher.main()
 
 
 @pytest.mark.parametrize(
@@ -202,7 +204,7 @@ def test_a_host_that_hangs_up_is_no_success(monkeypatch):
 def test_what_is_refused_before_anything_is_started(monkeypatch, capsys, tmp_path, words, environment, fault):
     words = [str(TABLES / word) if word.endswith(".json") else word for word in words]
     monkeypatch.chdir(tmp_path)
-    code, _, said = run_door(monkeypatch, capsys, *words, **environment)
+    code, _, said = run_command(monkeypatch, capsys, *words, **environment)
     assert code == 2
     assert fault in said
     assert not list(tmp_path.iterdir())
@@ -211,6 +213,6 @@ def test_what_is_refused_before_anything_is_started(monkeypatch, capsys, tmp_pat
 def test_a_pre_flight_is_for_all_ranks_of_the_table(monkeypatch, capsys):
     """It looks at everything; here only at what needs nothing else."""
     monkeypatch.setattr("train.preflight.run.CHECKS", {"rank table": CHECKS["rank table"]})
-    code, shown, _ = run_door(monkeypatch, capsys, "8", str(TABLES / "2x8.json"), "preflight=true", "run_dir=r")
+    code, shown, _ = run_command(monkeypatch, capsys, "8", str(TABLES / "2x8.json"), "preflight=true", "run_dir=r")
     assert code == 1
     assert "holds 16 devices, but 8 ranks are asked for" in " ".join(shown.split())

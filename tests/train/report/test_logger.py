@@ -21,7 +21,7 @@ from train.report.mlflow_delivery import MlflowConfig
 from train.report.record import SPOOL_NAME, RunRecord, read_metrics, read_records
 
 LOCAL_ONLY = MlflowConfig(enabled=False)
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def started(run_dir: Path, params: dict | None = None, resumed_at_step: int | None = None) -> RunLogger:

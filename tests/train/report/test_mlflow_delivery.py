@@ -4,19 +4,17 @@ import math
 import os
 import re
 import shlex
-import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow_server import Server, run_id_of, wait_until
 
 from fairmot.cli.command import compose
 from fairmot.errors import ConfigError, FairMOTError
@@ -26,7 +24,7 @@ from train.report.mlflow_delivery import MlflowConfig, follow, only_deliverer, r
 from train.report.mlflow_run import DELIVERED_NAME, RUN_ID_NAME, MlflowRun, undelivered_lines
 from train.report.record import RunRecord, read_metrics
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
 NAMES = ("loss", "hm_loss", "wh_loss", "off_loss", "id_loss", "det_loss", "s_det", "s_id")
 NAMES += ("learning_rate", "loss_scale", "overflow_steps", "images_per_second")
@@ -38,19 +36,8 @@ def no_tracking_uri_of_the_user(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
 
-def wait_until(condition: Callable[[], bool], at_most_s: float = 90.0) -> None:
-    deadline = time.monotonic() + at_most_s
-    while not condition():
-        assert time.monotonic() < deadline, "this never happened"
-        time.sleep(0.1)
-
-
 def points(uri: str, run_id: str, name: str) -> list[tuple[int, float]]:
     return sorted((point.step, point.value) for point in MlflowClient(uri).get_metric_history(run_id, name))
-
-
-def run_id_of(run_dir: Path) -> str:
-    return (run_dir / RUN_ID_NAME).read_text().strip()
 
 
 def delivered_steps(run_dir: Path) -> int:
@@ -72,7 +59,7 @@ def assert_delivered(uri: str, run_dir: Path) -> None:
         assert points(uri, run_id_of(run_dir), name) == curve
 
 
-def run_door(*overrides: str) -> subprocess.CompletedProcess[str]:
+def run_command(*overrides: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "train.deliver", *overrides]
     return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=90, check=False)
 
@@ -244,10 +231,10 @@ def test_a_server_that_never_answers_costs_training_nothing(tmp_path, monkeypatc
     assert len(read_metrics(tmp_path / "run")["loss"]) == 1000
 
 
-def test_the_door_delivers_what_was_kept(tmp_path, store_uri):
+def test_the_command_delivers_what_was_kept(tmp_path, store_uri):
     run_dir = tmp_path / "run"
     record_run(run_dir, range(5))
-    done = run_door(f"run_dir={run_dir}", f"mlflow.tracking_uri={store_uri}")
+    done = run_command(f"run_dir={run_dir}", f"mlflow.tracking_uri={store_uri}")
     assert (done.returncode, done.stderr) == (0, "")
     assert f"delivered 10 lines of {run_dir}" in done.stdout
     assert_delivered(store_uri, run_dir)
@@ -267,19 +254,19 @@ def test_a_password_of_the_environment_is_in_no_message_and_no_file(tmp_path, mo
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"secret" in path.read_bytes()]
 
 
-def test_the_door_fails_with_one_clear_error(tmp_path):
+def test_the_command_fails_with_one_clear_error(tmp_path):
     record_run(tmp_path / "run", range(5))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         dead_port = taken.getsockname()[1]
     uri = f"http://127.0.0.1:{dead_port}"
-    failed = run_door(f"run_dir={tmp_path / 'run'}", f"mlflow.tracking_uri={uri}", "mlflow.flush_timeout_s=1")
+    failed = run_command(f"run_dir={tmp_path / 'run'}", f"mlflow.tracking_uri={uri}", "mlflow.flush_timeout_s=1")
     assert failed.returncode == 1
     assert failed.stderr.splitlines()[-1].startswith(f"error: MLflow at {uri} did not take the values: ")
     assert "Traceback" not in failed.stderr
-    nothing = run_door(f"run_dir={tmp_path / 'absent'}")
+    nothing = run_command(f"run_dir={tmp_path / 'absent'}")
     assert nothing.returncode == 1
     assert nothing.stderr.splitlines()[-1].startswith(f"error: run_dir={tmp_path / 'absent'}: no training has left")
-    assert run_door().returncode == 2
+    assert run_command().returncode == 2
 
 
 def test_a_record_has_one_deliverer_at_a_time(tmp_path):
@@ -333,46 +320,6 @@ def test_what_a_killed_training_had_logged_is_still_delivered(tmp_path, store_ur
     wait_until(lambda: client.get_run(run_id_of(run_dir)).info.status == "KILLED")
     assert len(read_metrics(run_dir)["loss"]) > 50
     assert_delivered(store_uri, run_dir)
-
-
-class Server:
-    """`mlflow server` on a fixed port with a SQLite store; start and kill as often as a test likes."""
-
-    def __init__(self, folder: Path, *options: str, **environment: str) -> None:
-        self._options, self._environment = options, environment
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self.uri = f"http://127.0.0.1:{self.port}"
-        self._folder = folder
-        self._process: subprocess.Popen | None = None
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(self.port)]
-        store = ["--backend-store-uri", f"sqlite:///{self._folder}/mlflow.db"]
-        artifacts = ["--artifacts-destination", str(self._folder / "artifacts")]
-        environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **self._environment}
-        with (self._folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [*command, *store, *artifacts, *self._options],
-                env=environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        wait_until(self._answers)
-
-    def kill(self) -> None:
-        if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            self._process = None
-
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.uri}/health", timeout=2):
-                return True
-        except (urllib.error.URLError, OSError):
-            return False
 
 
 @pytest.fixture

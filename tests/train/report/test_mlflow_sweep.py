@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from test_mlflow_delivery import run_id_of
+from mlflow_server import run_id_of
 
 from train.deliver import DeliverConfig, deliver
 from train.report.logger import RunLogger

@@ -1,14 +1,9 @@
 """Pictures of training samples and of what a network sees."""
 
-import sys
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
 from blob_network import INPUT_SIZE_HW, BlobNetwork, picture
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 from small_run import compose_config, overrides, write_pictures
 
 from fairmot.data.dataset import Augmentation
