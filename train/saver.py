@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from fairmot.files import write_atomic
-from fairmot.weights.checkpoint import Tensors
-from train.checkpoint import amend_checkpoint, checkpoint_name, save_checkpoint
+from fairmot.weights.checkpoint import Tensors, amend_checkpoint, checkpoint_name, save_checkpoint
 from train.distributed import World
 from train.report.mlflow_run import read_run_id
 from train.state import TrainState

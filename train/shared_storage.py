@@ -1,7 +1,5 @@
 """Files that several processes or hosts share: waiting for them, and keeping second writers out."""
 
-import errno
-import fcntl
 import os
 import socket
 import sys
@@ -11,6 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from fairmot.errors import FairMOTError
+from fairmot.locks import lock_until_exit
 from train.heartbeat import beat
 
 _POLL_S = 0.2
@@ -59,16 +58,16 @@ def lock_run_dir(run_dir: Path) -> TextIO:
     """
     stream = (run_dir / _LOCK).open("a+")
     try:
-        fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EAGAIN):
-            print(f"warning: {run_dir}: its file system cannot lock ({error.strerror})", file=sys.stderr, flush=True)
-            return stream
+        lock_until_exit(stream)
+    except BlockingIOError as error:
         stream.seek(0)
         raise FairMOTError(
             f"{run_dir} is being written by another training ({stream.read().strip() or 'just started'}); "
             "end it, or give another run_dir="
         ) from error
+    except OSError as error:
+        print(f"warning: {run_dir}: its file system cannot lock ({error.strerror})", file=sys.stderr, flush=True)
+        return stream
     stream.truncate(0)
     stream.write(f"process {os.getpid()} on {socket.gethostname()}\n")
     stream.flush()

@@ -14,10 +14,16 @@ from fairmot.errors import FairMOTError
 from fairmot.files import write_atomic
 from fairmot.losses.fairmot_loss import FairMOTLoss, HeatmapLoss
 from fairmot.model.network import build_network
-from fairmot.weights.checkpoint import MANIFEST, Checkpoint, read_checkpoint, whole_checkpoints
+from fairmot.weights.checkpoint import (
+    MANIFEST,
+    Checkpoint,
+    checkpoint_name,
+    clean_up,
+    read_checkpoint,
+    whole_checkpoints,
+)
 from train.average import WeightAverage
 from train.batch_norm import set_batch_norm
-from train.checkpoint import checkpoint_name, clean_up
 from train.config import TrainConfig, make_run_dir
 from train.distributed import World
 from train.optimizer import Optimizer

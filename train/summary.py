@@ -10,8 +10,7 @@ from omegaconf import OmegaConf
 import fairmot
 from fairmot.data.index import LabelIndex
 from fairmot.files import write_atomic, write_json_atomic
-from fairmot.weights.checkpoint import read_checkpoint, whole_checkpoints
-from train.checkpoint import checkpoint_name
+from fairmot.weights.checkpoint import checkpoint_name, read_checkpoint, whole_checkpoints
 from train.config import TrainConfig
 from train.distributed import World
 from train.loop import Trainer

@@ -22,11 +22,12 @@ from fairmot.convert.names import (
     original_name,
 )
 from fairmot.convert.source import Source, read_source
-from fairmot.convert.table import Line, aligned, table_of, write_table
+from fairmot.convert.table import Line, table_of, write_table
 from fairmot.convert.torch_file import torch_file
 from fairmot.errors import CheckpointError, ConfigError, DataError
 from fairmot.files import write_atomic
 from fairmot.model.network import ModelConfig, build_network
+from fairmot.text_tables import aligned
 from fairmot.weights.checkpoint import Tensors, shortened
 from fairmot.weights.weights_file import weights_file
 
@@ -121,7 +122,7 @@ def convert(config: ConvertConfig) -> None:
             write_table(report, table, {"source": config.source, "output": config.output, "network": model.name})
     except OSError as error:
         raise DataError(f"{error.filename or output}: cannot be written ({error.strerror})") from error
-    print(aligned(table))
+    print("\n".join(aligned([Line._fields, *(line.texts() for line in table)])))
     print(f"{model.name}, {known_from}: {len(tensors)} tensors taken")
     print(f"wrote {output}")
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from fairmot.convert.names import Row
 from fairmot.files import write_atomic
+from fairmot.text_tables import markdown
 
 
 class Line(NamedTuple):
@@ -43,15 +44,6 @@ def table_of(rows: Iterable[Row], source_names: Mapping[str, str], output_names:
     ]
 
 
-def aligned(table: Iterable[Line]) -> str:
-    """The table for a terminal."""
-    texts = [Line._fields, *(line.texts() for line in table)]
-    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-    return "\n".join(
-        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in texts
-    )
-
-
 def write_table(path: Path, table: Iterable[Line], about: Mapping[str, Any]) -> None:
     """The table as a file: Markdown or JSON, as the path ends.
 
@@ -67,6 +59,6 @@ def write_table(path: Path, table: Iterable[Line], about: Mapping[str, Any]) -> 
         content = json.dumps({**about, "tensors": [line._asdict() for line in table]}, indent=2) + "\n"
     else:
         head = [f"{key}: {value}  " for key, value in about.items()]
-        body = [Line._fields, ("---",) * len(Line._fields), *(line.texts() for line in table)]
-        content = "\n".join([*head, "", *("| " + " | ".join(texts) + " |" for texts in body)]) + "\n"
+        body = markdown(Line._fields, [line.texts() for line in table])
+        content = "\n".join([*head, "", *body]) + "\n"
     write_atomic(path, content)

@@ -1,14 +1,11 @@
 """Parsed label files kept on disk, so that a start need not open every one of them again."""
 
 import contextlib
-import errno
-import fcntl
 import hashlib
 import io
 import json
 import logging
 import os
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, TextIO
@@ -19,10 +16,9 @@ from fairmot.data.folders import Stamp
 from fairmot.data.labels import COLUMNS
 from fairmot.errors import DataError
 from fairmot.files import write_atomic
+from fairmot.locks import lock_within
 
 _FORMAT = 2
-_POLL_S = 0.2
-_SILENCE_S = 10.0
 _logger = logging.getLogger(__name__)
 
 
@@ -87,31 +83,20 @@ def only_builder(files: list[Path], patience_s: float) -> Iterator[None]:
 
 
 def _wait_for_lock(stream: TextIO, patience_s: float) -> None:
-    began_at_s = said_at_s = time.monotonic()
-    while True:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except OSError as error:
-            if error.errno not in (errno.EACCES, errno.EAGAIN):
-                _logger.info("label cache: %s cannot be locked (%s)", stream.name, error.strerror)
-                return
-        now_s = time.monotonic()
-        if now_s - began_at_s > patience_s:
-            _logger.warning(
-                "label cache: waited %.0f s for the process that holds %s; reading all labels here as well",
-                patience_s,
-                stream.name,
-            )
-            return
-        if now_s - said_at_s > _SILENCE_S:
-            _logger.warning(
-                "label cache: another process reads the labels, waiting for it (%.0f s so far; %s)",
-                now_s - began_at_s,
-                stream.name,
-            )
-            said_at_s = now_s
-        time.sleep(_POLL_S)
+    def say(waited_s: float) -> None:
+        message = "label cache: another process reads the labels, waiting for it (%.0f s so far; %s)"
+        _logger.warning(message, waited_s, stream.name)
+
+    try:
+        lock_within(stream, patience_s, say)
+    except BlockingIOError:
+        _logger.warning(
+            "label cache: waited %.0f s for the process that holds %s; reading all labels here as well",
+            patience_s,
+            stream.name,
+        )
+    except OSError as error:
+        _logger.info("label cache: %s cannot be locked (%s)", stream.name, error.strerror)
 
 
 def load(files: list[Path]) -> CachedLabels:

@@ -10,7 +10,6 @@ A data set is built in a temporary folder beside its final place and renamed. A 
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -27,6 +26,7 @@ from fairmot.boxes import xywh_to_cxcywh
 from fairmot.data.labels import format_labels
 from fairmot.errors import DataError
 from fairmot.files import write_atomic, write_json_atomic
+from fairmot.locks import lock
 
 FORMAT_VERSION = 2
 _OWNER_MARK = ".made-by-fairmot"
@@ -130,8 +130,8 @@ def build_data_set(
 def _locked(output: Path, name: str) -> Iterator[None]:
     """Wait until no other process builds this data set; sweep up what a killed one left."""
     output.mkdir(parents=True, exist_ok=True)
-    with (output / f".{name}.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with (output / f".{name}.lock").open("a") as stream:
+        lock(stream, wait=True)
         for left in output.glob(f".{name}{_BUILDING}*"):
             shutil.rmtree(left)
         yield

@@ -7,24 +7,22 @@ from pathlib import Path
 
 from fairmot.evaluation.metrics import SequenceMetrics, combine
 from fairmot.files import write_atomic, write_json_atomic
+from fairmot.text_tables import aligned, markdown
 
 _NAME = "Sequence"
 
 
 def text_table(sequences: Sequence[SequenceMetrics]) -> str:
     """One line a sequence and one for all together, columns aligned, one digit as MOTChallenge prints."""
-    header, *rows = _cells(sequences)
-    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
-    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-    lines = [_aligned(row, widths) for row in (header, *rows)]
-    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]]) + "\n"
+    header, *lines, overall = aligned(_cells(sequences), numbers=True)
+    rule = "-" * len(header)
+    return "\n".join([header, rule, *lines, rule, overall]) + "\n"
 
 
 def markdown_table(sequences: Sequence[SequenceMetrics]) -> str:
     """The table of `text_table` in Markdown."""
     header, *rows = _cells(sequences)
-    alignment = ["---", *["---:"] * (len(header) - 1)]
-    return "".join(f"| {' | '.join(row)} |\n" for row in (header, alignment, *rows))
+    return "".join(f"{line}\n" for line in markdown(header, rows, numbers=True))
 
 
 def csv_table(sequences: Sequence[SequenceMetrics]) -> str:
@@ -67,8 +65,3 @@ def _format(name: str, value: float | int) -> str:
     if isinstance(value, int):
         return str(value)
     return f"{value:.2f}" if name == "FAR" else f"{value:.1f}"
-
-
-def _aligned(row: list[str], widths: list[int]) -> str:
-    name, *numbers = row
-    return "  ".join([name.ljust(widths[0]), *map(str.rjust, numbers, widths[1:])]).rstrip()

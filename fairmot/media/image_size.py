@@ -1,53 +1,73 @@
-"""An image's size from its header: thousands of images are checked without decoding one."""
+"""What a picture's header says: its size, and how it is to be turned. Thousands are checked without decoding one."""
 
+import contextlib
+import io
 import struct
 from pathlib import Path
 from typing import BinaryIO
 
+from PIL.Image import Exif
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+
 from fairmot.errors import DataError
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_WITHOUT_LENGTH = frozenset(range(0xD0, 0xD8)) | {0x01}
+EXIF_START = b"Exif\0\0"
+EXIF_WITHIN_BYTES = 65536  # of a JPEG; what begins later turns no picture
+LYING = (5, 6, 7, 8)
+"""The EXIF orientations that exchange height and width."""
+_UPRIGHT = 1
+_ORIENTATION = 0x0112
+# The classes, not Image.open: that warns of large pictures and refuses the largest, which are not decoded here.
+_READERS: dict[bytes, type[ImageFile]] = {b"\xff\xd8": JpegImageFile, b"\x89P": PngImageFile}
 
 
 def read_image_size(path: Path) -> tuple[int, int]:
-    """(height, width) of a JPEG or PNG file in pixels.
+    """(height, width) of a JPEG or PNG file in pixels, as `fairmot.media.picture` decodes it: turned upright.
 
     Raises:
-        DataError: it cannot be read, is neither, or its header ends too early.
+        DataError: it cannot be read, is neither, or its header is damaged or ends too early.
     """
     try:
         with path.open("rb") as stream:
-            signature = stream.read(8)
-            if signature == _PNG_SIGNATURE:
-                _, width, height = struct.unpack(">8sII", stream.read(16))
-            elif signature.startswith(b"\xff\xd8"):
-                stream.seek(2)
-                height, width = _jpeg_size(stream)
-            else:
+            header = _read_header(stream)
+            if header is None:
                 raise DataError(f"{path}: neither a JPEG nor a PNG image; is the download complete?")
-    except OSError as error:
-        raise DataError(f"{path}: cannot read this image: {error.strerror}") from error
-    except struct.error as error:
+            width, height = header.size
+            return (width, height) if _orientation(header, stream) in LYING else (height, width)
+    except (OSError, SyntaxError, ValueError) as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise DataError(f"{path}: cannot read this image: {error.strerror}") from error
         raise DataError(f"{path}: the image's header is broken; is the download complete?") from error
-    if height == 0 or width == 0:
-        raise DataError(f"{path}: the image's header says {width}x{height} pixels; is the download complete?")
-    return height, width
 
 
-def _jpeg_size(stream: BinaryIO) -> tuple[int, int]:
-    """Walk the segments to the start of frame, which holds precision, height and width."""
-    while True:
-        lead, marker = struct.unpack(">BB", stream.read(2))
-        while marker == 0xFF:  # fill bytes may stand before a marker
-            (marker,) = struct.unpack(">B", stream.read(1))
-        if lead != 0xFF or marker in (0xD9, 0xDA):
-            raise struct.error("no start of frame before the picture's data")
-        if marker in _WITHOUT_LENGTH:
-            continue
-        (length,) = struct.unpack(">H", stream.read(2))
-        if marker in _START_OF_FRAME:
-            _, height, width = struct.unpack(">BHH", stream.read(5))
-            return height, width
-        stream.seek(length - 2, 1)
+def orientation(content: bytes) -> int:
+    """The EXIF orientation of a picture file's content, 1 to 8; 1, which is upright, where it does not say."""
+    stream = io.BytesIO(content)
+    with contextlib.suppress(OSError, SyntaxError, ValueError):  # damaged: for the decoder to judge
+        if header := _read_header(stream):
+            return _orientation(header, stream)
+    return _UPRIGHT
+
+
+def _read_header(stream: BinaryIO) -> ImageFile | None:
+    """None: neither a JPEG nor a PNG file."""
+    reader = _READERS.get(stream.read(2))
+    stream.seek(0)
+    return reader(stream) if reader else None
+
+
+def _orientation(header: ImageFile, stream: BinaryIO) -> int:
+    if "exif" not in header.info:
+        return _UPRIGHT
+    stream.seek(0)
+    if isinstance(header, JpegImageFile) and EXIF_START not in stream.read(EXIF_WITHIN_BYTES):
+        return _UPRIGHT
+    exif = Exif()
+    with contextlib.suppress(SyntaxError, ValueError, struct.error):
+        exif.load(header.info["exif"])
+        value = exif.get(_ORIENTATION)
+        if isinstance(value, int) and 1 <= value <= 8:
+            return value
+    return _UPRIGHT

@@ -9,12 +9,14 @@ import numpy as np
 import simplejpeg
 
 from fairmot.errors import DataError
+from fairmot.media.image_size import EXIF_START, EXIF_WITHIN_BYTES, LYING, orientation
 
 _JPEG = b"\xff\xd8"
 _END_MARKERS = {_JPEG: ("JPEG", b"\xff\xd9"), b"\x89P": ("PNG", b"IEND")}
 _TAIL_BYTES = 4096  # some cameras write a little after the end marker
 _MOST_PIXELS_A_BYTE = 1000  # one colour, in the best of codes, makes about 340
-_HEAD_BYTES = 65536  # where EXIF data stands, if there is any
+_AS_IT_LIES = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION  # turned by the rule that also gives its size
+_FLIPS = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}  # EXIF orientation to OpenCV's code: 0 up-down, 1 left-right, -1 both
 _REDUCTIONS = (8, 4, 2)  # other fractions of libjpeg-turbo have no vector code and cost more than the full size
 
 
@@ -96,7 +98,7 @@ def decode_reduced(
         DataError: the content is cut short, or is no picture.
     """
     check_whole(content, name)
-    if content.startswith(_JPEG) and b"Exif\0\0" not in content[:_HEAD_BYTES]:
+    if content.startswith(_JPEG) and EXIF_START not in content[:EXIF_WITHIN_BYTES]:
         try:
             height, width, *_ = simplejpeg.decode_jpeg_header(content)
             reduction = _reduction((height, width), fit_hw)
@@ -106,14 +108,22 @@ def decode_reduced(
         except ValueError:
             pass  # such as CMYK: OpenCV reads a little more, or refuses it too
     try:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), _AS_IT_LIES) if content else None
     except cv2.error:  # its header asks for more than 2^30 pixels
         image = None
     if image is None:
         raise DataError(f"{name}: not a picture that can be decoded ({len(content)} bytes)")
+    image = _upright(image, orientation(content))
     height, width = image.shape[:2]
     reduction = _reduction((height, width), fit_hw)
     return _shrink(image, reduction), (height, width), reduction
+
+
+def _upright(image: np.ndarray, turned: int) -> np.ndarray:
+    """The picture as EXIF orientation `turned` means it."""
+    if turned in LYING:
+        image = cv2.transpose(image)
+    return cv2.flip(image, _FLIPS[turned]) if turned in _FLIPS else image
 
 
 def _reduction(size_hw: tuple[int, int], fit_hw: tuple[float, float] | None) -> int:

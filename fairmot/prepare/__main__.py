@@ -12,6 +12,7 @@ from fairmot.prepare.check.run import check_data
 from fairmot.prepare.config import CUSTOM, PrepareConfig
 from fairmot.prepare.published import compare
 from fairmot.prepare.sets import crowdhuman, custom, jde, kitti, motchallenge, visdrone
+from fairmot.text_tables import aligned
 
 DATA_SETS: dict[str, Callable[[PrepareConfig], tuple[dict[str, Any], bool]]] = {
     **dict.fromkeys(motchallenge.RULES, motchallenge.prepare),
@@ -57,8 +58,7 @@ def summary(manifest: dict[str, Any]) -> str:
     ]
     totals = manifest["totals"]
     rows.append(("total", "", "", "", *(str(totals[key]) for key in ("images", "boxes", "identities")), ""))
-    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (header, *rows)]
+    lines = aligned([header, *rows])
     if len(manifest["classes"]) > 1:
         lines.append(f"classes ({len(manifest['classes'])}): {', '.join(manifest['classes'])}")
     lines += compare(manifest)

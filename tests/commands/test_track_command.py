@@ -23,8 +23,7 @@ from fairmot.mot.rows import read_results
 from fairmot.track import STAGES, TrackConfig, track
 from fairmot.tracking.interpolation import Interpolation, InterpolationConfig
 from fairmot.tracking.tracker import TrackerConfig
-from fairmot.weights.checkpoint import GROUPS
-from train.checkpoint import save_checkpoint
+from fairmot.weights.checkpoint import GROUPS, save_checkpoint
 
 
 @pytest.fixture

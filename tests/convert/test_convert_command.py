@@ -20,8 +20,8 @@ from fairmot.model.backbone import Backbone
 from fairmot.model.layers import conv_bn_relu
 from fairmot.model.neck import IDAUp, plain_node_conv
 from fairmot.model.network import BACKBONES, ModelConfig, build_network
+from fairmot.weights.checkpoint import save_checkpoint
 from fairmot.weights.weights_file import open_weights, read_weights_file
-from train.checkpoint import save_checkpoint
 from train.state import load_weights
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -111,7 +111,7 @@ def test_a_holder_that_takes_too_long(root: Path, caplog: pytest.LogCaptureFixtu
 
 
 def test_waiting_is_said(root: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(label_cache, "_SILENCE_S", 0.1)
+    monkeypatch.setattr("fairmot.locks._SILENCE_S", 0.1)
     files = label_cache.cache_files(str(root), {"a": "a.train"}, None)
     with label_cache.only_builder(files, patience_s=0), label_cache.only_builder(files, patience_s=0.5):
         pass

@@ -22,8 +22,7 @@ from fairmot.model.deform_conv import DeformConv
 from fairmot.model.layers import Identity, conv_bn_relu, upsample
 from fairmot.model.network import BACKBONES, ModelConfig, build_network
 from fairmot.mot.rows import read_results
-from fairmot.weights.checkpoint import GROUPS
-from train.checkpoint import save_checkpoint
+from fairmot.weights.checkpoint import GROUPS, save_checkpoint
 
 INPUT_SIZE = (64, 96)
 

@@ -15,8 +15,7 @@ from fairmot.inference.network import Detector, track_frames
 from fairmot.inference.pipeline import StageTimes
 from fairmot.model.network import ModelConfig, build_network
 from fairmot.tracking.tracker import Tracker, TrackerConfig
-from fairmot.weights.checkpoint import GROUPS
-from train.checkpoint import save_checkpoint
+from fairmot.weights.checkpoint import GROUPS, save_checkpoint
 
 NARROW = ModelConfig(width=0.25, head_conv=8, reid_dim=6)
 

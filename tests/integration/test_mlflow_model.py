@@ -17,9 +17,8 @@ from fairmot.errors import CheckpointError
 from fairmot.inference.network import Detector, track_frames
 from fairmot.media.picture import read_image
 from fairmot.tracking.tracker import Tracker, TrackerConfig, plausible
-from fairmot.weights.checkpoint import read_checkpoint
+from fairmot.weights.checkpoint import read_checkpoint, save_checkpoint
 from train.__main__ import train
-from train.checkpoint import save_checkpoint
 from train.report.logger import RunLogger
 from train.report.mlflow_delivery import MlflowConfig, follow
 from train.start import as_yaml, build_state

@@ -16,7 +16,7 @@ import pytest
 from small_run import compose_config, overrides, run_training, write_pictures
 
 from fairmot.errors import CheckpointError, ConfigError, DataError, FairMOTError
-from train.checkpoint import save_checkpoint
+from fairmot.weights.checkpoint import save_checkpoint
 from train.preflight import host, storage
 from train.preflight.checks import CHECKS
 from train.preflight.context import Job

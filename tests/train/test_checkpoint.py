@@ -13,8 +13,7 @@ from tiny import call, tiny_batch, tiny_state, values
 
 from fairmot.data.identities import IdentityTable
 from fairmot.errors import CheckpointError
-from fairmot.weights.checkpoint import GROUPS, read_checkpoint, whole_checkpoints
-from train.checkpoint import clean_up, save_checkpoint
+from fairmot.weights.checkpoint import GROUPS, clean_up, read_checkpoint, save_checkpoint, whole_checkpoints
 from train.state import Progress, load_weights
 from train.step import TrainOneStep
 
@@ -104,7 +103,7 @@ import resource, signal, sys
 from pathlib import Path
 import numpy as np
 from fairmot.weights.checkpoint import GROUPS
-from train.checkpoint import save_checkpoint
+from fairmot.weights.checkpoint import save_checkpoint
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 tensors = {group: {"a": np.zeros(100_000, np.float32)} for group in GROUPS}

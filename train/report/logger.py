@@ -13,6 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from fairmot.text_tables import aligned
 from train.report.mlflow_delivery import MlflowConfig, deliver_command, start_delivery
 from train.report.mlflow_run import say, undelivered_lines
 from train.report.record import RunRecord, read_records
@@ -222,9 +223,8 @@ class _Console:
 
 def print_summary(rows: Sequence[tuple[str, str]]) -> None:
     """Print (label, text) rows as two aligned columns."""
-    width = max((len(label) for label, _ in rows), default=0)
-    for label, text in rows:
-        print(f"{label:<{width}}  {text}".rstrip(), flush=True)
+    for line in aligned(rows):
+        print(line, flush=True)
 
 
 def flatten(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

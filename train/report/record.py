@@ -12,7 +12,6 @@ It is written first and alone by training; `train.report.mlflow_delivery` carrie
 """
 
 import contextlib
-import fcntl
 import json
 import logging
 import os
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from fairmot.errors import DataError, FairMOTError
+from fairmot.locks import lock
 
 SPOOL_NAME = "mlflow_spool.jsonl"
 
@@ -132,7 +132,7 @@ def only_deliverer(run_dir: Path, wait: bool) -> Iterator[None]:
         raise FairMOTError(f"{path} does not exist: run_dir must be the folder of a training run")
     with path.open("rb") as stream:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(stream, wait=wait)
         except BlockingIOError:
             raise FairMOTError(f"{path} is being delivered by another process; nothing to do until it ends") from None
         except OSError:

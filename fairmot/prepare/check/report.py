@@ -10,6 +10,7 @@ from fairmot.files import write_atomic, write_json_atomic
 from fairmot.prepare.check.contents import Contents
 from fairmot.prepare.check.findings import Finding, Kind, Severity
 from fairmot.prepare.check.statistics import list_table, statistics
+from fairmot.text_tables import aligned
 
 _SHOWN_A_KIND = 5
 
@@ -27,15 +28,9 @@ def as_text(contents: Contents, findings: Sequence[Finding], most_a_kind: int | 
         findings: what is wrong with it.
         most_a_kind: findings shown of each kind; None: all.
     """
-    return "\n".join([*_table(list_table(contents)), "", *_finding_lines(findings, most_a_kind)])
-
-
-def _table(rows: list[dict[str, str | int]]) -> Iterator[str]:
-    columns = list(rows[0])
-    cells = [[column.replace("_", " ") for column in columns], *([str(row[c]) for c in columns] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for name, *numbers in cells:
-        yield "  ".join([name.ljust(widths[0]), *(n.rjust(w) for n, w in zip(numbers, widths[1:], strict=True))])
+    lists = list_table(contents)
+    cells = [[column.replace("_", " ") for column in lists[0]], *(list(map(str, row.values())) for row in lists)]
+    return "\n".join([*aligned(cells, numbers=True), "", *_finding_lines(findings, most_a_kind)])
 
 
 def _finding_lines(findings: Sequence[Finding], most_a_kind: int | None) -> Iterator[str]:

@@ -1,0 +1,85 @@
+"""The size that a picture's header says is the size of its pixels, however it is turned and whatever is damaged."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from fairmot.media.image_size import read_image_size
+from fairmot.media.picture import decode, read_image
+
+PICTURE = np.random.default_rng(0).integers(0, 256, (24, 40, 3), np.uint8)
+JPEG, PNG = (cv2.imencode(ending, PICTURE)[1].tobytes() for ending in (".jpg", ".png"))
+XMP = b"http://ns.adobe.com/xap/1.0/\0<x/>"
+
+
+def exif(orientation: int, big: bool = True) -> bytes:
+    """One entry, the orientation, in either byte order."""
+    if big:
+        return b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+    return b"II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+
+
+def segment(marker: int, content: bytes) -> bytes:
+    return b"\xff" + bytes([marker]) + struct.pack(">H", len(content) + 2) + content
+
+
+def jpeg(*segments: bytes) -> bytes:
+    return JPEG[:2] + b"".join(segments) + JPEG[2:]
+
+
+def png(content: bytes, at: int = 33) -> bytes:
+    """With an eXIf chunk: behind IHDR, or elsewhere."""
+    chunk = struct.pack(">I", len(content)) + b"eXIf" + content + struct.pack(">I", zlib.crc32(b"eXIf" + content))
+    return PNG[:at] + chunk + PNG[at:]
+
+
+@pytest.mark.parametrize("big", [True, False])
+@pytest.mark.parametrize("orientation", range(10))
+@pytest.mark.parametrize("kind", ["jpeg", "png"])
+def test_size_and_pixels_are_turned_alike(tmp_path: Path, kind: str, orientation: int, big: bool) -> None:
+    data = exif(orientation, big)
+    content = jpeg(segment(0xE1, b"Exif\0\0" + data)) if kind == "jpeg" else png(data)
+    path = tmp_path / "x"
+    path.write_bytes(content)
+    assert read_image_size(path) == ((40, 24) if 5 <= orientation <= 8 else (24, 40))
+    turned_by_opencv = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    np.testing.assert_array_equal(read_image(str(path)), turned_by_opencv)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+def test_odd_and_damaged_exif_data(tmp_path: Path) -> None:
+    """Whether such a picture is turned is a matter of taste; size and pixels must be of one taste."""
+    turned = segment(0xE1, b"Exif\0\0" + exif(6))
+    filler = segment(0xFE, bytes(range(1, 200)) * 300)
+    contents = [
+        jpeg(segment(0xE1, XMP), turned),
+        jpeg(filler, filler, turned),  # beyond the bytes that are looked at
+        jpeg(segment(0xFE, b"Exif\0\0" + exif(6))),  # in a comment
+        jpeg(segment(0xE1, b"Exif\0\0" + exif(1)), turned),
+        png(exif(6), len(PNG) - 12),  # behind the pixels
+    ]
+    rng = np.random.default_rng(5)
+    for number in range(400):
+        data = bytearray(exif(int(rng.integers(1, 9)), bool(number % 2)))
+        data[rng.integers(len(data))] = rng.choice([0, 1, 2, 3, 4, 6, 255])
+        cut = int(rng.integers(8, len(data) + 1)) if number % 3 == 0 else len(data)
+        contents.append(jpeg(segment(0xE1, b"Exif\0\0" + bytes(data[:cut]))))
+    path = tmp_path / "x.jpg"
+    for content in contents:
+        path.write_bytes(content)
+        assert read_image_size(path) == decode(content, "x").shape[:2], content[:80]
+
+
+def test_a_picture_of_many_pixels_is_neither_decoded_nor_refused(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    """Pillow's Image.open warns from 89 million pixels on and refuses twice as many."""
+    path = tmp_path / "x.png"
+    header = PNG[12:16] + struct.pack(">II", 40000, 30000) + PNG[24:29]
+    path.write_bytes(PNG[:12] + header + struct.pack(">I", zlib.crc32(header)) + PNG[33:])
+    assert read_image_size(path) == (30000, 40000)
+    assert not recwarn.list
