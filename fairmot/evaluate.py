@@ -22,7 +22,7 @@ from fairmot.evaluation.report import text_table, write_report
 from fairmot.evaluation.sequences import GENERAL_RULES, GroundTruthSequence, find_ground_truth, rules_of
 from fairmot.files import write_json_atomic
 from fairmot.inference.exported import open_detector
-from fairmot.inference.network import Detector
+from fairmot.inference.network import NetworkDetector
 from fairmot.inference.scoring import Embeddings, embeddings_of_objects, frames_of, track_with_ground_truth
 from fairmot.mot.rows import MotRows, read_results, write_results
 from fairmot.tracking.tracker import TrackerConfig
@@ -181,7 +181,7 @@ def _track(
     """Track every sequence; write and return the results, and the figures of detections and embeddings."""
     lengths = {one.name: frames_of(one).length or 0 for one in sequences}  # all are there before the first is tracked
     detector = open_detector(Path(str(config.checkpoint)), config.device, batch_size=config.batch_size)
-    if not isinstance(detector, Detector):
+    if not isinstance(detector, NetworkDetector):
         _log.info("%s gives no embeddings at chosen places: no embedding test", config.checkpoint)
     results: dict[str, MotRows] = {}
     images: dict[str, list[ImageMatches]] = {}
@@ -189,13 +189,13 @@ def _track(
     with tqdm(total=2 * sum(lengths.values()), unit="frame", disable=None) as bar:
         for one in sequences:
             bar.set_description(one.name)
-            tracked = track_with_ground_truth(detector, one, config.tracker, watch=lambda *_: bar.update())
+            tracked = track_with_ground_truth(detector, one, config.tracker, watch=lambda _: bar.update())
             results[one.name], images[one.name] = tracked.results, tracked.images
             try:
                 write_results(folder / f"{one.name}.txt", tracked.results)
             except OSError as error:
                 raise DataError(f"{error.filename or folder}: cannot be written ({error.strerror})") from error
-            if isinstance(detector, Detector):
+            if isinstance(detector, NetworkDetector):
                 embeddings[one.name] = embeddings_of_objects(detector, one, watch=bar.update)
     extras = {name: _extra_figures(images[name], [embeddings[name]] if embeddings else []) for name in results}
     everything = [image for name in results for image in images[name]]

@@ -7,7 +7,7 @@ from blob_network import INPUT_SIZE_HW, BlobNetwork
 from blob_sequences import result_text, run_door_in_process, write_sequence
 
 from fairmot.evaluation.preprocess import Benchmark, benchmark_of
-from fairmot.inference.network import Detector
+from fairmot.inference.network import NetworkDetector
 from fairmot.mot.benchmarks import MOT17_DETECTORS, TEST_LENGTHS, TRAIN_LENGTHS, file_names, scene_of
 from fairmot.mot.rows import read_results
 
@@ -120,8 +120,8 @@ def test_a_data_set_is_tracked_once_a_scene(monkeypatch, capfd, tmp_path):
     write_sequence(tmp_path / "MOT17" / "train" / "MOT17-02-FRCNN")
     monkeypatch.setitem(TEST_LENGTHS, Benchmark.mot17, {"MOT17-01": 12, "MOT17-03": 12})
     monkeypatch.setitem(TRAIN_LENGTHS, Benchmark.mot17, {"MOT17-02": 12})
-    detector = Detector(BlobNetwork(), INPUT_SIZE_HW, max_objects=16)
-    monkeypatch.setattr(Detector, "from_checkpoint", lambda *_, **__: detector)
+    detector = NetworkDetector(BlobNetwork(), INPUT_SIZE_HW, max_objects=16)
+    monkeypatch.setattr(NetworkDetector, "from_checkpoint", lambda *_, **__: detector)
     words = {"root": tmp_path / "MOT17", "checkpoint": "run", "output": tmp_path / "output"}
     code, said = submit(monkeypatch, capfd, **words)
     assert code == 0, said

@@ -22,8 +22,8 @@ from mindspore import Tensor, nn
 
 from fairmot.device import Device, use_device
 from fairmot.errors import CheckpointError, ConfigError, FairMOTError
-from fairmot.inference.detector import BatchDetector
-from fairmot.inference.network import MAX_OBJECTS, Detector
+from fairmot.inference.detector import Detector
+from fairmot.inference.network import MAX_OBJECTS, NetworkDetector
 
 FORMAT_VERSION = 1
 INPUT = "image"
@@ -120,7 +120,7 @@ def read_description(path: Path) -> Description:
     return description
 
 
-class ExportedDetector(BatchDetector):
+class ExportedDetector(Detector):
     """Finds objects by an exported file."""
 
     def __init__(self, description: Description, run: Run, max_objects: int, batch_size: int) -> None:
@@ -137,7 +137,7 @@ class ExportedDetector(BatchDetector):
         self._max_objects = max_objects
 
     def run(self, batch: np.ndarray) -> list[np.ndarray]:
-        """See BatchDetector."""
+        """See Detector."""
         return [output[:, : self._max_objects] for output in self._run(batch)]
 
 
@@ -166,7 +166,7 @@ def open_exported(path: Path, device: Device, *, max_objects: int, batch_size: i
 
 def open_detector(
     path: Path, device: Device = Device.cpu, *, max_objects: int = MAX_OBJECTS, batch_size: int = 1
-) -> BatchDetector:
+) -> Detector:
     """A detector from whatever holds a trained network.
 
     Args:
@@ -180,7 +180,9 @@ def open_detector(
         ConfigError: it cannot run there or with this batch size, or a package is missing.
     """
     path = path.expanduser()
-    opened: Any = open_exported if path.suffix in (MINDIR, ONNX) and not path.is_dir() else Detector.from_checkpoint
+    opened: Any = (
+        open_exported if path.suffix in (MINDIR, ONNX) and not path.is_dir() else NetworkDetector.from_checkpoint
+    )
     return opened(path, device, max_objects=max_objects, batch_size=batch_size)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from fairmot.errors import DataError
 from fairmot.files import write_atomic
+from fairmot.structures import Tracks
 
 RESULT_COLUMNS = 10
 GT_COLUMNS_WITH_CLASS = 9
@@ -64,6 +65,19 @@ class MotRows:
 def class_column(classes: np.ndarray, num_classes: int) -> np.ndarray:
     """What results say of classes that count from 0: class + 1, or nothing (-1) where there is but one class."""
     return np.where(num_classes > 1, np.asarray(classes) + 1, NOT_GIVEN)
+
+
+def track_table(number: int, tracks: Tracks) -> np.ndarray:
+    """A frame's tracks as a table: float64 [T, 8], frame, id, left, top, right, bottom, score, class from 0."""
+    return np.column_stack([np.full(len(tracks), number), tracks.ids, tracks.boxes_xyxy, tracks.scores, tracks.classes])
+
+
+def track_rows(number: int, tracks: Tracks, num_classes: int) -> np.ndarray:
+    """The same as results have it: float64 [T, 8], frame, id, x, y, w, h, score, class (see `class_column`)."""
+    table = track_table(number, tracks)
+    table[:, 4:6] -= table[:, 2:4]
+    table[:, 7] = class_column(table[:, 7], num_classes)
+    return table
 
 
 def result_rows(
