@@ -17,13 +17,14 @@ from fairmot.evaluation.detection import ImageMatches, detection_metrics
 from fairmot.evaluation.embedding import true_positive_rates
 from fairmot.evaluation.metrics import OVERALL, SequencePair, combine, evaluate_sequences, match_events
 from fairmot.evaluation.plots import plot_frames, plot_identities, plot_overall, plot_tracks
-from fairmot.evaluation.preprocess import Benchmark, preprocess
+from fairmot.evaluation.preprocess import preprocess
 from fairmot.evaluation.report import text_table, write_report
 from fairmot.evaluation.sequences import GENERAL_RULES, GroundTruthSequence, find_ground_truth, rules_of
 from fairmot.files import write_json_atomic
 from fairmot.inference.exported import open_detector
 from fairmot.inference.network import NetworkDetector
 from fairmot.inference.scoring import Embeddings, embeddings_of_objects, frames_of, track_with_ground_truth
+from fairmot.mot.benchmarks import Benchmark
 from fairmot.mot.rows import MotRows, read_results, write_results
 from fairmot.tracking.tracker import TrackerConfig
 

@@ -14,15 +14,15 @@ from tqdm import tqdm
 from fairmot.cli.command import run_door
 from fairmot.device import Device
 from fairmot.errors import ConfigError, DataError
-from fairmot.evaluation.preprocess import PEDESTRIAN, Benchmark, benchmark_of
+from fairmot.evaluation.preprocess import PEDESTRIAN
 from fairmot.files import write_atomic
 from fairmot.inference.detector import Detector
 from fairmot.inference.exported import open_detector
 from fairmot.inference.tracks import track_source
 from fairmot.media.video import FrameSource, open_source
-from fairmot.mot.benchmarks import TEST_LENGTHS, TRAIN_LENGTHS, file_names, scene_of
+from fairmot.mot.benchmarks import TEST_LENGTHS, TRAIN_LENGTHS, Benchmark, benchmark_of, file_names, scene_of
 from fairmot.mot.rows import NOT_GIVEN, MotRows, read_results, write_results
-from fairmot.prepare.sequences import find_sequences, one_variant_a_scene
+from fairmot.mot.sequence import find_sequences, one_variant_a_scene
 from fairmot.tracking.tracker import TrackerConfig
 
 _log = logging.getLogger(__name__)

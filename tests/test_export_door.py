@@ -15,7 +15,8 @@ from mindspore import Tensor, nn, ops
 from fairmot.errors import CheckpointError, ConfigError, FairMOTError
 from fairmot.export.check import check
 from fairmot.export.onnx_operators import TRANSLATIONS
-from fairmot.inference.exported import OUTPUTS, ExportedDetector, open_detector, read_description
+from fairmot.inference.exported import ExportedDetector, open_detector
+from fairmot.inference.exported_file import OUTPUTS, read_description
 from fairmot.inference.network import NetworkDetector, load_network
 from fairmot.model.backbone import Backbone
 from fairmot.model.deform_conv import DeformConv

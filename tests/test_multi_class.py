@@ -12,11 +12,11 @@ from mindspore import ops
 from fairmot.errors import ConfigError, DataError
 from fairmot.evaluate import EvaluateConfig, evaluate
 from fairmot.evaluation.metrics import evaluate_sequence
-from fairmot.evaluation.preprocess import Benchmark
 from fairmot.evaluation.sequences import find_ground_truth
 from fairmot.inference.network import NetworkDetector
 from fairmot.inference.scoring import track_with_ground_truth
 from fairmot.media.drawing import Painter
+from fairmot.mot.benchmarks import Benchmark
 from fairmot.mot.rows import class_column, read_ground_truth, read_results, result_rows, write_results
 from fairmot.structures import Tracks
 from fairmot.track import TrackConfig, track

@@ -6,9 +6,16 @@ import pytest
 from blob_network import INPUT_SIZE_HW, BlobNetwork
 from blob_sequences import result_text, run_door_in_process, write_sequence
 
-from fairmot.evaluation.preprocess import Benchmark, benchmark_of
 from fairmot.inference.network import NetworkDetector
-from fairmot.mot.benchmarks import MOT17_DETECTORS, TEST_LENGTHS, TRAIN_LENGTHS, file_names, scene_of
+from fairmot.mot.benchmarks import (
+    MOT17_DETECTORS,
+    TEST_LENGTHS,
+    TRAIN_LENGTHS,
+    Benchmark,
+    benchmark_of,
+    file_names,
+    scene_of,
+)
 from fairmot.mot.rows import read_results
 
 MOT17_TEST = [f"MOT17-{number}" for number in ("01", "03", "06", "07", "08", "12", "14")]

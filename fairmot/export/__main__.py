@@ -17,7 +17,7 @@ from fairmot.device import Device, use_device
 from fairmot.errors import ConfigError, DataError, FairMOTError
 from fairmot.export.check import check
 from fairmot.files import sync_directory, write_atomic
-from fairmot.inference.exported import INPUT, INSTALL, OUTPUTS, Description, sealed
+from fairmot.inference.exported_file import INPUT, INSTALL, OUTPUTS, Description, sealed
 from fairmot.inference.network import MAX_OBJECTS, DetectionGraph, TrainedNetwork, load_network
 
 _STRIDE = 32

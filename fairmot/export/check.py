@@ -10,7 +10,8 @@ from mindspore import Tensor, nn
 from fairmot.data.synthetic.scene import make_scene, render
 from fairmot.device import Device
 from fairmot.errors import FairMOTError
-from fairmot.inference.exported import Description, open_exported
+from fairmot.inference.exported import open_exported
+from fairmot.inference.exported_file import Description
 from fairmot.inference.network import DetectionGraph
 
 TOLERANCE = 1e-4

@@ -135,6 +135,16 @@ def read_ground_truth(path: str | Path) -> MotRows:
     return rows
 
 
+def ground_truth_text(rows: MotRows, visibility_decimals: int) -> str:
+    """The text of a gt.txt of 9 columns, in the rows' order; pixels keep two decimals, scores are the flags."""
+    return "".join(
+        f"{frame},{identity},{x:.2f},{y:.2f},{w:.2f},{h:.2f},{flag:.0f},{class_id},{visibility:.{visibility_decimals}f}\n"
+        for frame, identity, (x, y, w, h), flag, class_id, visibility in zip(
+            rows.frames, rows.ids, rows.boxes_xywh, rows.scores, rows.classes, rows.visibility, strict=True
+        )
+    )
+
+
 def write_results(path: str | Path, rows: MotRows) -> None:
     """Write a tracker's output whole or not at all, ordered by frame and id; pixels keep three decimals.
 
