@@ -15,12 +15,11 @@ from fairmot.device import Device
 from fairmot.errors import ConfigError, DataError
 from fairmot.evaluation.detection import ImageMatches, detection_metrics
 from fairmot.evaluation.embedding import true_positive_rates
-from fairmot.evaluation.metrics import OVERALL, SequencePair, combine, evaluate_sequences, match_events
+from fairmot.evaluation.metrics import OVERALL, SequencePair, evaluate_sequences, match_events
 from fairmot.evaluation.plots import plot_frames, plot_identities, plot_overall, plot_tracks
 from fairmot.evaluation.preprocess import preprocess
 from fairmot.evaluation.report import text_table, write_report
 from fairmot.evaluation.sequences import GENERAL_RULES, GroundTruthSequence, find_ground_truth, rules_of
-from fairmot.files import write_json_atomic
 from fairmot.inference.exported import open_detector
 from fairmot.inference.network import NetworkDetector
 from fairmot.inference.scoring import Embeddings, embeddings_of_objects, frames_of, track_with_ground_truth
@@ -95,9 +94,7 @@ def evaluate(config: EvaluateConfig) -> None:
     pairs = [_pair(one, results[one.name], config.class_id) for one in sequences]
     metrics = evaluate_sequences(pairs, config.workers)
     try:
-        write_report(output, metrics)
-        figures = {one.name: {**one.figures(), **extras.get(one.name, {})} for one in [*metrics, combine(metrics)]}
-        write_json_atomic(output / "metrics.json", figures)
+        write_report(output, metrics, extras)
         plot_overall(output / "overall.png", metrics)
         for pair in pairs:
             events = match_events(*preprocess(pair.gt, pair.results, pair.benchmark))

@@ -52,7 +52,9 @@ def test_only_mot17_has_scenes_under_three_names():
     assert [scene_of(name) for name in ("MOT17-01-SDP", "MOT17-01", "MOT16-01", "TUD-Campus")] == [
         "MOT17-01", "MOT17-01", "MOT16-01", "TUD-Campus",
     ]  # fmt: skip
-    assert list(file_names(Benchmark.mot17, ["MOT17-01"])) == [f"MOT17-01-{name}.txt" for name in MOT17_DETECTORS]
+    assert list(file_names(Benchmark.mot17, ["MOT17-01"])) == [
+        f"MOT17-01-{name}.txt" for name in sorted(MOT17_DETECTORS)
+    ]
     assert file_names(Benchmark.mot20, ["MOT20-04"]) == {"MOT20-04.txt": "MOT20-04"}
 
 
