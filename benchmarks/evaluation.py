@@ -15,7 +15,7 @@ import pandas  # type: ignore[import-untyped]
 from benchmarks.measuring import options
 from benchmarks.report import Part, Row, publish
 from fairmot.evaluation.metrics import SequencePair, evaluate_pair, evaluate_sequences
-from fairmot.evaluation.preprocess import Benchmark
+from fairmot.mot.benchmarks import Benchmark
 from fairmot.mot.rows import MotRows, result_rows
 
 SEQUENCES, OBJECTS = 7, 30

@@ -36,9 +36,9 @@ def infer(network: str, size: str, batch: int, passes: int) -> dict[str, list[fl
     """Runs in a process of its own: seconds and processor seconds of each pass, from the third on."""
     import numpy as np  # noqa: PLC0415
 
-    from fairmot.inference.network import Detector  # noqa: PLC0415
+    from fairmot.inference.network import NetworkDetector  # noqa: PLC0415
 
-    detector = Detector(build(network), size_hw(size), batch_size=batch)
+    detector = NetworkDetector(build(network), size_hw(size), batch_size=batch)
     pictures = list(np.random.default_rng(0).integers(0, 256, (batch, *size_hw(size), 3), dtype=np.uint8))
     moments_s, worked_s = [], []
     for _ in range(passes):

@@ -21,7 +21,7 @@ from fairmot.cli.command import compose
 from fairmot.data.dataset import Augmentation
 from fairmot.data.index import build_index
 from fairmot.data.synthetic.generate import generate
-from fairmot.inference.network import Detector
+from fairmot.inference.network import NetworkDetector
 from fairmot.inference.scoring import frames_of
 from fairmot.model.network import build_network
 from train.config import TrainConfig
@@ -56,13 +56,13 @@ def measure(config: TrainConfig, folder: Path) -> dict[str, float]:
     height, width = config.data.input_size
     samples = build_dataset(config, build_index(config.data.root, config.data.train, None), Augmentation.none)
     sequences = find_validation_sequences(config.data)
-    shared = Detector(network, (height, width))
+    shared = NetworkDetector(network, (height, width))
     validator = Validator(shared, sequences, config.tracker, World(), folder)
     found = {"first_validation": timed(lambda: validator.run(1)), "validation": timed(lambda: validator.run(2))}
     frames = list(frames_of(sequences[0].sequence))
     found["video"] = min(timed(lambda: film(frames, folder / "video.mp4")) for _ in range(2))
     for name in ("own", "shared") * 2:
-        detector = shared if name == "shared" else Detector(network, (height, width))
+        detector = shared if name == "shared" else NetworkDetector(network, (height, width))
         pictures = NetworkPictures(detector, samples, config.tracker.conf_thres, folder)
         found[name] = min(found.get(name, float("inf")), timed(lambda: pictures.draw(1)))  # noqa: B023 (called at once)
     return found

@@ -15,15 +15,15 @@ from fairmot.device import Device
 from fairmot.errors import ConfigError, DataError
 from fairmot.evaluation.detection import ImageMatches, detection_metrics
 from fairmot.evaluation.embedding import true_positive_rates
-from fairmot.evaluation.metrics import OVERALL, SequencePair, combine, evaluate_sequences, match_events
+from fairmot.evaluation.metrics import OVERALL, SequencePair, evaluate_sequences, match_events
 from fairmot.evaluation.plots import plot_frames, plot_identities, plot_overall, plot_tracks
-from fairmot.evaluation.preprocess import Benchmark, preprocess
+from fairmot.evaluation.preprocess import preprocess
 from fairmot.evaluation.report import text_table, write_report
 from fairmot.evaluation.sequences import GENERAL_RULES, GroundTruthSequence, find_ground_truth, rules_of
-from fairmot.files import write_json_atomic
 from fairmot.inference.exported import open_detector
-from fairmot.inference.network import Detector
+from fairmot.inference.network import NetworkDetector
 from fairmot.inference.scoring import Embeddings, embeddings_of_objects, frames_of, track_with_ground_truth
+from fairmot.mot.benchmarks import Benchmark
 from fairmot.mot.rows import MotRows, read_results, write_results
 from fairmot.tracking.tracker import TrackerConfig
 
@@ -94,9 +94,7 @@ def evaluate(config: EvaluateConfig) -> None:
     pairs = [_pair(one, results[one.name], config.class_id) for one in sequences]
     metrics = evaluate_sequences(pairs, config.workers)
     try:
-        write_report(output, metrics)
-        figures = {one.name: {**one.figures(), **extras.get(one.name, {})} for one in [*metrics, combine(metrics)]}
-        write_json_atomic(output / "metrics.json", figures)
+        write_report(output, metrics, extras)
         plot_overall(output / "overall.png", metrics)
         for pair in pairs:
             events = match_events(*preprocess(pair.gt, pair.results, pair.benchmark))
@@ -181,7 +179,7 @@ def _track(
     """Track every sequence; write and return the results, and the figures of detections and embeddings."""
     lengths = {one.name: frames_of(one).length or 0 for one in sequences}  # all are there before the first is tracked
     detector = open_detector(Path(str(config.checkpoint)), config.device, batch_size=config.batch_size)
-    if not isinstance(detector, Detector):
+    if not isinstance(detector, NetworkDetector):
         _log.info("%s gives no embeddings at chosen places: no embedding test", config.checkpoint)
     results: dict[str, MotRows] = {}
     images: dict[str, list[ImageMatches]] = {}
@@ -189,13 +187,13 @@ def _track(
     with tqdm(total=2 * sum(lengths.values()), unit="frame", disable=None) as bar:
         for one in sequences:
             bar.set_description(one.name)
-            tracked = track_with_ground_truth(detector, one, config.tracker, watch=lambda *_: bar.update())
+            tracked = track_with_ground_truth(detector, one, config.tracker, watch=lambda _: bar.update())
             results[one.name], images[one.name] = tracked.results, tracked.images
             try:
                 write_results(folder / f"{one.name}.txt", tracked.results)
             except OSError as error:
                 raise DataError(f"{error.filename or folder}: cannot be written ({error.strerror})") from error
-            if isinstance(detector, Detector):
+            if isinstance(detector, NetworkDetector):
                 embeddings[one.name] = embeddings_of_objects(detector, one, watch=bar.update)
     extras = {name: _extra_figures(images[name], [embeddings[name]] if embeddings else []) for name in results}
     everything = [image for name in results for image in images[name]]

@@ -14,16 +14,16 @@ from tqdm import tqdm
 from fairmot.cli.command import run_command
 from fairmot.device import Device
 from fairmot.errors import ConfigError, DataError
-from fairmot.evaluation.preprocess import PEDESTRIAN, Benchmark, benchmark_of
+from fairmot.evaluation.preprocess import PEDESTRIAN
 from fairmot.files import write_atomic
-from fairmot.inference.detector import BatchDetector
+from fairmot.inference.detector import Detector
 from fairmot.inference.exported import open_detector
-from fairmot.inference.scoring import track_source, with_frame_rate
+from fairmot.inference.tracks import track_source
 from fairmot.media.video import FrameSource, open_source
-from fairmot.mot.benchmarks import TEST_LENGTHS, TRAIN_LENGTHS, file_names, scene_of
+from fairmot.mot.benchmarks import TEST_LENGTHS, TRAIN_LENGTHS, Benchmark, benchmark_of, file_names, scene_of
 from fairmot.mot.rows import NOT_GIVEN, MotRows, read_results, write_results
-from fairmot.prepare.sequences import find_sequences, one_variant_a_scene
-from fairmot.tracking.tracker import Tracker, TrackerConfig
+from fairmot.mot.sequence import find_sequences, one_variant_a_scene
+from fairmot.tracking.tracker import TrackerConfig
 
 _log = logging.getLogger(__name__)
 
@@ -184,10 +184,9 @@ def _track(config: SubmitConfig) -> tuple[Benchmark, dict[str, MotRows]]:
         return benchmark, {scene: _track_scene(config, detector, source, bar) for scene, source in sources.items()}
 
 
-def _track_scene(config: SubmitConfig, detector: BatchDetector, source: FrameSource, bar: tqdm) -> MotRows:
+def _track_scene(config: SubmitConfig, detector: Detector, source: FrameSource, bar: tqdm) -> MotRows:
     bar.set_description(source.name)
-    rules = with_frame_rate(config.tracker, source)
-    return track_source(detector, source, rules, Tracker(rules), watch=lambda *_: bar.update())
+    return track_source(detector, source, config.tracker, watch=lambda _: bar.update())
 
 
 if __name__ == "__main__":

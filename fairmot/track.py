@@ -17,13 +17,13 @@ from fairmot.cli.command import run_command
 from fairmot.device import Device
 from fairmot.errors import ConfigError, DataError
 from fairmot.inference.exported import open_detector
-from fairmot.inference.network import MAX_OBJECTS, track_frames
+from fairmot.inference.network import MAX_OBJECTS
 from fairmot.inference.pipeline import StageTimes, in_background
+from fairmot.inference.tracks import TrackedFrame, track_frames, with_frame_rate
 from fairmot.media.drawing import Painter
 from fairmot.media.video import FrameSource, open_source
 from fairmot.media.video_writer import FramesWriter, VideoWriter
-from fairmot.mot.rows import class_column, result_rows, write_results
-from fairmot.structures import Tracks
+from fairmot.mot.rows import result_rows, track_rows, write_results
 from fairmot.tracking.interpolation import InterpolationConfig, interpolate
 from fairmot.tracking.tracker import Tracker, TrackerConfig, plausible
 
@@ -136,8 +136,7 @@ def track(config: TrackConfig) -> Report:
         Path(config.checkpoint), config.device, max_objects=config.max_objects, batch_size=config.batch_size
     )
     detector.detect([np.zeros((*source.size_hw, 3), np.uint8)])  # compiles, which no frame should wait for
-    frame_rate = source.frame_rate or config.tracker.frame_rate
-    tracker_config = dataclasses.replace(config.tracker, frame_rate=frame_rate)
+    tracker_config = with_frame_rate(config.tracker, source)
     times, began_at_s = StageTimes(), time.perf_counter()
     with (
         closing(track_frames(detector, islice(source, config.max_frames), Tracker(tracker_config), times)) as frames,
@@ -176,7 +175,7 @@ def choose_outputs(config: TrackConfig, name: str) -> Outputs:
 
 
 def _write_pictures(
-    tracked: Iterable[tuple[int, np.ndarray, Tracks]],
+    tracked: Iterable[TrackedFrame],
     source: FrameSource,
     config: TrackConfig,
     tracker_config: TrackerConfig,
@@ -193,9 +192,9 @@ def _write_pictures(
         sinks = _open_sinks(stack, outputs, tracker_config.frame_rate, source.size_hw)
         bar = stack.enter_context(tqdm(total=min(known, default=None), unit="frame", disable=None, file=sys.stderr))
         try:
-            for number, frame, tracks in tracked:
+            for number, frame, _, tracks in tracked:
                 shown = plausible(tracks, tracker_config)
-                rows.append(_rows(number, shown, num_classes))
+                rows.append(track_rows(number, shown, num_classes))
                 with times.measure("write"):
                     if sinks:
                         picture = painter.draw(frame, shown, f"frame {number}  {len(shown)} tracks")
@@ -217,13 +216,6 @@ def _open_sinks(
     if outputs.frames is not None:
         sinks.append(stack.enter_context(FramesWriter(outputs.frames)))
     return sinks
-
-
-def _rows(number: int, tracks: Tracks, num_classes: int) -> np.ndarray:
-    low, high = tracks.boxes_xyxy[:, :2], tracks.boxes_xyxy[:, 2:]
-    numbers = np.full(len(tracks), number)
-    classes = class_column(tracks.classes, num_classes)
-    return np.column_stack([numbers, tracks.ids, low, high - low, tracks.scores, classes])
 
 
 def _track_and_print(config: TrackConfig) -> None:

@@ -25,10 +25,9 @@ from tiny_downloads import ROW, labelled
 from fairmot.cli.command import compose
 from fairmot.convert.torch_file import torch_file
 from fairmot.data.synthetic.generate import generate
-from fairmot.evaluation.preprocess import Benchmark
 from fairmot.media.video_writer import VideoWriter
 from fairmot.model.network import BACKBONES
-from fairmot.mot.benchmarks import TEST_LENGTHS, TRAIN_LENGTHS
+from fairmot.mot.benchmarks import TEST_LENGTHS, TRAIN_LENGTHS, Benchmark
 from train.config import TrainConfig
 
 SHAPES = REPOSITORY / "tests" / "parity" / "fixtures"

@@ -13,7 +13,7 @@ from fairmot.data.loader import TrainLoader
 from fairmot.data.packed import open_index
 from fairmot.data.synthetic.generate import generate
 from fairmot.errors import ConfigError
-from fairmot.inference.network import Detector
+from fairmot.inference.network import NetworkDetector
 from train.config import TrainConfig
 from train.distributed import World, connect
 from train.loop import Trainer, fit
@@ -95,7 +95,7 @@ def _build(config: TrainConfig, world: World, run_dir: Path, index: LabelIndex) 
         average=state.average,
     )
     height, width = config.data.input_size
-    detector = Detector(  # one for validation and pictures: each would compile the network once more
+    detector = NetworkDetector(  # one for validation and pictures: each would compile the network once more
         state.network, (height, width), down_ratio=config.model.down_ratio, num_classes=config.data.num_classes
     )
     validator = _build_validator(config, world, run_dir, detector) if config.validate_every_epochs else None
@@ -133,7 +133,7 @@ def _build_loader(config: TrainConfig, world: World, index: LabelIndex) -> Train
     return loader
 
 
-def _build_validator(config: TrainConfig, world: World, run_dir: Path, detector: Detector) -> "Validator":
+def _build_validator(config: TrainConfig, world: World, run_dir: Path, detector: NetworkDetector) -> "Validator":
     # Its packages (pandas, matplotlib, SciPy, PyAV) would cost a rank that only trains a second and 120 MB.
     from train.validate import Validator, find_validation_sequences  # noqa: PLC0415
 

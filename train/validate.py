@@ -17,11 +17,11 @@ from fairmot.evaluation.plots import plot_identities
 from fairmot.evaluation.report import write_report
 from fairmot.evaluation.sequences import GroundTruthSequence, find_ground_truth
 from fairmot.files import write_atomic
-from fairmot.inference.network import Detector
+from fairmot.inference.network import NetworkDetector
 from fairmot.inference.scoring import frames_of, track_with_ground_truth
+from fairmot.inference.tracks import TrackedFrame
 from fairmot.media.drawing import Painter, sheet
 from fairmot.mot.rows import write_results
-from fairmot.structures import Tracks
 from fairmot.tracking.tracker import TrackerConfig
 from train.distributed import World
 from train.heartbeat import beat
@@ -114,7 +114,7 @@ class Validator:
 
     def __init__(
         self,
-        detector: Detector,
+        detector: NetworkDetector,
         sequences: list[ValidationSequence],
         tracker: TrackerConfig,
         world: World,
@@ -176,12 +176,12 @@ class Validator:
         most_frames = self._video_frames if sequence.name in self._filmed else 0
         film = Film(video, own.frame_rate or self._tracker.frame_rate, most_frames)
 
-        def watch(number: int, frame: np.ndarray, tracks: Tracks) -> None:
+        def watch(frame: TrackedFrame) -> None:
             bar.update()
             beat()
-            picture = painter.draw(frame, tracks, caption=f"{sequence.name}  {number}")
+            picture = painter.draw(frame.picture, frame.tracks, caption=f"{sequence.name}  {frame.number}")
             film.add(picture)
-            if number in shown:
+            if frame.number in shown:
                 pictures.append(picture)
 
         with film:

@@ -15,7 +15,8 @@ import numpy as np
 from fairmot.errors import DataError
 from fairmot.evaluation.hota import HotaSums, hota_sums
 from fairmot.evaluation.overlap import MATCH_IOU, FrameOverlap, overlap_by_frame
-from fairmot.evaluation.preprocess import Benchmark, preprocess
+from fairmot.evaluation.preprocess import preprocess
+from fairmot.mot.benchmarks import Benchmark
 from fairmot.mot.rows import MotRows, first_fault
 
 OVERALL = "OVERALL"

@@ -4,59 +4,23 @@ The rules are those of the official evaluation (TrackEval): a result that covers
 pedestrian (a sitting person, a mirror image, a mannequin) is neither right nor wrong and is taken out.
 """
 
-from enum import Enum
-
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from fairmot.errors import DataError
 from fairmot.evaluation.overlap import MATCH_IOU, overlap_by_frame
+from fairmot.mot.benchmarks import Benchmark
 from fairmot.mot.rows import NOT_GIVEN, MotRows
 
 PEDESTRIAN = 1
 _CLASSES = range(1, 14)
 _PERSON_ON_VEHICLE, _NON_MOTORISED_VEHICLE, _STATIC_PERSON, _DISTRACTOR, _REFLECTION = 2, 6, 7, 8, 12
 
-# fmt: off
-_MOT15_SEQUENCES = frozenset((
-    "ADL-Rundle-1", "ADL-Rundle-3", "ADL-Rundle-6", "ADL-Rundle-8", "AVG-TownCentre", "ETH-Bahnhof", "ETH-Crossing",
-    "ETH-Jelmoli", "ETH-Linthescher", "ETH-Pedcross2", "ETH-Sunnyday", "KITTI-13", "KITTI-16", "KITTI-17",
-    "KITTI-19", "PETS09-S2L1", "PETS09-S2L2", "TUD-Campus", "TUD-Crossing", "TUD-Stadtmitte", "Venice-1",
-    "Venice-2",
-))
-# fmt: on
-
-
-class Benchmark(Enum):
-    """Whose rules apply; `none` takes ground truth and results as they are."""
-
-    mot15 = "mot15"
-    mot16 = "mot16"
-    mot17 = "mot17"
-    mot20 = "mot20"
-    none = "none"
-
-
 _DISTRACTORS = {
     Benchmark.mot16: (_PERSON_ON_VEHICLE, _STATIC_PERSON, _DISTRACTOR, _REFLECTION),
     Benchmark.mot17: (_PERSON_ON_VEHICLE, _STATIC_PERSON, _DISTRACTOR, _REFLECTION),
     Benchmark.mot20: (_PERSON_ON_VEHICLE, _STATIC_PERSON, _DISTRACTOR, _REFLECTION, _NON_MOTORISED_VEHICLE),
 }
-
-
-def benchmark_of(sequence: str) -> Benchmark:
-    """The benchmark a sequence's name belongs to: `MOT17-02-FRCNN` -> mot17, `TUD-Campus` -> mot15.
-
-    Raises:
-        DataError: the name is none of MOTChallenge's; the rules must then be chosen by hand.
-    """
-    if sequence in _MOT15_SEQUENCES:
-        return Benchmark.mot15
-    prefix = sequence.partition("-")[0].lower()
-    if prefix in Benchmark.__members__ and prefix != Benchmark.none.value:
-        return Benchmark(prefix)
-    choices = ", ".join(benchmark.value for benchmark in Benchmark)
-    raise DataError(f"{sequence}: not a sequence of MOTChallenge; say which rules apply: benchmark={choices}")
 
 
 def preprocess(gt: MotRows, results: MotRows, benchmark: Benchmark) -> tuple[MotRows, MotRows]:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fairmot.evaluation.metrics import SequenceMetrics, combine
@@ -35,8 +35,15 @@ def csv_table(sequences: Sequence[SequenceMetrics]) -> str:
     return stream.getvalue()
 
 
-def write_report(folder: str | Path, sequences: Sequence[SequenceMetrics]) -> None:
+def write_report(
+    folder: str | Path, sequences: Sequence[SequenceMetrics], extras: Mapping[str, Mapping[str, float]] | None = None
+) -> None:
     """Write `metrics.txt`, `metrics.md`, `metrics.csv` and `metrics.json` (sequence -> figure -> value, unrounded).
+
+    Args:
+        folder: made when absent.
+        sequences: their metrics.
+        extras: sequence, or OVERALL -> figures for `metrics.json` beside those of the tracks, by name.
 
     Raises:
         ValueError: there is no sequence.
@@ -46,9 +53,8 @@ def write_report(folder: str | Path, sequences: Sequence[SequenceMetrics]) -> No
     write_atomic(folder / "metrics.txt", text_table(sequences))
     write_atomic(folder / "metrics.md", markdown_table(sequences))
     write_atomic(folder / "metrics.csv", csv_table(sequences))
-    write_json_atomic(
-        folder / "metrics.json", {metrics.name: metrics.figures() for metrics in _with_overall(sequences)}
-    )
+    figures = {one.name: {**one.figures(), **(extras or {}).get(one.name, {})} for one in _with_overall(sequences)}
+    write_json_atomic(folder / "metrics.json", figures)
 
 
 def _with_overall(sequences: Sequence[SequenceMetrics]) -> list[SequenceMetrics]:

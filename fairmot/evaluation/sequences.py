@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from fairmot.errors import DataError
-from fairmot.evaluation.preprocess import Benchmark, benchmark_of, preprocess
+from fairmot.evaluation.preprocess import preprocess
+from fairmot.mot.benchmarks import Benchmark, benchmark_of
 from fairmot.mot.rows import MotRows, read_ground_truth, result_rows
 
 GENERAL_RULES = Benchmark.mot15

@@ -17,8 +17,8 @@ from fairmot.device import Device, use_device
 from fairmot.errors import ConfigError, DataError, FairMOTError
 from fairmot.export.check import check
 from fairmot.files import sync_directory, write_atomic
-from fairmot.inference.exported import INPUT, INSTALL, OUTPUTS, Description, sealed
-from fairmot.inference.network import MAX_OBJECTS, Detect, TrainedNetwork, load_network
+from fairmot.inference.exported_file import INPUT, INSTALL, OUTPUTS, Description, sealed
+from fairmot.inference.network import MAX_OBJECTS, DetectionGraph, TrainedNetwork, load_network
 
 _STRIDE = 32
 """Pixels to a cell of the networks' coarsest maps."""
@@ -140,7 +140,7 @@ def _description(config: ExportConfig, trained: TrainedNetwork) -> Description:
 
 def _graph(config: ExportConfig, trained: TrainedNetwork, input_size_hw: tuple[int, int]) -> bytes:
     """The serialised graph of network and decoder."""
-    cell = Detect(trained.network, config.max_objects)
+    cell = DetectionGraph(trained.network, config.max_objects)
     cell.set_train(False)
     image = Tensor(np.zeros((config.batch_size or 1, *input_size_hw, 3), np.uint8))
     with tempfile.TemporaryDirectory() as folder:  # MindSpore changes the permissions of the folder it writes to

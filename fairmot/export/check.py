@@ -10,8 +10,9 @@ from mindspore import Tensor, nn
 from fairmot.data.synthetic.scene import make_scene, render
 from fairmot.device import Device
 from fairmot.errors import FairMOTError
-from fairmot.inference.exported import Description, open_exported
-from fairmot.inference.network import Detect
+from fairmot.inference.exported import open_exported
+from fairmot.inference.exported_file import Description
+from fairmot.inference.network import DetectionGraph
 
 TOLERANCE = 1e-4
 """Largest difference of a number, where all numbers of its kind are below 1, else relative to the largest of them."""
@@ -66,7 +67,7 @@ def check(path: Path, description: Description, network: nn.Cell) -> str:
     """
     batch_size = description.batch_size or 1
     pictures = _pictures(description.input_size_hw, batch_size * -(-_PICTURES // batch_size))
-    reference = Detect(network, description.max_objects, with_heat=True)
+    reference = DetectionGraph(network, description.max_objects, with_heat=True)
     reference.set_train(False)
     batches = np.split(pictures, len(pictures) // batch_size)
     expected = _joined([[output.asnumpy() for output in reference(Tensor(batch))] for batch in batches])

@@ -12,7 +12,7 @@ from fairmot.model.decode import to_image_boxes
 from fairmot.structures import Detections
 
 
-class BatchDetector(ABC):
+class Detector(ABC):
     """Finds the objects of pictures of any size by something that takes batches of one size.
 
     Attributes:

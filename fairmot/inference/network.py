@@ -1,9 +1,8 @@
-"""From a trained network to detections and tracks of whole videos."""
+"""From a trained network to detections."""
 
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import mindspore as ms
@@ -12,23 +11,18 @@ from mindspore import Tensor, nn, ops
 
 from fairmot.device import Device, use_device
 from fairmot.errors import CheckpointError, ConfigError
-from fairmot.inference.detector import BatchDetector
-from fairmot.inference.pipeline import StageTimes, in_background
+from fairmot.inference.detector import Detector
 from fairmot.model.decode import Decode
 from fairmot.model.network import FairMOT, ModelConfig, build_network
 from fairmot.ops import gather_at, l2_normalize
-from fairmot.structures import Detections, Tracks
-from fairmot.tracking.tracker import Tracker
 from fairmot.weights.checkpoint import Checkpoint, tensor_differences
 from fairmot.weights.weights_file import open_weights
 
 MAX_OBJECTS = 500
 """Objects the decoder takes from a picture, as in the original; the tracker picks those that score enough."""
 
-_BATCHES_AHEAD = 2
 
-
-class Detect(nn.Cell):
+class DetectionGraph(nn.Cell):
     """Network and decoder, compiled as one graph in graph mode.
 
     Not by `ms.jit`: outside graph mode its graphs miss later changes of parameters by `set_data`.
@@ -54,7 +48,7 @@ class Detect(nn.Cell):
         return found
 
 
-class _Embed(nn.Cell):
+class _EmbeddingGraph(nn.Cell):
     """Network and the embeddings at given places, compiled as one graph."""
 
     def __init__(self, network: nn.Cell) -> None:
@@ -67,7 +61,7 @@ class _Embed(nn.Cell):
         return l2_normalize(gather_at(embedding, cells).astype(ms.float32))
 
 
-class Detector(BatchDetector):
+class NetworkDetector(Detector):
     """Finds objects by a network of this process. Compiled once, for one input size and one batch size."""
 
     def __init__(
@@ -94,13 +88,13 @@ class Detector(BatchDetector):
         ms.set_context(mode=ms.GRAPH_MODE)
         self._network = network
         self._max_objects = max_objects
-        self._graph = Detect(network, max_objects, with_heat=True)
-        self._embed = _Embed(network)
+        self._graph = DetectionGraph(network, max_objects, with_heat=True)
+        self._embed = _EmbeddingGraph(network)
 
     @classmethod
     def from_checkpoint(
         cls, path: Path, device: Device = Device.cpu, *, max_objects: int = MAX_OBJECTS, batch_size: int = 1
-    ) -> "Detector":
+    ) -> "NetworkDetector":
         """Build the network of a checkpoint and take its weights; every name and shape must match.
 
         Args:
@@ -125,7 +119,7 @@ class Detector(BatchDetector):
         )
 
     def run(self, batch: np.ndarray) -> list[np.ndarray]:
-        """See BatchDetector."""
+        """See Detector."""
         with _evaluating(self._network):
             return [output.asnumpy() for output in self._graph(Tensor(batch))[:-1]]
 
@@ -222,49 +216,3 @@ def _load_strictly(network: FairMOT, checkpoint: Checkpoint) -> None:
         )
     for name, parameter in wanted.items():
         parameter.set_data(Tensor(found[name], parameter.dtype))
-
-
-def track_frames(
-    detector: BatchDetector, frames: Iterable[np.ndarray], tracker: Tracker, times: StageTimes | None = None
-) -> Generator[tuple[int, np.ndarray, Tracks], None, None]:
-    """Track a sequence while it is read. Reading, the network and the caller work at the same time.
-
-    Close it, or read it to its end: its threads then end too, also when it fails.
-
-    Args:
-        detector: finds the objects.
-        frames: uint8 [H, W, 3], BGR, in order.
-        tracker: a new one; it has seen no frame yet.
-        times: receives the stages `read` (with the letterbox), `network` and `tracker`.
-
-    Yields:
-        Number of the frame, from 1, the frame, and its tracks.
-
-    Raises:
-        FairMOTError: whatever the frames raise, or the network's output is not finite.
-    """
-    times = StageTimes() if times is None else times
-    ahead = _BATCHES_AHEAD * detector.batch_size
-    with (
-        closing(in_background(times.each(_prepared(detector, frames), "read"), ahead)) as prepared,
-        closing(in_background(_detected(detector, prepared, times), ahead)) as detected,
-    ):
-        for number, (frame, detections) in enumerate(detected, start=1):
-            with times.measure("tracker"):
-                tracks = tracker.update(detections, frame)
-            yield number, frame, tracks
-
-
-def _prepared(detector: BatchDetector, frames: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    for frame in frames:
-        yield frame, detector.prepare(frame)
-
-
-def _detected(
-    detector: BatchDetector, prepared: Iterator[tuple[np.ndarray, np.ndarray]], times: StageTimes
-) -> Iterator[tuple[np.ndarray, Detections]]:
-    while batch := list(islice(prepared, detector.batch_size)):
-        frames, inputs = zip(*batch, strict=True)
-        with times.measure("network"):
-            found = detector.infer(inputs, [frame.shape[:2] for frame in frames])
-        yield from zip(frames, found, strict=True)

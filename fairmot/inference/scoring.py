@@ -1,9 +1,7 @@
 """What a network is worth on sequences with ground truth: tracks, and the detections they were made of."""
 
 import dataclasses
-from collections.abc import Callable
-from contextlib import closing
-from itertools import islice
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -11,15 +9,13 @@ from fairmot.boxes import cxcywh_to_xyxy, xywh_to_cxcywh
 from fairmot.errors import DataError
 from fairmot.evaluation.detection import ImageMatches, match_detections
 from fairmot.evaluation.sequences import GroundTruthSequence
-from fairmot.inference.detector import BatchDetector
-from fairmot.inference.network import Detector, track_frames
+from fairmot.inference.detector import Detector
+from fairmot.inference.network import NetworkDetector
+from fairmot.inference.tracks import TrackedFrame, Watch, track_source
 from fairmot.media.video import FrameSource, open_source
-from fairmot.mot.rows import MotRows, class_column, result_rows
-from fairmot.structures import Detections, Tracks
-from fairmot.tracking.tracker import Tracker, TrackerConfig, plausible
-
-Watch = Callable[[int, np.ndarray, Tracks], None]
-"""Called with every frame's number, picture and tracks."""
+from fairmot.mot.rows import MotRows
+from fairmot.structures import Detections
+from fairmot.tracking.tracker import TrackerConfig
 
 
 @dataclasses.dataclass
@@ -68,7 +64,7 @@ def frames_of(sequence: GroundTruthSequence) -> FrameSource:
 
 
 def track_with_ground_truth(
-    detector: BatchDetector,
+    detector: Detector,
     sequence: GroundTruthSequence,
     config: TrackerConfig,
     *,
@@ -80,55 +76,32 @@ def track_with_ground_truth(
     Raises:
         DataError: pictures are missing or cannot be read.
     """
-    source = frames_of(sequence)
-    config = with_frame_rate(config, source)
-    tracker = _MatchingTracker(config, sequence.counted(), skip_frames, detector.num_classes)
-    results = track_source(detector, source, config, tracker, skip_frames=skip_frames, watch=watch)
-    return TrackedSequence(results, tracker.images)
+    objects = sequence.counted()
+    images: list[ImageMatches] = []
+
+    def compare(frame: TrackedFrame) -> None:
+        here = objects.select(objects.frames == frame.number)
+        images.extend(_matches(frame.detections, here, detector.num_classes))
+        if watch is not None:
+            watch(frame)
+
+    results = track_source(detector, frames_of(sequence), config, skip_frames=skip_frames, watch=compare)
+    return TrackedSequence(results, images)
 
 
-def track_source(
-    detector: BatchDetector,
-    source: FrameSource,
-    config: TrackerConfig,
-    tracker: Tracker,
-    *,
-    skip_frames: int = 0,
-    watch: Watch | None = None,
-) -> MotRows:
-    """Track frames to their end and keep what is plausible.
-
-    Args:
-        detector: finds the objects.
-        source: the frames.
-        config: what the tracker was made from.
-        tracker: a new one.
-        skip_frames: frames at the beginning that are not tracked; numbers count on behind them.
-        watch: is shown every frame that is tracked.
-
-    Raises:
-        DataError: a frame cannot be read.
-    """
-    rows = [np.zeros((0, 8))]
-    with closing(track_frames(detector, islice(source, skip_frames, None), tracker)) as tracked:
-        for position, frame, every_track in tracked:
-            number, tracks = skip_frames + position, plausible(every_track, config)
-            low, high = tracks.boxes_xyxy[:, :2], tracks.boxes_xyxy[:, 2:]
-            numbers = np.full(len(tracks), number)
-            classes = class_column(tracks.classes, detector.num_classes)
-            rows.append(np.column_stack([numbers, tracks.ids, low, high - low, tracks.scores, classes]))
-            if watch is not None:
-                watch(number, frame, tracks)
-    table = np.concatenate(rows)
-    return result_rows(table[:, 0], table[:, 1], table[:, 2:6], table[:, 6], table[:, 7])
+def _matches(detections: Detections, objects: MotRows, num_classes: int) -> Iterator[ImageMatches]:
+    """A frame's detections compared with its objects, each class for itself where there are several."""
+    for class_id in range(num_classes):
+        detected, true = detections, objects
+        if num_classes > 1:
+            detected = detections.select(detections.classes == class_id)
+            true = objects.select(objects.classes == class_id + 1)
+        yield match_detections(detected.boxes_xyxy, detected.scores, _xyxy(true.boxes_xywh))
 
 
-def with_frame_rate(config: TrackerConfig, source: FrameSource) -> TrackerConfig:
-    """The tracker's rules with the frame rate of a source that knows its own."""
-    return dataclasses.replace(config, frame_rate=source.frame_rate or config.frame_rate)
-
-
-def embeddings_of_objects(detector: Detector, sequence: GroundTruthSequence, watch: Callable[[], object]) -> Embeddings:
+def embeddings_of_objects(
+    detector: NetworkDetector, sequence: GroundTruthSequence, watch: Callable[[], object]
+) -> Embeddings:
     """The network's embeddings at the true places of all objects of a sequence, so that nothing but they is judged.
 
     Args:
@@ -152,26 +125,3 @@ def embeddings_of_objects(detector: Detector, sequence: GroundTruthSequence, wat
 
 def _xyxy(boxes_xywh: np.ndarray) -> np.ndarray:
     return cxcywh_to_xyxy(xywh_to_cxcywh(boxes_xywh))
-
-
-class _MatchingTracker(Tracker):
-    """A tracker that compares its detections with the ground truth as they pass."""
-
-    def __init__(self, config: TrackerConfig, objects: MotRows, skipped_frames: int, num_classes: int) -> None:
-        super().__init__(config)
-        self.images: list[ImageMatches] = []
-        self._objects = objects
-        self._skipped_frames = skipped_frames
-        self._num_classes = num_classes
-
-    def update(self, detections: Detections, frame: np.ndarray | None = None) -> Tracks:
-        """As a tracker does."""
-        tracks = super().update(detections, frame)
-        objects = self._objects.select(self._objects.frames == self._skipped_frames + self.n_frames)
-        for class_id in range(self._num_classes):
-            found, there = detections, objects
-            if self._num_classes > 1:
-                found = detections.select(detections.classes == class_id)
-                there = objects.select(objects.classes == class_id + 1)
-            self.images.append(match_detections(found.boxes_xyxy, found.scores, _xyxy(there.boxes_xywh)))
-        return tracks

@@ -1,8 +1,6 @@
 """Where frames come from: video files, folders of pictures, MOTChallenge sequences, cameras."""
 
-import configparser
 import logging
-import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ import numpy as np
 
 from fairmot.errors import DataError
 from fairmot.media.picture import read_image
+from fairmot.mot.sequence import read_frame_rate
 
 _IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 _HIGHEST_FRAME_RATE = 1000.0  # containers without a rate report their clock's instead
@@ -70,7 +69,7 @@ def open_source(source: str) -> FrameSource:
 
 
 def _open_sequence(folder: Path) -> FrameSource:
-    return _open_folder(folder / "img1", folder.resolve().name, _sequence_frame_rate(folder / "seqinfo.ini"))
+    return _open_folder(folder / "img1", folder.resolve().name, read_frame_rate(folder / "seqinfo.ini"))
 
 
 def _open_folder(folder: Path, name: str, frame_rate: float | None) -> FrameSource:
@@ -143,21 +142,6 @@ def _frames_of(video: str | int) -> Iterator[np.ndarray]:
 def _frame_rate(capture: cv2.VideoCapture) -> float | None:
     frame_rate = float(capture.get(cv2.CAP_PROP_FPS))
     return frame_rate if 0 < frame_rate < _HIGHEST_FRAME_RATE else None
-
-
-def _sequence_frame_rate(path: Path) -> float | None:
-    """What seqinfo.ini says, None without such a file or key."""
-    if not path.is_file():
-        return None
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        parser.read_string(path.read_text(encoding="utf-8-sig"), source=str(path))
-        frame_rate = parser.getfloat("Sequence", "frameRate", fallback=None)
-    except (configparser.Error, ValueError, OSError) as error:
-        raise DataError(f"{path}: {' '.join(str(error).split())}; expected [Sequence] with key=value lines") from error
-    if frame_rate is not None and not 0 < frame_rate < math.inf:
-        raise DataError(f"{path}: frameRate {frame_rate:g} must be positive")
-    return frame_rate
 
 
 def _natural(name: str) -> list[tuple[bool, int, str]]:

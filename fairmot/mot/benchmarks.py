@@ -1,10 +1,22 @@
-"""The official sequences of MOTChallenge: what a submission has to hold."""
+"""The benchmarks of MOTChallenge and their official sequences."""
 
 from collections.abc import Iterable
+from enum import Enum
 
-from fairmot.evaluation.preprocess import Benchmark
+from fairmot.errors import DataError
 
-MOT17_DETECTORS = ("DPM", "FRCNN", "SDP")
+
+class Benchmark(Enum):
+    """Whose rules apply; `none` takes ground truth and results as they are."""
+
+    mot15 = "mot15"
+    mot16 = "mot16"
+    mot17 = "mot17"
+    mot20 = "mot20"
+    none = "none"
+
+
+MOT17_DETECTORS = ("FRCNN", "SDP", "DPM")
 """MOT17 lists each scene once for each of these public detectors; a tracker with its own detector ignores them."""
 
 # Scene -> frames. The sums are those MOTChallenge gives: 5500 + 5783, 5316 + 5919, 8931 + 4479.
@@ -44,6 +56,21 @@ TEST_LENGTHS = {
 """The same of the sequences whose ground truth is secret; a submission must hold all of them."""
 
 
+def benchmark_of(sequence: str) -> Benchmark:
+    """The benchmark a sequence's name belongs to: `MOT17-02-FRCNN` -> mot17, `TUD-Campus` -> mot15.
+
+    Raises:
+        DataError: the name is none of MOTChallenge's; the rules must then be chosen by hand.
+    """
+    if sequence in _MOT15_TRAIN | _MOT15_TEST:
+        return Benchmark.mot15
+    prefix = sequence.partition("-")[0].lower()
+    if prefix in Benchmark.__members__ and prefix != Benchmark.none.value:
+        return Benchmark(prefix)
+    choices = ", ".join(benchmark.value for benchmark in Benchmark)
+    raise DataError(f"{sequence}: not a sequence of MOTChallenge; say which rules apply: benchmark={choices}")
+
+
 def scene_of(sequence: str) -> str:
     """The scene a sequence shows: MOT17-01-SDP -> MOT17-01; others are scenes themselves."""
     scene, _, detector = sequence.rpartition("-")
@@ -52,5 +79,5 @@ def scene_of(sequence: str) -> str:
 
 def file_names(benchmark: Benchmark, scenes: Iterable[str]) -> dict[str, str]:
     """The files a submission holds for these scenes: name -> scene."""
-    suffixes = [f"-{detector}" for detector in MOT17_DETECTORS] if benchmark is Benchmark.mot17 else [""]
+    suffixes = [f"-{detector}" for detector in sorted(MOT17_DETECTORS)] if benchmark is Benchmark.mot17 else [""]
     return {f"{scene}{suffix}.txt": scene for scene in scenes for suffix in suffixes}

@@ -15,6 +15,7 @@ import numpy as np
 
 from fairmot.errors import DataError
 from fairmot.files import write_atomic
+from fairmot.structures import Tracks
 
 RESULT_COLUMNS = 10
 GT_COLUMNS_WITH_CLASS = 9
@@ -64,6 +65,19 @@ class MotRows:
 def class_column(classes: np.ndarray, num_classes: int) -> np.ndarray:
     """What results say of classes that count from 0: class + 1, or nothing (-1) where there is but one class."""
     return np.where(num_classes > 1, np.asarray(classes) + 1, NOT_GIVEN)
+
+
+def track_table(number: int, tracks: Tracks) -> np.ndarray:
+    """A frame's tracks as a table: float64 [T, 8], frame, id, left, top, right, bottom, score, class from 0."""
+    return np.column_stack([np.full(len(tracks), number), tracks.ids, tracks.boxes_xyxy, tracks.scores, tracks.classes])
+
+
+def track_rows(number: int, tracks: Tracks, num_classes: int) -> np.ndarray:
+    """The same as results have it: float64 [T, 8], frame, id, x, y, w, h, score, class (see `class_column`)."""
+    table = track_table(number, tracks)
+    table[:, 4:6] -= table[:, 2:4]
+    table[:, 7] = class_column(table[:, 7], num_classes)
+    return table
 
 
 def result_rows(
@@ -119,6 +133,16 @@ def read_ground_truth(path: str | Path) -> MotRows:
         rows.classes, rows.visibility = values[:, 7].astype(np.int64), values[:, 8]
     _refuse_faults(Path(path), rows, lines, sized=rows.scores != 0)
     return rows
+
+
+def ground_truth_text(rows: MotRows, visibility_decimals: int) -> str:
+    """The text of a gt.txt of 9 columns, in the rows' order; pixels keep two decimals, scores are the flags."""
+    return "".join(
+        f"{frame},{identity},{x:.2f},{y:.2f},{w:.2f},{h:.2f},{flag:.0f},{class_id},{visibility:.{visibility_decimals}f}\n"
+        for frame, identity, (x, y, w, h), flag, class_id, visibility in zip(
+            rows.frames, rows.ids, rows.boxes_xywh, rows.scores, rows.classes, rows.visibility, strict=True
+        )
+    )
 
 
 def write_results(path: str | Path, rows: MotRows) -> None:

@@ -1,61 +1,17 @@
-"""Sequences in MOTChallenge's layout, `<sequence>/img1`, `gt/gt.txt`, `seqinfo.ini`: finding, reading, writing them."""
+"""Sequences in MOTChallenge's layout as sources of a data set: read from a download, or made of other annotations."""
 
-import configparser
-import math
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from fairmot.errors import ConfigError, DataError
+from fairmot.mot.rows import MotRows, ground_truth_text
+from fairmot.mot.sequence import read_frame_rate, sequence_info, sequence_split
 from fairmot.prepare.classes import ClassOf
 from fairmot.prepare.source import Boxes, BoxRows, Source, image_sizes, list_images, require_one_size
 from fairmot.prepare.text_rows import check_columns, integer, number, read_lines
-
-_SPLITS = ("train", "val", "test")
-_DETECTORS = ("FRCNN", "SDP", "DPM")
-
-
-def find_sequences(root: str) -> list[Path]:
-    """Folders with an `img1` below root/train, root/val and root/test, or, where none is, below root; sorted by name.
-
-    A number may follow the split (train1, train2), as some downloads come in parts.
-
-    Raises:
-        DataError: no such root, no sequence in it, or two of the same name.
-    """
-    top = existing_root(root)
-    parents = sorted(folder for folder in top.iterdir() if folder.is_dir() and _split_of(folder)) or [top]
-    found = sorted(
-        (folder.parent.resolve() for parent in parents for folder in parent.glob("*/img1") if folder.is_dir()),
-        key=lambda folder: folder.name,
-    )
-    if not found:
-        places = " and ".join(str(parent / "<sequence>" / "img1") for parent in parents)
-        raise DataError(f"root={root}: no sequences found; looked for {places}")
-    for one, next_one in pairwise(found):
-        if one.name == next_one.name:
-            raise DataError(f"{next_one}: a sequence of this name is also {one}; prepare train and test separately")
-    return found
-
-
-def existing_root(root: str) -> Path:
-    """The download's folder.
-
-    Raises:
-        DataError: there is none.
-    """
-    top = Path(root).expanduser().resolve()
-    if not top.is_dir():
-        raise DataError(f"root={root}: no such folder; name the folder the download was unpacked to")
-    return top
-
-
-def _split_of(folder: Path) -> str | None:
-    name = folder.name.rstrip("0123456789")
-    return name if name in _SPLITS else None
 
 
 def choose_sequences(found: list[Path], wanted: list[str]) -> list[Path]:
@@ -69,24 +25,6 @@ def choose_sequences(found: list[Path], wanted: list[str]) -> list[Path]:
     if unknown:
         raise ConfigError(f"sequences: unknown {', '.join(unknown)}; there are: {', '.join(known)}")
     return [folder for folder in found if not wanted or folder.name in wanted]
-
-
-def one_variant_a_scene(found: list[Path]) -> list[Path]:
-    """Of MOT17-02-FRCNN, -SDP and -DPM, which share images and ground truth, the first that is there."""
-    chosen: dict[str, tuple[int, Path]] = {}
-    for folder in found:
-        scene, _, detector = folder.name.rpartition("-")
-        known = detector in _DETECTORS
-        key, rank = (scene, _DETECTORS.index(detector)) if known else (folder.name, len(_DETECTORS))
-        if key not in chosen or rank < chosen[key][0]:
-            chosen[key] = (rank, folder)
-    return sorted((folder for _, folder in chosen.values()), key=lambda folder: folder.name)
-
-
-def sequence_split(folder: Path) -> str:
-    """Val below a folder of that name, train elsewhere; test without ground truth or below `test`."""
-    split = _split_of(folder.parent) or "train"
-    return split if (folder / "gt" / "gt.txt").is_file() else "test"
 
 
 def read_sequence(folder: Path, columns: tuple[str, ...], class_of: ClassOf | None, bar: tqdm) -> Source:
@@ -118,7 +56,7 @@ def read_sequence(folder: Path, columns: tuple[str, ...], class_of: ClassOf | No
         targets=[f"{folder.name}/img1/{path.name}" for path in images],
         sizes_hw=sizes_hw,
         boxes=boxes,
-        frame_rate=_read_frame_rate(folder / "seqinfo.ini", (int(sizes_hw[0][0]), int(sizes_hw[0][1]))),
+        frame_rate=read_frame_rate(folder / "seqinfo.ini", (int(sizes_hw[0][0]), int(sizes_hw[0][1]))),
         texts={f"{folder.name}/{name}": (folder / name).read_bytes() for name in files if (folder / name).is_file()},
         rows_without_image=rows_without_image,
     )
@@ -164,29 +102,6 @@ def _read_ground_truth(
         else:
             without_image += 1
     return rows.boxes(), without_image
-
-
-def _read_frame_rate(path: Path, size_hw: tuple[int, int]) -> float | None:
-    """The frame rate of a seqinfo.ini, after comparing its image size with the images'."""
-    if not path.is_file():
-        return None
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        parser.read_string(path.read_text(encoding="utf-8-sig"), source=str(path))
-        section = parser["Sequence"]
-        height, width = section.getint("imHeight"), section.getint("imWidth")
-        frame_rate = section.getfloat("frameRate")
-    except KeyError as error:
-        raise DataError(f"{path}: no section [Sequence]") from error
-    except (configparser.Error, ValueError, OSError) as error:
-        raise DataError(f"{path}: {' '.join(str(error).split())}; expected [Sequence] with key=value lines") from error
-    if height is None or width is None:
-        raise DataError(f"{path}: imWidth and imHeight are missing; without the whole file the images are asked")
-    if (height, width) != size_hw:
-        raise DataError(f"{path}: imWidth x imHeight is {width}x{height}, but the images are {size_hw[1]}x{size_hw[0]}")
-    if frame_rate is not None and not (math.isfinite(frame_rate) and frame_rate > 0):
-        raise DataError(f"{path}: frameRate {frame_rate:g} must be positive")
-    return frame_rate
 
 
 def sequence_of_rows(
@@ -255,12 +170,8 @@ def as_sequence(
     """
     require_one_size(images, sizes_hw)
     height, width = sizes_hw[0]
-    rate = "" if frame_rate is None else f"frameRate={frame_rate:g}\n"
     suffix = images[0].suffix.lower()
-    texts = {
-        f"{name}/seqinfo.ini": f"[Sequence]\nname={name}\nimDir=img1\n{rate}seqLength={len(images)}\n"
-        f"imWidth={width}\nimHeight={height}\nimExt={suffix}\n"
-    }
+    texts = {f"{name}/seqinfo.ini": sequence_info(name, len(images), (height, width), suffix, frame_rate)}
     if boxes is not None:
         texts[f"{name}/gt/gt.txt"] = truth_text(boxes)
     return Source(
@@ -281,9 +192,6 @@ def truth_text(boxes: Boxes) -> str:
     """Ground truth in MOTChallenge's columns, of the boxes that have an identity; the first image is frame 1."""
     known = boxes.at(boxes.ids >= 0)
     known = known.at(np.lexsort((known.ids, known.images)))
-    return "".join(
-        f"{image + 1},{identity + 1},{x:.2f},{y:.2f},{w:.2f},{h:.2f},1,{class_id + 1},1\n"
-        for image, identity, (x, y, w, h), class_id in zip(
-            known.images, known.ids, known.boxes_xywh, known.classes, strict=True
-        )
-    )
+    everything = np.ones(len(known))
+    rows = MotRows(known.images + 1, known.ids + 1, known.boxes_xywh, everything, known.classes + 1, everything)
+    return ground_truth_text(rows, visibility_decimals=0)

@@ -7,7 +7,7 @@ import pytest
 from blob_network import INPUT_SIZE_HW, BlobNetwork
 from blob_sequences import gt_text, result_text, run_command_in_process, write_sequence
 
-from fairmot.inference.network import Detector
+from fairmot.inference.network import NetworkDetector
 
 
 @pytest.fixture
@@ -148,8 +148,8 @@ def test_nothing_is_overwritten_unasked(monkeypatch, capfd, folders):
 
 def test_a_checkpoint_tracks_first_and_is_tested_without_tracker(monkeypatch, capfd, folders):
     gt, _, output = folders
-    detector = Detector(BlobNetwork(), INPUT_SIZE_HW, max_objects=16)
-    monkeypatch.setattr(Detector, "from_checkpoint", lambda *_, **__: detector)
+    detector = NetworkDetector(BlobNetwork(), INPUT_SIZE_HW, max_objects=16)
+    monkeypatch.setattr(NetworkDetector, "from_checkpoint", lambda *_, **__: detector)
     code, said = evaluate(monkeypatch, capfd, gt=gt, checkpoint="run", output=output)
     assert code == 0, said
     metrics = json.loads((output / "metrics.json").read_text())
@@ -170,7 +170,7 @@ def test_a_checkpoint_needs_every_frame_of_the_ground_truth(monkeypatch, capfd, 
 def test_embeddings_are_read_at_the_centres_of_boxes():
     from blob_network import picture
 
-    detector = Detector(BlobNetwork(), INPUT_SIZE_HW, max_objects=16)
+    detector = NetworkDetector(BlobNetwork(), INPUT_SIZE_HW, max_objects=16)
     frame = picture([(22, 22), (82, 70)])
     detections = detector.detect([frame])[0].select(np.arange(2))
     there = detector.embeddings_at(frame, detections.boxes_xyxy)

@@ -12,11 +12,11 @@ from mindspore import ops
 from fairmot.errors import ConfigError, DataError
 from fairmot.evaluate import EvaluateConfig, evaluate
 from fairmot.evaluation.metrics import evaluate_sequence
-from fairmot.evaluation.preprocess import Benchmark
 from fairmot.evaluation.sequences import find_ground_truth
-from fairmot.inference.network import Detector
+from fairmot.inference.network import NetworkDetector
 from fairmot.inference.scoring import track_with_ground_truth
 from fairmot.media.drawing import Painter
+from fairmot.mot.benchmarks import Benchmark
 from fairmot.mot.rows import class_column, read_ground_truth, read_results, result_rows, write_results
 from fairmot.structures import Tracks
 from fairmot.track import TrackConfig, track
@@ -45,7 +45,7 @@ def coloured_walk(n_frames):
 
 @pytest.fixture(scope="module")
 def detector():
-    return Detector(TwoClassBlobs(), INPUT_SIZE_HW, max_objects=20, num_classes=2)
+    return NetworkDetector(TwoClassBlobs(), INPUT_SIZE_HW, max_objects=20, num_classes=2)
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_the_channel_of_a_peak_is_its_class(detector):
 
 
 def run_track(monkeypatch, detector, sequence, output):
-    monkeypatch.setattr(Detector, "from_checkpoint", lambda *_, **__: detector)
+    monkeypatch.setattr(NetworkDetector, "from_checkpoint", lambda *_, **__: detector)
     tracker = TrackerConfig(conf_thres=0.5)
     return track(TrackConfig(str(sequence), "run", str(output), tracker=tracker, frames=True, video=False))
 
@@ -85,7 +85,7 @@ def test_classes_reach_the_text_file_with_ids_unique_over_them(monkeypatch, dete
 
 
 def test_a_network_of_one_class_says_none(monkeypatch, sequence, tmp_path):
-    run_track(monkeypatch, Detector(BlobNetwork(), INPUT_SIZE_HW), sequence, tmp_path / "out")
+    run_track(monkeypatch, NetworkDetector(BlobNetwork(), INPUT_SIZE_HW), sequence, tmp_path / "out")
     lines = (tmp_path / "out" / "two.txt").read_text().split()
     assert len(lines) == 12  # blue means nothing to it
     assert all(line.endswith(",-1,-1,-1") for line in lines)

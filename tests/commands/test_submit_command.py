@@ -6,9 +6,16 @@ import pytest
 from blob_network import INPUT_SIZE_HW, BlobNetwork
 from blob_sequences import result_text, run_command_in_process, write_sequence
 
-from fairmot.evaluation.preprocess import Benchmark, benchmark_of
-from fairmot.inference.network import Detector
-from fairmot.mot.benchmarks import MOT17_DETECTORS, TEST_LENGTHS, TRAIN_LENGTHS, file_names, scene_of
+from fairmot.inference.network import NetworkDetector
+from fairmot.mot.benchmarks import (
+    MOT17_DETECTORS,
+    TEST_LENGTHS,
+    TRAIN_LENGTHS,
+    Benchmark,
+    benchmark_of,
+    file_names,
+    scene_of,
+)
 from fairmot.mot.rows import read_results
 
 MOT17_TEST = [f"MOT17-{number}" for number in ("01", "03", "06", "07", "08", "12", "14")]
@@ -45,7 +52,9 @@ def test_only_mot17_has_scenes_under_three_names():
     assert [scene_of(name) for name in ("MOT17-01-SDP", "MOT17-01", "MOT16-01", "TUD-Campus")] == [
         "MOT17-01", "MOT17-01", "MOT16-01", "TUD-Campus",
     ]  # fmt: skip
-    assert list(file_names(Benchmark.mot17, ["MOT17-01"])) == [f"MOT17-01-{name}.txt" for name in MOT17_DETECTORS]
+    assert list(file_names(Benchmark.mot17, ["MOT17-01"])) == [
+        f"MOT17-01-{name}.txt" for name in sorted(MOT17_DETECTORS)
+    ]
     assert file_names(Benchmark.mot20, ["MOT20-04"]) == {"MOT20-04.txt": "MOT20-04"}
 
 
@@ -120,8 +129,8 @@ def test_a_data_set_is_tracked_once_a_scene(monkeypatch, capfd, tmp_path):
     write_sequence(tmp_path / "MOT17" / "train" / "MOT17-02-FRCNN")
     monkeypatch.setitem(TEST_LENGTHS, Benchmark.mot17, {"MOT17-01": 12, "MOT17-03": 12})
     monkeypatch.setitem(TRAIN_LENGTHS, Benchmark.mot17, {"MOT17-02": 12})
-    detector = Detector(BlobNetwork(), INPUT_SIZE_HW, max_objects=16)
-    monkeypatch.setattr(Detector, "from_checkpoint", lambda *_, **__: detector)
+    detector = NetworkDetector(BlobNetwork(), INPUT_SIZE_HW, max_objects=16)
+    monkeypatch.setattr(NetworkDetector, "from_checkpoint", lambda *_, **__: detector)
     words = {"root": tmp_path / "MOT17", "checkpoint": "run", "output": tmp_path / "output"}
     code, said = submit(monkeypatch, capfd, **words)
     assert code == 0, said

@@ -15,7 +15,7 @@ from hydra import compose, initialize_config_dir
 
 from fairmot.cli.command import CONF_DIR, register, to_config
 from fairmot.errors import CheckpointError, ConfigError, DataError
-from fairmot.inference.network import Detector
+from fairmot.inference.network import NetworkDetector
 from fairmot.media.video import open_source
 from fairmot.media.video_writer import VideoWriter
 from fairmot.model.network import ModelConfig, build_network
@@ -31,9 +31,9 @@ def blobs(monkeypatch):
     """The command with the stand-in network: only the checkpoint's reading is replaced."""
 
     def from_checkpoint(path, device, *, max_objects, batch_size):
-        return Detector(BlobNetwork(batch_size), INPUT_SIZE_HW, max_objects=max_objects, batch_size=batch_size)
+        return NetworkDetector(BlobNetwork(batch_size), INPUT_SIZE_HW, max_objects=max_objects, batch_size=batch_size)
 
-    monkeypatch.setattr(Detector, "from_checkpoint", from_checkpoint)
+    monkeypatch.setattr(NetworkDetector, "from_checkpoint", from_checkpoint)
 
 
 def config(tmp_path, source, **changes):

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from fairmot.convert.torch_file import read_torch_file, torch_file
 from fairmot.errors import CheckpointError
-from fairmot.inference.network import Detector
+from fairmot.inference.network import NetworkDetector
 from fairmot.model.backbone import Backbone
 from fairmot.model.layers import conv_bn_relu
 from fairmot.model.neck import IDAUp, plain_node_conv
@@ -158,7 +158,7 @@ def test_a_converted_file_says_what_it_is_of(convert, places):
     assert {key: weights.manifest["model"][key] for key in model} == model
     assert (weights.manifest["input_size"], weights.manifest["num_classes"]) == ([64, 96], 1)
     assert weights.network_to_use().keys() == network().state().keys()
-    assert Detector.from_checkpoint(output).input_size_hw == (64, 96)
+    assert NetworkDetector.from_checkpoint(output).input_size_hw == (64, 96)
     save_file(weights.tensors("network"), output.with_name("bare.safetensors"))
     with pytest.raises(CheckpointError, match="does not say of which network"):
         open_weights(output.with_name("bare.safetensors"))

@@ -14,7 +14,7 @@ from fairmot.evaluation.metrics import (
     evaluate_sequences,
     match_events,
 )
-from fairmot.evaluation.preprocess import Benchmark
+from fairmot.mot.benchmarks import Benchmark
 from fairmot.mot.rows import MotRows
 
 MOTMETRICS = {

@@ -3,7 +3,8 @@ import pytest
 from evaluation_data import rows
 
 from fairmot.errors import DataError
-from fairmot.evaluation.preprocess import Benchmark, benchmark_of, preprocess
+from fairmot.evaluation.preprocess import preprocess
+from fairmot.mot.benchmarks import Benchmark, benchmark_of
 from fairmot.mot.rows import MotRows
 
 

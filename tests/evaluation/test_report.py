@@ -52,6 +52,14 @@ def test_files(tmp_path: Path, sequences: list) -> None:
     assert read["short"]["FP"] == sequences[0].false_positives
 
 
+def test_further_figures_stand_in_the_json_alone(tmp_path: Path, sequences: list) -> None:
+    write_report(tmp_path, sequences, {"OVERALL": {"AP": 50.0}})
+    read = json.loads((tmp_path / "metrics.json").read_text())
+    assert read["OVERALL"] == {**combine(sequences).figures(), "AP": 50.0}
+    assert "AP" not in read["short"]
+    assert "AP" not in (tmp_path / "metrics.csv").read_text().splitlines()[0].split(",")
+
+
 def test_a_result_without_boxes_has_a_table_too() -> None:
     table = text_table([evaluate_sequence(rows((1, 1, 0, 0, 9, 9)), rows(), "empty")])
     assert "nan" not in table

@@ -15,8 +15,9 @@ from mindspore import Tensor, nn, ops
 from fairmot.errors import CheckpointError, ConfigError, FairMOTError
 from fairmot.export.check import check
 from fairmot.export.onnx_operators import TRANSLATIONS
-from fairmot.inference.exported import OUTPUTS, ExportedDetector, open_detector, read_description
-from fairmot.inference.network import Detector, load_network
+from fairmot.inference.exported import ExportedDetector, open_detector
+from fairmot.inference.exported_file import OUTPUTS, read_description
+from fairmot.inference.network import NetworkDetector, load_network
 from fairmot.model.backbone import Backbone
 from fairmot.model.deform_conv import DeformConv
 from fairmot.model.layers import Identity, conv_bn_relu, upsample
@@ -125,7 +126,7 @@ def assert_same(found, expected):
 def test_a_file_finds_what_its_checkpoint_finds(files, own, kind, batch_size):
     exported = open_detector(files[kind], max_objects=40, batch_size=batch_size)
     assert isinstance(exported, ExportedDetector)
-    assert isinstance(own, Detector)
+    assert isinstance(own, NetworkDetector)
     assert (exported.num_classes, exported.input_size_hw) == (own.num_classes, own.input_size_hw) == (2, INPUT_SIZE)
     assert_same(exported.detect(frames(5)), own.detect(frames(5)))
 

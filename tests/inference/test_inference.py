@@ -11,8 +11,9 @@ import pytest
 from blob_network import INPUT_SIZE_HW, BlobNetwork, picture, walk
 
 from fairmot.errors import CheckpointError, DataError, FairMOTError
-from fairmot.inference.network import Detector, track_frames
+from fairmot.inference.network import NetworkDetector
 from fairmot.inference.pipeline import StageTimes
+from fairmot.inference.tracks import track_frames
 from fairmot.model.network import ModelConfig, build_network
 from fairmot.tracking.tracker import Tracker, TrackerConfig
 from fairmot.weights.checkpoint import GROUPS, save_checkpoint
@@ -22,7 +23,7 @@ NARROW = ModelConfig(width=0.25, head_conv=8, reid_dim=6)
 
 @pytest.fixture(scope="module")
 def detector():
-    return Detector(BlobNetwork(batch_size=2), INPUT_SIZE_HW, max_objects=20, batch_size=2)
+    return NetworkDetector(BlobNetwork(batch_size=2), INPUT_SIZE_HW, max_objects=20, batch_size=2)
 
 
 def strong(detections):
@@ -87,7 +88,7 @@ def test_a_network_in_training_is_left_as_it_was(is_training):
     network.set_train(is_training)
     before = {name: parameter.asnumpy().copy() for name, parameter in network.parameters_and_names()}
     names = [parameter.name for parameter in network.get_parameters()]
-    Detector(network, INPUT_SIZE_HW).detect(walk(2))
+    NetworkDetector(network, INPUT_SIZE_HW).detect(walk(2))
     assert all(cell.training is is_training for _, cell in network.cells_and_names())
     assert names == [parameter.name for parameter in network.get_parameters()]
     for name, parameter in network.parameters_and_names():
@@ -96,7 +97,7 @@ def test_a_network_in_training_is_left_as_it_was(is_training):
 
 def test_new_weights_of_a_live_network_are_seen():
     network = BlobNetwork()
-    detector = Detector(network, INPUT_SIZE_HW)
+    detector = NetworkDetector(network, INPUT_SIZE_HW)
     frame = picture([(42, 42)])
     assert len(strong(detector.detect([frame])[0])) == 1
     network.norm.gamma.set_data(ms.Tensor(np.zeros(3, np.float32)))
@@ -107,7 +108,7 @@ def test_a_diverged_network_is_an_error_not_a_result():
     network = BlobNetwork()
     network.norm.gamma.set_data(ms.Tensor(np.full(3, np.nan, np.float32)))
     with pytest.raises(FairMOTError, match="not finite"):
-        Detector(network, INPUT_SIZE_HW).detect(walk(1))
+        NetworkDetector(network, INPUT_SIZE_HW).detect(walk(1))
 
 
 def save(folder, *, drop=(), **changes):
@@ -122,7 +123,7 @@ def save(folder, *, drop=(), **changes):
 def test_a_checkpoint_or_its_run_directory_gives_the_network_back(tmp_path):
     path, network = save(tmp_path)
     for place in (path, tmp_path):
-        detector = Detector.from_checkpoint(place, batch_size=3)
+        detector = NetworkDetector.from_checkpoint(place, batch_size=3)
         assert detector.input_size_hw == (64, 96)
         state = detector._network.state()
         for name, parameter in network.state().items():
@@ -142,7 +143,7 @@ def test_a_checkpoint_or_its_run_directory_gives_the_network_back(tmp_path):
 def test_another_architecture_is_refused_with_its_differences(tmp_path, changes, message):
     path, _ = save(tmp_path, **changes)
     with pytest.raises(CheckpointError, match=message):
-        Detector.from_checkpoint(path)
+        NetworkDetector.from_checkpoint(path)
 
 
 def test_an_older_checkpoint_says_what_it_does_not_know(tmp_path):
@@ -151,16 +152,17 @@ def test_an_older_checkpoint_says_what_it_does_not_know(tmp_path):
     del manifest["input_size"]
     (path / "checkpoint.json").write_text(json.dumps(manifest))
     with pytest.raises(CheckpointError, match="does not say 'input_size'"):
-        Detector.from_checkpoint(path)
+        NetworkDetector.from_checkpoint(path)
 
 
 def test_tracks_keep_their_ids_and_frames_their_numbers(detector):
     times = StageTimes()
     frames = walk(9)
     tracked = list(track_frames(detector, frames, Tracker(TrackerConfig(conf_thres=0.5)), times))
-    assert [number for number, _, _ in tracked] == list(range(1, 10))
-    assert all(given is frame for (_, given, _), frame in zip(tracked, frames, strict=True))
-    assert all(tracks.ids.tolist() == [1, 2] for _, _, tracks in tracked)
+    assert [frame.number for frame in tracked] == list(range(1, 10))
+    assert all(one.picture is frame for one, frame in zip(tracked, frames, strict=True))
+    assert all(frame.tracks.ids.tolist() == [1, 2] for frame in tracked)
+    assert all(np.count_nonzero(frame.detections.scores > 0.5) == 2 for frame in tracked)
     assert set(times.seconds) == {"read", "network", "tracker"}
 
 

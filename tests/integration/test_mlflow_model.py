@@ -14,7 +14,8 @@ from small_run import compose_config, overrides, write_pictures
 
 from fairmot.data.index import build_index
 from fairmot.errors import CheckpointError
-from fairmot.inference.network import Detector, track_frames
+from fairmot.inference.network import NetworkDetector
+from fairmot.inference.tracks import track_frames
 from fairmot.media.picture import read_image
 from fairmot.tracking.tracker import Tracker, TrackerConfig, plausible
 from fairmot.weights.checkpoint import read_checkpoint, save_checkpoint
@@ -60,7 +61,9 @@ def test_a_run_registers_its_best_checkpoint_and_it_tracks_as_the_library_does(r
     rules = TrackerConfig(conf_thres=0.0, min_box_area=0.0, max_aspect=1000.0)
     expected = [
         [number, *row]
-        for number, _, every in track_frames(Detector.from_checkpoint(checkpoint.path), frames, Tracker(rules))
+        for number, _, _, every in track_frames(
+            NetworkDetector.from_checkpoint(checkpoint.path), frames, Tracker(rules)
+        )
         for tracks in [plausible(every, rules)]
         for row in zip(tracks.ids, *tracks.boxes_xyxy.T, tracks.scores, tracks.classes, strict=True)
     ]

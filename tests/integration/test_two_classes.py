@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from small_run import compose_config
 
-from fairmot.inference.network import Detector
+from fairmot.inference.network import NetworkDetector
 from fairmot.mot.rows import read_ground_truth
 from train.__main__ import train
 
@@ -41,7 +41,7 @@ def test_a_trained_network_tells_the_classes_apart(tmp_path):
     """On the frames it was trained on: nearly all that stand free are found, under the right class."""
     words = WORDS | {"data.root": tmp_path, "run_dir": tmp_path / "run"}
     train(compose_config([f"{key}={value}" for key, value in words.items()]))
-    detector = Detector.from_checkpoint(tmp_path / "run")
+    detector = NetworkDetector.from_checkpoint(tmp_path / "run")
     assert detector.num_classes == 2
     (sequence,) = (tmp_path / "synthetic" / "images" / "train").iterdir()
     truth = read_ground_truth(sequence / "gt" / "gt.txt")

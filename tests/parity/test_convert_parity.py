@@ -16,7 +16,7 @@ from fairmot.convert.__main__ import ConvertConfig, convert, fit, for_original
 from fairmot.convert.names import COUNTER, counters
 from fairmot.convert.source import read_source
 from fairmot.convert.torch_file import read_torch_file, torch_file
-from fairmot.inference.network import Detector
+from fairmot.inference.network import NetworkDetector
 from fairmot.model.heads import HEADS
 from fairmot.model.network import ModelConfig, build_network
 from fairmot.weights.weights_file import weights_file
@@ -128,4 +128,4 @@ def test_a_file_of_pytorch_gives_the_originals_outputs(network, kind, new_format
     image = np.random.Generator(np.random.PCG64(20240101)).random((2, 3, 96, 160), dtype=np.float32)
     for head, maps in zip(HEADS, found(ms.Tensor(image)), strict=True):
         np.testing.assert_allclose(maps.asnumpy(), expected[f"eval_{head}"], rtol=0, atol=EVAL_TOLERANCE[network])
-    assert Detector.from_checkpoint(output).input_size_hw == (608, 1088)
+    assert NetworkDetector.from_checkpoint(output).input_size_hw == (608, 1088)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fairmot.evaluation.metrics import SequenceMetrics, SequencePair, combine, evaluate_pair
-from fairmot.evaluation.preprocess import Benchmark, benchmark_of
+from fairmot.mot.benchmarks import Benchmark, benchmark_of
 from fairmot.mot.rows import read_ground_truth, read_results, result_rows
 
 pytestmark = pytest.mark.parity

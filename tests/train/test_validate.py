@@ -18,7 +18,7 @@ from fairmot.data.synthetic.generate import SyntheticConfig, generate
 from fairmot.errors import DataError
 from fairmot.evaluation.metrics import evaluate_sequence
 from fairmot.evaluation.sequences import find_ground_truth
-from fairmot.inference.network import Detector
+from fairmot.inference.network import NetworkDetector
 from fairmot.media import video_writer
 from fairmot.media.drawing import colour_of
 from fairmot.mot.rows import result_rows
@@ -30,7 +30,7 @@ from train.validation_video import Film
 
 
 def detector():
-    return Detector(BlobNetwork(), INPUT_SIZE_HW, max_objects=16)
+    return NetworkDetector(BlobNetwork(), INPUT_SIZE_HW, max_objects=16)
 
 
 @pytest.fixture
@@ -212,7 +212,7 @@ def test_the_live_network_is_left_as_it_was_and_its_newest_weights_count(root, t
     network.set_train(True)
     before = {name: parameter.asnumpy().copy() for name, parameter in network.parameters_and_names()}
     validator = Validator(
-        Detector(network, INPUT_SIZE_HW, max_objects=16), sequences(root), TrackerConfig(), World(), tmp_path
+        NetworkDetector(network, INPUT_SIZE_HW, max_objects=16), sequences(root), TrackerConfig(), World(), tmp_path
     )
     first = validator.run(1)
     assert network.training

@@ -31,7 +31,7 @@ class TrackingModel(mlflow.pyfunc.PythonModel):
 
         from fairmot.device import Device  # noqa: PLC0415
         from fairmot.errors import CheckpointError  # noqa: PLC0415
-        from fairmot.inference.network import Detector  # noqa: PLC0415
+        from fairmot.inference.network import NetworkDetector  # noqa: PLC0415
         from fairmot.tracking.tracker import TrackerConfig  # noqa: PLC0415
         from fairmot.weights.checkpoint import read_checkpoint  # noqa: PLC0415
 
@@ -42,7 +42,7 @@ class TrackingModel(mlflow.pyfunc.PythonModel):
                 f"{path}: not the checkpoint this model was registered with (sha256 {wanted}); load a newer version of "
                 "the model, or put that checkpoint back"
             )
-        self._detector = Detector.from_checkpoint(path, Device[context.model_config["device"]])
+        self._detector = NetworkDetector.from_checkpoint(path, Device[context.model_config["device"]])
         rules = OmegaConf.load(path / "config.yaml").tracker
         self._rules: Any = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(TrackerConfig), rules))
 
@@ -61,14 +61,13 @@ class TrackingModel(mlflow.pyfunc.PythonModel):
         Raises:
             DataError: a file is no picture.
         """
-        from fairmot.inference.network import track_frames  # noqa: PLC0415
+        from fairmot.inference.tracks import track_frames  # noqa: PLC0415
+        from fairmot.mot.rows import track_table  # noqa: PLC0415
         from fairmot.tracking.tracker import Tracker, plausible  # noqa: PLC0415
 
         tables = [np.zeros((0, len(COLUMNS)))]
-        for number, _, every_track in track_frames(self._detector, _pictures(model_input), Tracker(self._rules)):
-            tracks = plausible(every_track, self._rules)
-            numbers = np.full(len(tracks), number)
-            tables.append(np.column_stack([numbers, tracks.ids, tracks.boxes_xyxy, tracks.scores, tracks.classes]))
+        for number, _, _, every_track in track_frames(self._detector, _pictures(model_input), Tracker(self._rules)):
+            tables.append(track_table(number, plausible(every_track, self._rules)))
         return pd.DataFrame(np.concatenate(tables), columns=COLUMNS).astype({"frame": int, "id": int, "class": int})
 
 

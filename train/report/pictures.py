@@ -10,7 +10,7 @@ import numpy as np
 from fairmot.boxes import cxcywh_to_xyxy
 from fairmot.data.dataset import COLUMNS, JointDataset
 from fairmot.files import write_atomic
-from fairmot.inference.network import Detector
+from fairmot.inference.network import NetworkDetector
 from fairmot.media.drawing import Painter, overlay_heat, sheet
 from fairmot.structures import Tracks
 
@@ -50,7 +50,7 @@ class NetworkPictures:
         folder: receives `epoch_<epoch>.jpg`.
     """
 
-    def __init__(self, detector: Detector, dataset: JointDataset, conf_thres: float, folder: Path) -> None:
+    def __init__(self, detector: NetworkDetector, dataset: JointDataset, conf_thres: float, folder: Path) -> None:
         self._detector, self._dataset, self._conf_thres, self._folder = detector, dataset, conf_thres, folder
 
     def draw(self, epoch: int) -> Path:

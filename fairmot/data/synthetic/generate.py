@@ -11,6 +11,8 @@ from tqdm import tqdm
 from fairmot.data.layout import Built, SequenceReport, build_data_set, image_folder, write_labels
 from fairmot.data.synthetic.scene import make_scene, render
 from fairmot.errors import DataError
+from fairmot.mot.rows import MotRows, ground_truth_text
+from fairmot.mot.sequence import sequence_info
 
 NAME = "synthetic"
 _DRAWING_VERSION = 1  # raised whenever the same settings would draw other pictures
@@ -157,14 +159,11 @@ def _write_jpeg(path: Path, picture: np.ndarray) -> None:
 
 def _write_sequence_files(folder: Path, name: str, table: np.ndarray, config: SyntheticConfig) -> None:
     """`seqinfo.ini` and `gt/gt.txt`; table [N, 8]: frame, id, x, y, w, h, visibility, class."""
-    lines = [
-        f"{frame:.0f},{identity:.0f},{x:.2f},{y:.2f},{w:.2f},{h:.2f},"
-        f"{int(visibility >= _LEAST_VISIBILITY)},{class_id + 1:.0f},{visibility:.2f}"
-        for frame, identity, x, y, w, h, visibility, class_id in table
-    ]
+    frames, ids, classes = (table[:, column].astype(np.int64) for column in (0, 1, 7))
+    flags = (table[:, 6] >= _LEAST_VISIBILITY).astype(float)
+    rows = MotRows(frames, ids, table[:, 2:6], flags, classes + 1, table[:, 6])
     (folder / "gt").mkdir()
-    (folder / "gt" / "gt.txt").write_text("".join(f"{line}\n" for line in lines))
-    (folder / "seqinfo.ini").write_text(
-        f"[Sequence]\nname={name}\nimDir=img1\nframeRate={config.frame_rate}\nseqLength={config.frames_per_sequence}\n"
-        f"imWidth={config.width}\nimHeight={config.height}\nimExt=.jpg\n"
-    )
+    (folder / "gt" / "gt.txt").write_text(ground_truth_text(rows, visibility_decimals=2))
+    size_hw = (config.height, config.width)
+    info = sequence_info(name, config.frames_per_sequence, size_hw, ".jpg", config.frame_rate)
+    (folder / "seqinfo.ini").write_text(info)

@@ -19,11 +19,12 @@ from typing import Any
 from tqdm import tqdm
 
 from fairmot.errors import DataError
+from fairmot.mot.sequence import existing_root
 from fairmot.prepare.assemble import Rules, prepare_origins
 from fairmot.prepare.classes import ClassOf, number_classes
 from fairmot.prepare.config import PrepareConfig
 from fairmot.prepare.json_values import box_xywh, parse_object, require
-from fairmot.prepare.sequences import as_sequence, choose_sequences, existing_root
+from fairmot.prepare.sequences import as_sequence, choose_sequences
 from fairmot.prepare.source import (
     NO_IDENTITY,
     BoxRows,

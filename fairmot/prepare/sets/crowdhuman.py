@@ -15,10 +15,10 @@ from typing import Any
 from tqdm import tqdm
 
 from fairmot.errors import ConfigError, DataError
+from fairmot.mot.sequence import existing_root
 from fairmot.prepare.assemble import Rules, prepare_origins
 from fairmot.prepare.config import BoxIdentity, PrepareConfig
 from fairmot.prepare.json_values import box_xywh, parse_object, require
-from fairmot.prepare.sequences import existing_root
 from fairmot.prepare.source import (
     NO_IDENTITY,
     BoxRows,

@@ -12,10 +12,11 @@ from typing import Any
 from tqdm import tqdm
 
 from fairmot.errors import DataError
+from fairmot.mot.sequence import existing_root, find_sequences
 from fairmot.prepare.assemble import Rules, prepare_origins
 from fairmot.prepare.classes import ClassOf, number_classes, read_names
 from fairmot.prepare.config import PrepareConfig
-from fairmot.prepare.sequences import choose_sequences, existing_root, find_sequences, read_sequence, truth_text
+from fairmot.prepare.sequences import choose_sequences, read_sequence, truth_text
 from fairmot.prepare.sets.motchallenge import WITH_CLASS, WITHOUT_CLASS
 from fairmot.prepare.source import Origin, Source
 from fairmot.prepare.text_rows import read_lines

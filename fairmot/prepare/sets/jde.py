@@ -20,10 +20,10 @@ from tqdm import tqdm
 
 from fairmot.data.labels import label_path_for
 from fairmot.errors import ConfigError, DataError
+from fairmot.mot.sequence import existing_root
 from fairmot.prepare.assemble import Rules, prepare_origins
 from fairmot.prepare.config import PrepareConfig
 from fairmot.prepare.label_files import read_label_files
-from fairmot.prepare.sequences import existing_root
 from fairmot.prepare.source import Origin, Source, folders_with_images, image_sizes, image_target, list_images
 from fairmot.prepare.text_rows import read_lines
 

@@ -14,9 +14,10 @@ from typing import Any
 from tqdm import tqdm
 
 from fairmot.errors import DataError
+from fairmot.mot.sequence import existing_root
 from fairmot.prepare.assemble import Rules, prepare_origins
 from fairmot.prepare.config import PrepareConfig
-from fairmot.prepare.sequences import choose_sequences, existing_root, sequence_of_rows
+from fairmot.prepare.sequences import choose_sequences, sequence_of_rows
 from fairmot.prepare.source import Origin, Source
 from fairmot.prepare.text_rows import check_columns, integer, number
 

@@ -11,15 +11,10 @@ from typing import Any
 
 from tqdm import tqdm
 
+from fairmot.mot.sequence import existing_root, find_sequences, one_variant_a_scene
 from fairmot.prepare.assemble import Rules, prepare_origins
 from fairmot.prepare.config import PrepareConfig
-from fairmot.prepare.sequences import (
-    choose_sequences,
-    existing_root,
-    find_sequences,
-    one_variant_a_scene,
-    read_sequence,
-)
+from fairmot.prepare.sequences import choose_sequences, read_sequence
 from fairmot.prepare.source import Origin, Source
 
 WITHOUT_CLASS = ("frame", "id", "x", "y", "w", "h", "flag", "x_world", "y_world", "z_world")

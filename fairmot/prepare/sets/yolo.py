@@ -20,11 +20,12 @@ from tqdm import tqdm
 
 from fairmot.data.labels import parse_labels
 from fairmot.errors import ConfigError, DataError
+from fairmot.mot.sequence import existing_root
 from fairmot.prepare.assemble import Rules, prepare_origins
 from fairmot.prepare.classes import ClassOf, number_classes, read_names
 from fairmot.prepare.config import PrepareConfig
 from fairmot.prepare.label_files import read_label_files
-from fairmot.prepare.sequences import as_sequence, existing_root
+from fairmot.prepare.sequences import as_sequence
 from fairmot.prepare.source import (
     Boxes,
     Origin,

@@ -9,7 +9,7 @@ from small_run import compose_config, overrides, write_pictures
 from fairmot.data.dataset import Augmentation
 from fairmot.data.index import build_index
 from fairmot.data.labels import format_labels
-from fairmot.inference.network import Detector
+from fairmot.inference.network import NetworkDetector
 from fairmot.media.drawing import colour_of, overlay_heat
 from train.report.pictures import NetworkPictures, _described, draw_samples
 from train.start import build_dataset
@@ -67,7 +67,7 @@ def test_a_network_is_drawn_with_what_it_finds_and_stays_as_it_is(dataset, tmp_p
     network = BlobNetwork()
     network.set_train()
     before = {name: parameter.asnumpy() for name, parameter in network.parameters_and_names()}
-    path = NetworkPictures(Detector(network, INPUT_SIZE_HW), dataset, 0.4, tmp_path / "pictures").draw(3)
+    path = NetworkPictures(NetworkDetector(network, INPUT_SIZE_HW), dataset, 0.4, tmp_path / "pictures").draw(3)
     assert path == tmp_path / "pictures" / "epoch_003.jpg"
     assert network.training
     for name, parameter in network.parameters_and_names():
@@ -83,7 +83,7 @@ def test_a_network_is_drawn_with_what_it_finds_and_stays_as_it_is(dataset, tmp_p
 
 def test_pictures_are_drawn_by_the_graph_that_validation_has_compiled(dataset, tmp_path):
     network = BlobNetwork()
-    detector = Detector(network, INPUT_SIZE_HW)
+    detector = NetworkDetector(network, INPUT_SIZE_HW)
     network.set_train()
     detector.detect([picture(CENTRES_XY)])
     compiled = set(detector._graph.compile_cache)

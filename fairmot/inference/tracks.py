@@ -1,0 +1,121 @@
+"""From the frames of a sequence to its tracks, by any detector."""
+
+import dataclasses
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+
+from fairmot.inference.detector import Detector
+from fairmot.inference.pipeline import StageTimes, in_background
+from fairmot.media.video import FrameSource
+from fairmot.mot.rows import MotRows, result_rows, track_rows
+from fairmot.structures import Detections, Tracks
+from fairmot.tracking.tracker import Tracker, TrackerConfig, plausible
+
+_BATCHES_AHEAD = 2
+
+
+class TrackedFrame(NamedTuple):
+    """What is known of a frame once it is tracked.
+
+    Attributes:
+        number: of the frame, from 1.
+        picture: uint8 [H, W, 3], BGR.
+        detections: all of the network's, weak ones included, in descending order of score.
+        tracks: what the tracker made of them.
+    """
+
+    number: int
+    picture: np.ndarray
+    detections: Detections
+    tracks: Tracks
+
+
+Watch = Callable[[TrackedFrame], object]
+"""Called with every frame that is tracked; its tracks are the plausible ones."""
+
+
+def track_frames(
+    detector: Detector, frames: Iterable[np.ndarray], tracker: Tracker, times: StageTimes | None = None
+) -> Generator[TrackedFrame, None, None]:
+    """Track a sequence while it is read. Reading, the network and the caller work at the same time.
+
+    Close it, or read it to its end: its threads then end too, also when it fails.
+
+    Args:
+        detector: finds the objects.
+        frames: uint8 [H, W, 3], BGR, in order.
+        tracker: a new one; it has seen no frame yet.
+        times: receives the stages `read` (with the letterbox), `network` and `tracker`.
+
+    Yields:
+        Each frame, with its detections and tracks.
+
+    Raises:
+        FairMOTError: whatever the frames raise, or the network's output is not finite.
+    """
+    times = StageTimes() if times is None else times
+    ahead = _BATCHES_AHEAD * detector.batch_size
+    with (
+        closing(in_background(times.each(_prepared(detector, frames), "read"), ahead)) as prepared,
+        closing(in_background(_detected(detector, prepared, times), ahead)) as detected,
+    ):
+        for number, (frame, detections) in enumerate(detected, start=1):
+            with times.measure("tracker"):
+                tracks = tracker.update(detections, frame)
+            yield TrackedFrame(number, frame, detections, tracks)
+
+
+def _prepared(detector: Detector, frames: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for frame in frames:
+        yield frame, detector.prepare(frame)
+
+
+def _detected(
+    detector: Detector, prepared: Iterator[tuple[np.ndarray, np.ndarray]], times: StageTimes
+) -> Iterator[tuple[np.ndarray, Detections]]:
+    while batch := list(islice(prepared, detector.batch_size)):
+        frames, inputs = zip(*batch, strict=True)
+        with times.measure("network"):
+            detections = detector.infer(inputs, [frame.shape[:2] for frame in frames])
+        yield from zip(frames, detections, strict=True)
+
+
+def track_source(
+    detector: Detector,
+    source: FrameSource,
+    config: TrackerConfig,
+    *,
+    skip_frames: int = 0,
+    watch: Watch | None = None,
+) -> MotRows:
+    """Track frames to their end and keep what is plausible.
+
+    Args:
+        detector: finds the objects.
+        source: the frames.
+        config: the tracker's rules; a source that knows its frame rate replaces theirs.
+        skip_frames: frames at the beginning that are not tracked; numbers count on behind them.
+        watch: is shown every frame that is tracked.
+
+    Raises:
+        DataError: a frame cannot be read.
+    """
+    config = with_frame_rate(config, source)
+    rows = [np.zeros((0, 8))]
+    with closing(track_frames(detector, islice(source, skip_frames, None), Tracker(config))) as tracked_frames:
+        for tracked in tracked_frames:
+            frame = tracked._replace(number=skip_frames + tracked.number, tracks=plausible(tracked.tracks, config))
+            rows.append(track_rows(frame.number, frame.tracks, detector.num_classes))
+            if watch is not None:
+                watch(frame)
+    table = np.concatenate(rows)
+    return result_rows(table[:, 0], table[:, 1], table[:, 2:6], table[:, 6], table[:, 7])
+
+
+def with_frame_rate(config: TrackerConfig, source: FrameSource) -> TrackerConfig:
+    """The tracker's rules with the frame rate of a source that knows its own."""
+    return dataclasses.replace(config, frame_rate=source.frame_rate or config.frame_rate)

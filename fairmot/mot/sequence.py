@@ -1,0 +1,122 @@
+"""Sequences in MOTChallenge's layout, `<sequence>/img1`, `gt/gt.txt`, `seqinfo.ini`: where they are, what they say."""
+
+import configparser
+import math
+from itertools import pairwise
+from pathlib import Path
+
+from fairmot.errors import DataError
+from fairmot.mot.benchmarks import MOT17_DETECTORS
+
+_SPLITS = ("train", "val", "test")
+
+
+def find_sequences(root: str) -> list[Path]:
+    """Folders with an `img1` below root/train, root/val and root/test, or, where none is, below root; sorted by name.
+
+    A number may follow the split (train1, train2), as some downloads come in parts.
+
+    Raises:
+        DataError: no such root, no sequence in it, or two of the same name.
+    """
+    top = existing_root(root)
+    parents = sorted(folder for folder in top.iterdir() if folder.is_dir() and _split_of(folder)) or [top]
+    found = sorted(
+        (folder.parent.resolve() for parent in parents for folder in parent.glob("*/img1") if folder.is_dir()),
+        key=lambda folder: folder.name,
+    )
+    if not found:
+        places = " and ".join(str(parent / "<sequence>" / "img1") for parent in parents)
+        raise DataError(f"root={root}: no sequences found; looked for {places}")
+    for one, next_one in pairwise(found):
+        if one.name == next_one.name:
+            raise DataError(f"{next_one}: a sequence of this name is also {one}; prepare train and test separately")
+    return found
+
+
+def existing_root(root: str) -> Path:
+    """The download's folder.
+
+    Raises:
+        DataError: there is none.
+    """
+    top = Path(root).expanduser().resolve()
+    if not top.is_dir():
+        raise DataError(f"root={root}: no such folder; name the folder the download was unpacked to")
+    return top
+
+
+def _split_of(folder: Path) -> str | None:
+    name = folder.name.rstrip("0123456789")
+    return name if name in _SPLITS else None
+
+
+def one_variant_a_scene(found: list[Path]) -> list[Path]:
+    """Of MOT17-02-FRCNN, -SDP and -DPM, which share images and ground truth, the first that is there."""
+    chosen: dict[str, tuple[int, Path]] = {}
+    for folder in found:
+        scene, _, detector = folder.name.rpartition("-")
+        known = detector in MOT17_DETECTORS
+        key, rank = (scene, MOT17_DETECTORS.index(detector)) if known else (folder.name, len(MOT17_DETECTORS))
+        if key not in chosen or rank < chosen[key][0]:
+            chosen[key] = (rank, folder)
+    return sorted((folder for _, folder in chosen.values()), key=lambda folder: folder.name)
+
+
+def sequence_split(folder: Path) -> str:
+    """Val below a folder of that name, train elsewhere; test without ground truth or below `test`."""
+    split = _split_of(folder.parent) or "train"
+    return split if (folder / "gt" / "gt.txt").is_file() else "test"
+
+
+def read_frame_rate(path: Path, size_hw: tuple[int, int] | None = None) -> float | None:
+    """The frame rate a seqinfo.ini says, None without such a file or key.
+
+    Args:
+        path: the file.
+        size_hw: height and width of the images, pixels; the file, if there is one, must then say the same size.
+
+    Raises:
+        DataError: it cannot be read, its frame rate cannot be, or it speaks of another size.
+    """
+    if not path.is_file():
+        return None
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(path.read_text(encoding="utf-8-sig"), source=str(path))
+        if size_hw is not None:
+            _check_size(path, parser, size_hw)
+        frame_rate = parser.getfloat("Sequence", "frameRate", fallback=None)
+    except (configparser.Error, ValueError, OSError) as error:
+        raise DataError(f"{path}: {' '.join(str(error).split())}; expected [Sequence] with key=value lines") from error
+    if frame_rate is not None and not 0 < frame_rate < math.inf:
+        raise DataError(f"{path}: frameRate {frame_rate:g} must be positive")
+    return frame_rate
+
+
+def _check_size(path: Path, parser: configparser.ConfigParser, size_hw: tuple[int, int]) -> None:
+    if "Sequence" not in parser:
+        raise DataError(f"{path}: no section [Sequence]")
+    section = parser["Sequence"]
+    height, width = section.getint("imHeight"), section.getint("imWidth")
+    if height is None or width is None:
+        raise DataError(f"{path}: imWidth and imHeight are missing; without the whole file the images are asked")
+    if (height, width) != size_hw:
+        raise DataError(f"{path}: imWidth x imHeight is {width}x{height}, but the images are {size_hw[1]}x{size_hw[0]}")
+
+
+def sequence_info(name: str, length: int, size_hw: tuple[int, int], suffix: str, frame_rate: float | None) -> str:
+    """The text of a seqinfo.ini.
+
+    Args:
+        name: of the sequence.
+        length: frames.
+        size_hw: height and width of the images, pixels.
+        suffix: of the images' names, such as .jpg.
+        frame_rate: frames per second, None where nobody says.
+    """
+    rate = "" if frame_rate is None else f"frameRate={frame_rate:g}\n"
+    return (
+        f"[Sequence]\nname={name}\nimDir=img1\n{rate}seqLength={length}\n"
+        f"imWidth={size_hw[1]}\nimHeight={size_hw[0]}\nimExt={suffix}\n"
+    )
