@@ -58,8 +58,8 @@ def compare(run_dir: Path, repeats: int) -> dict[str, float]:
 
     from fairmot.data.identities import IdentityTable  # noqa: PLC0415
     from fairmot.weights.checkpoint import read_checkpoint  # noqa: PLC0415
+    from train.build import build_state  # noqa: PLC0415
     from train.config import TrainConfig  # noqa: PLC0415
-    from train.start import build_state  # noqa: PLC0415
 
     # isort: split
     import mindspore as ms  # noqa: PLC0415

@@ -24,12 +24,12 @@ from fairmot.data.synthetic.generate import generate
 from fairmot.inference.network import NetworkDetector
 from fairmot.inference.scoring import frames_of
 from fairmot.model.network import build_network
+from train.build import build_dataset
 from train.config import TrainConfig
 from train.distributed import World
 from train.report.pictures import NetworkPictures
-from train.start import build_dataset
 from train.validate import Validator, find_validation_sequences
-from train.validation_video import Film
+from train.validation_video import ValidationVideo
 
 
 def timed(work: Callable[[], Any]) -> float:
@@ -70,7 +70,7 @@ def measure(config: TrainConfig, folder: Path) -> dict[str, float]:
 
 def film(frames: list[np.ndarray], path: Path) -> None:
     """All of them into one video."""
-    with Film(path, 30, len(frames)) as video:
+    with ValidationVideo(path, 30, len(frames)) as video:
         for frame in frames:
             video.add(frame)
 

@@ -1,14 +1,12 @@
 """TrainConfig: the rooms' configuration dataclasses put together."""
 
-import os
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import Enum
-from pathlib import Path
+
+from omegaconf import OmegaConf
 
 from fairmot.data.dataset import DataConfig
 from fairmot.device import Device
-from fairmot.errors import ConfigError
 from fairmot.losses.fairmot_loss import LossConfig
 from fairmot.model.network import ModelConfig
 from fairmot.tracking.tracker import TrackerConfig
@@ -17,9 +15,6 @@ from train.optimizer import OptimConfig
 from train.precision import Precision
 from train.report.mlflow_delivery import MlflowConfig
 from train.step import LossScaleConfig
-
-RUN_DIR_VARIABLE = "FAIRMOT_RUN_DIR"
-"""A launcher exports one run directory for all ranks under this name."""
 
 
 @dataclass
@@ -164,35 +159,6 @@ class TrainConfig:
             raise ValueError("data.train is empty: name at least one list file, such as '+data.train.mine=mine.train'")
 
 
-def make_run_dir(config: TrainConfig, world_size: int, is_lead: bool) -> Path:
-    """The run directory; the lead rank makes it.
-
-    Raises:
-        ConfigError: several ranks and no common directory named.
-        OSError: it cannot be made or written.
-    """
-    chosen = config.run_dir or os.environ.get(RUN_DIR_VARIABLE)
-    if chosen is None and world_size > 1:
-        raise ConfigError(f"{world_size} ranks need one run directory: give run_dir= or export {RUN_DIR_VARIABLE}")
-    run_dir = Path(chosen) if chosen else _fresh_run_dir(Path("runs") / config.name)
-    if is_lead:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        probe = run_dir / f".probe-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
-    return run_dir
-
-
-def _fresh_run_dir(parent: Path) -> Path:
-    """A directory named by the time, with a number behind it where two runs start in the same second."""
-    stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    parent.mkdir(parents=True, exist_ok=True)
-    attempt = 0
-    while True:
-        candidate = parent / (stamp if attempt == 0 else f"{stamp}_{attempt}")
-        try:
-            candidate.mkdir()
-        except FileExistsError:
-            attempt += 1
-        else:
-            return candidate
+def as_yaml(config: TrainConfig) -> str:
+    """The composed configuration, as runs and checkpoints keep it."""
+    return OmegaConf.to_yaml(OmegaConf.structured(config))

@@ -164,6 +164,10 @@ class _VectorMean(nn.Cell):
         return self.all_reduce(vector) / self.size
 
 
+ALONE = World()
+"""One process that trains by itself."""
+
+
 def connect(device: Device, threads: int = 0) -> World:
     """Prepare this process for graph mode on `device` and join the other ranks, if a launcher started any.
 

@@ -15,15 +15,17 @@ from train.config import TrainConfig
 from train.distributed import World
 from train.loop import Trainer
 from train.optimizer import batch_factor
+from train.report.console import print_summary
 from train.report.curves import draw_curves
-from train.report.logger import print_summary
 from train.report.mlflow_delivery import MlflowConfig, resolve_tracking_uri
 from train.report.mlflow_run import masked
 from train.report.pictures import draw_samples
 from train.state import Progress
 
 
-def announce(config: TrainConfig, world: World, run_dir: Path, index: LabelIndex, trainer: Trainer, start: str) -> None:
+def summarize_start(
+    config: TrainConfig, world: World, run_dir: Path, index: LabelIndex, trainer: Trainer, start: str
+) -> None:
     """Say on the console and in MLflow what is about to happen."""
     if not world.is_lead:
         return
@@ -70,7 +72,7 @@ def announce(config: TrainConfig, world: World, run_dir: Path, index: LabelIndex
     trainer.logger.artifact(draw_samples(samples, run_dir / "pictures" / "training_samples.jpg"), "pictures")
 
 
-def conclude(config: TrainConfig, run_dir: Path, trainer: Trainer, status: str, began_at_s: float) -> None:
+def summarize_end(config: TrainConfig, run_dir: Path, trainer: Trainer, status: str, began_at_s: float) -> None:
     """Draw the curves, end the run and say where everything is."""
     curves = draw_curves(run_dir)
     if curves is not None:

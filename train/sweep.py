@@ -23,12 +23,16 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from fairmot.errors import ConfigError, FairMOTError
-from train.config import RUN_DIR_VARIABLE, TrainConfig
+from train.config import TrainConfig
 from train.report.record import SPOOL_NAME, RunRecord
+from train.run_dir import RUN_DIR_VARIABLE
 
 _LONGEST_NAME = 150
 
-OmegaConf.register_new_resolver("first_given", lambda *values: next(value for value in values if value), replace=True)
+
+def register_sweep_folder() -> None:
+    """Let `hydra.sweep.dir` of conf/train.yaml take the first of several values that is given."""
+    OmegaConf.register_new_resolver("first_given", lambda *values: next(filter(None, values)), replace=True)
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ from fairmot.tracking.tracker import TrackerConfig
 from train.distributed import World
 from train.heartbeat import beat
 from train.shared_storage import is_listed, wait_until
-from train.validation_video import Film
+from train.validation_video import ValidationVideo
 
 _PATIENCE_S = 4 * 3600.0
 _PICTURES, _COLUMNS = 6, 3
@@ -126,7 +126,7 @@ class Validator:
         self._tracker = tracker
         self._world = world
         self._folder = folder
-        self._filmed = {own.sequence.name for own in sequences[:_MOST_SEQUENCES_FILMED]}
+        self._filmed = {entry.sequence.name for entry in sequences[:_MOST_SEQUENCES_FILMED]}
         self._video_frames = video_frames
 
     def run(self, epoch: int) -> Scores | None:
@@ -145,63 +145,63 @@ class Validator:
         began_at_s = time.perf_counter()
         folder = self._folder / f"epoch_{epoch:03d}"
         share = self._sequences[self._world.rank :: self._world.size]
-        for own in share:
-            self._outcome_path(folder, own).unlink(missing_ok=True)
+        for entry in share:
+            self._outcome_path(folder, entry).unlink(missing_ok=True)
         self._world.barrier()  # from here on a file that is there is a new one
         with tqdm(
-            total=sum(own.frame_count - own.skip_frames for own in share),
+            total=sum(entry.frame_count - entry.skip_frames for entry in share),
             desc=f"validation after epoch {epoch}",
             unit="frame",
             leave=False,
             disable=None if self._world.is_lead else True,
         ) as bar:
-            for own in share:
-                outcome = self._track(own, folder, bar)
-                write_atomic(self._outcome_path(folder, own), pickle.dumps(outcome), sync=False)
+            for entry in share:
+                outcome = self._track(entry, folder, bar)
+                write_atomic(self._outcome_path(folder, entry), pickle.dumps(outcome), sync=False)
         self._wait(folder)
         self._world.barrier()  # the lead removes what the others wait for
         if not self._world.is_lead:
             return None
         return self._sum_up(folder, epoch, began_at_s)
 
-    def _outcome_path(self, folder: Path, own: ValidationSequence) -> Path:
-        return folder / f".{own.sequence.name}.outcome"
+    def _outcome_path(self, folder: Path, entry: ValidationSequence) -> Path:
+        return folder / f".{entry.sequence.name}.outcome"
 
-    def _track(self, own: ValidationSequence, folder: Path, bar: tqdm) -> _Outcome:
-        sequence = own.sequence
+    def _track(self, entry: ValidationSequence, folder: Path, bar: tqdm) -> _Outcome:
+        sequence = entry.sequence
         painter, pictures = Painter(classes=self._detector.num_classes > 1), []
-        shown = set(np.linspace(own.skip_frames + 1, own.frame_count, _PICTURES).round().astype(int).tolist())
+        shown = set(np.linspace(entry.skip_frames + 1, entry.frame_count, _PICTURES).round().astype(int).tolist())
 
-        video = _video_path(folder, sequence.name)
+        video_path = _video_path(folder, sequence.name)
         most_frames = self._video_frames if sequence.name in self._filmed else 0
-        film = Film(video, own.frame_rate or self._tracker.frame_rate, most_frames)
+        video = ValidationVideo(video_path, entry.frame_rate or self._tracker.frame_rate, most_frames)
 
         def watch(frame: TrackedFrame) -> None:
             bar.update()
             beat()
             picture = painter.draw(frame.picture, frame.tracks, caption=f"{sequence.name}  {frame.number}")
-            film.add(picture)
+            video.add(picture)
             if frame.number in shown:
                 pictures.append(picture)
 
-        with film:
+        with video:
             tracked = track_with_ground_truth(
-                self._detector, sequence, self._tracker, skip_frames=own.skip_frames, watch=watch
+                self._detector, sequence, self._tracker, skip_frames=entry.skip_frames, watch=watch
             )
-        if film.is_broken:
+        if video.is_broken:
             self._video_frames = 0  # said once
         write_results(folder / f"{sequence.name}.txt", tracked.results)
         metrics, events = score_pair(SequencePair(sequence.name, sequence.gt, tracked.results, sequence.benchmark))
         plot_identities(_identities_path(folder, sequence.name), sequence.name, events)
-        return _Outcome(metrics, tracked.images, sheet(pictures, _COLUMNS), has_video=video.is_file())
+        return _Outcome(metrics, tracked.images, sheet(pictures, _COLUMNS), has_video=video_path.is_file())
 
     def _wait(self, folder: Path) -> None:
         """Until every rank has written its share: a collective operation would time out on sequences this unequal."""
-        paths = [self._outcome_path(folder, any_rank) for any_rank in self._sequences]
+        paths = [self._outcome_path(folder, entry) for entry in self._sequences]
         wait_until(lambda: all(map(is_listed, paths)), "the other ranks' validation sequences", _PATIENCE_S)
 
     def _sum_up(self, folder: Path, epoch: int, began_at_s: float) -> Scores:
-        paths = [self._outcome_path(folder, any_rank) for any_rank in self._sequences]
+        paths = [self._outcome_path(folder, entry) for entry in self._sequences]
         outcomes: list[_Outcome] = [pickle.loads(path.read_bytes()) for path in paths]
         metrics = [outcome.metrics for outcome in outcomes]
         write_report(folder, metrics)
@@ -219,10 +219,10 @@ class Validator:
         picture = sheet(pictures, columns=min(2, len(pictures)))
         sheet_path = folder / f"validation_epoch_{epoch:03d}.png"
         write_atomic(sheet_path, cv2.imencode(".png", picture)[1].tobytes(), sync=False)
-        names = [own.sequence.name for own in self._sequences[:_MOST_SEQUENCES_SHOWN]]
+        names = [entry.sequence.name for entry in self._sequences[:_MOST_SEQUENCES_SHOWN]]
         identities = [_identities_path(folder, name) for name in names]
         pairs = zip(self._sequences, outcomes, strict=True)
-        videos = [_video_path(folder, own.sequence.name) for own, outcome in pairs if outcome.has_video]
+        videos = [_video_path(folder, entry.sequence.name) for entry, outcome in pairs if outcome.has_video]
         scores = Scores(values, [sheet_path, folder / "metrics.txt", folder / "metrics.csv", *identities, *videos])
         for path in paths:
             path.unlink()

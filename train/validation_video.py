@@ -16,7 +16,7 @@ _LARGEST_WIDTH_PX = 960
 _log = logging.getLogger(__name__)
 
 
-class Film:
+class ValidationVideo:
     """The first pictures of a sequence as an MP4 file, which gets its name only once it is whole.
 
     What goes wrong costs the video and is said, but never ends a training run.
@@ -53,7 +53,7 @@ class Film:
             self._opened.__exit__(DataError, error, error.__traceback__)
             self._give_up(error)
 
-    def __enter__(self) -> "Film":
+    def __enter__(self) -> "ValidationVideo":
         return self
 
     def __exit__(

@@ -20,9 +20,10 @@ from fairmot.media.picture import read_image
 from fairmot.tracking.tracker import Tracker, TrackerConfig, plausible
 from fairmot.weights.checkpoint import read_checkpoint, save_checkpoint
 from train.__main__ import train
+from train.build import build_state
+from train.config import as_yaml
 from train.report.logger import RunLogger
 from train.report.mlflow_delivery import MlflowConfig, follow
-from train.start import as_yaml, build_state
 
 
 @pytest.fixture(autouse=True)

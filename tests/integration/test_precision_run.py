@@ -14,8 +14,8 @@ from fairmot.model.deform_conv import DeformConv
 from fairmot.weights.checkpoint import read_checkpoint
 from train.__main__ import train
 from train.batch_norm import BatchNorm
+from train.build import build_state
 from train.report.record import read_metrics
-from train.start import build_state
 
 IDENTITIES = IdentityTable(["small"], [5])
 

@@ -17,13 +17,13 @@ from small_run import compose_config, overrides, run_training, write_pictures
 
 from fairmot.errors import CheckpointError, ConfigError, DataError, FairMOTError
 from fairmot.weights.checkpoint import save_checkpoint
+from train.build import build_state
 from train.preflight import host, storage
 from train.preflight.checks import CHECKS
-from train.preflight.context import Job
+from train.preflight.context import Context
 from train.preflight.finding import Status, as_rows, failed, wants_colour
 from train.preflight.run import run_preflight
 from train.report.mlflow_delivery import MlflowConfig
-from train.start import build_state
 
 
 @pytest.fixture(scope="module")
@@ -116,14 +116,14 @@ def test_a_fault_nobody_thought_of_is_a_row_like_others(root, tmp_path, capsys, 
 
 def test_rank_table(root, tmp_path, monkeypatch):
     table = write_table(tmp_path / "table.json", ["127.0.0.1"])
-    assert after(Job(config(root, tmp_path), 0, table), "rank table").status is Status.passed
+    assert after(Context(config(root, tmp_path), 0, table), "rank table").status is Status.passed
     with pytest.raises(ConfigError, match="holds 2 devices, but 8 ranks are asked for"):
-        after(Job(config(root, tmp_path), 8, table), "rank table")
+        after(Context(config(root, tmp_path), 8, table), "rank table")
     elsewhere = write_table(tmp_path / "elsewhere.json", ["203.0.113.1", "203.0.113.2"])
     with pytest.raises(ConfigError, match="no server_id is an address of this host"):
-        after(Job(config(root, tmp_path), 4, elsewhere), "rank table")
+        after(Context(config(root, tmp_path), 4, elsewhere), "rank table")
     monkeypatch.setenv("FAIRMOT_SERVER_ID", "203.0.113.2")
-    job = Job(config(root, tmp_path), 4, elsewhere)
+    job = Context(config(root, tmp_path), 4, elsewhere)
     assert after(job, "rank table").status is Status.passed
     assert (job.hosts, job.ranks_here) == (2, 2)
 
@@ -133,14 +133,13 @@ def test_several_hosts_need_a_common_run_directory(root, tmp_path, monkeypatch):
     monkeypatch.setenv("FAIRMOT_SERVER_ID", "203.0.113.1")
     without = config(root, tmp_path)
     without.run_dir = None
-    finding = after(Job(without, 4, table), "rank table", "configuration")
-    assert finding.status is Status.failed
-    assert "run_dir=" in finding.mend
+    with pytest.raises(ConfigError, match="2 hosts need one run directory, .* give run_dir="):
+        after(Context(without, 4, table), "rank table", "configuration")
     monkeypatch.setenv("FAIRMOT_RUN_DIR", str(tmp_path / "run"))
-    assert after(Job(without, 4, table), "rank table", "configuration").status is Status.passed
+    assert after(Context(without, 4, table), "rank table", "configuration").status is Status.passed
     # pytest's folder is this host's own
     assert storage.file_system(tmp_path) not in storage.LOCAL_FILE_SYSTEMS or (
-        after(Job(without, 4, table), "rank table", "storage").status is Status.warned
+        after(Context(without, 4, table), "rank table", "storage").status is Status.warned
     )
 
 
@@ -232,7 +231,7 @@ def test_npus(two_npus, monkeypatch):
 
 @pytest.mark.skipif(Path("/dev/davinci0").exists(), reason="this host has NPUs")
 def test_ascend_on_a_host_without_npus(root, tmp_path):
-    job = Job(config(root, tmp_path, device="ascend"), 8, None)
+    job = Context(config(root, tmp_path, device="ascend"), 8, None)
     finding = after(job, "NPUs")
     assert finding.status is Status.failed
     assert "/dev/davinci7" in finding.detail
@@ -256,10 +255,10 @@ def test_cores_and_memory(tmp_path, monkeypatch):
 
 def test_ports(root, tmp_path, monkeypatch):
     table = write_table(tmp_path / "table.json", ["203.0.113.1", "203.0.113.2"])
-    job = Job(config(root, tmp_path), 2, None)
+    job = Context(config(root, tmp_path), 2, None)
     assert after(job, "rank table", "ports") == host.skipped("on one host a free port is chosen at the start")
     monkeypatch.setenv("FAIRMOT_SERVER_ID", "203.0.113.1")
-    first = Job(config(root, tmp_path), 4, table)
+    first = Context(config(root, tmp_path), 4, table)
     with socket.create_server(("", 0)) as server:
         port = server.getsockname()[1]
         monkeypatch.setenv("MASTER_PORT", str(port))
@@ -271,15 +270,19 @@ def test_ports(root, tmp_path, monkeypatch):
         monkeypatch.setenv("MASTER_PORT", str(port - 1))  # the launchers meet on the port after it
         assert f"port {port}" in after(first, "ports").detail
         monkeypatch.setenv("FAIRMOT_SERVER_ID", "203.0.113.2")
-        second = Job(config(root, tmp_path), 4, table)
+        second = Context(config(root, tmp_path), 4, table)
         assert after(second, "rank table", "ports") == host.skipped("203.0.113.1 is the host that listens")
     assert after(job, "ports").status is Status.passed
-    monkeypatch.setenv("MASTER_PORT", "eighty")
-    assert after(job, "ports").status is Status.failed
+    for refused in ("eighty", "80", "65535"):  # as the launcher does
+        monkeypatch.setenv("MASTER_PORT", refused)
+        with pytest.raises(ConfigError, match=f"MASTER_PORT={refused}: must be a number from 1024 to 65534"):
+            after(job, "ports")
+    monkeypatch.setenv("MASTER_PORT", "")  # as good as none
+    assert after(job, "ports").status is Status.skipped
 
 
 def test_storage(root, tmp_path):
-    job = Job(config(root, tmp_path), 1, None)
+    job = Context(config(root, tmp_path), 1, None)
     assert after(job, "storage").status is Status.passed
     assert not (tmp_path / "run").exists()
     (tmp_path / "run").mkdir()
@@ -316,7 +319,7 @@ def one_megabyte(tmp_path):
 
 
 def test_full_disk(root, tmp_path, one_megabyte):
-    job = Job(config(root, tmp_path, run_dir=one_megabyte / "run", keep_checkpoints=20), 1, None)
+    job = Context(config(root, tmp_path, run_dir=one_megabyte / "run", keep_checkpoints=20), 1, None)
     finding = after(job, "storage")
     assert finding.status is Status.failed
     assert "No space left" in finding.detail
@@ -356,7 +359,7 @@ def test_file_system_is_that_of_the_closest_mount(tmp_path):
 def test_labels_and_what_needs_them(tmp_path):
     write_pictures(tmp_path / "data")
     (tmp_path / "data/small/images/004.jpg").unlink()
-    job = Job(config(tmp_path / "data", tmp_path), 1, None)
+    job = Context(config(tmp_path / "data", tmp_path), 1, None)
     with pytest.raises(DataError, match=r"small.train:5: image .*004.jpg does not exist"):
         after(job, "labels")
     for name in ("batches", "images", "start"):
@@ -368,31 +371,31 @@ def test_images_that_cannot_be_decoded(tmp_path):
     write_pictures(tmp_path / "data")
     for path in (tmp_path / "data/small/images").iterdir():
         path.write_bytes(path.read_bytes()[:-200])
-    finding = after(Job(config(tmp_path / "data", tmp_path), 1, None), "labels", "images")
+    finding = after(Context(config(tmp_path / "data", tmp_path), 1, None), "labels", "images")
     assert finding.status is Status.failed
     assert finding.detail.count("is cut short") == 8
 
 
 def test_batches(root, tmp_path):
-    job = Job(config(root, tmp_path), 2, None)
+    job = Context(config(root, tmp_path), 2, None)
     assert after(job, "labels", "batches").detail == "2 steps an epoch, 3 images left over each time"
     job.ranks = 6
     finding = after(job, "batches")
     assert finding.status is Status.failed
     assert "6 rank(s) x batch_size_per_rank=2 = 12, but there are 11 images" in finding.detail
-    job = Job(config(root, tmp_path, optim__accumulation=6), 1, None)
+    job = Context(config(root, tmp_path, optim__accumulation=6), 1, None)
     assert "an epoch has only 5 batches" in after(job, "labels", "batches").detail
 
 
 def test_validation(root, tmp_path):
-    assert after(Job(config(root, tmp_path), 1, None), "validation").status is Status.skipped
+    assert after(Context(config(root, tmp_path), 1, None), "validation").status is Status.skipped
     wanted = config(root, tmp_path, data__validation="[nowhere/*]", validate_every_epochs=1)
     with pytest.raises(DataError, match="no folder .*nowhere"):
-        after(Job(wanted, 1, None), "validation")
+        after(Context(wanted, 1, None), "validation")
 
 
 def test_start_and_the_space_it_needs(root, tmp_path):
-    job = Job(config(root, tmp_path, keep_checkpoints=3), 1, None)
+    job = Context(config(root, tmp_path, keep_checkpoints=3), 1, None)
     finding = after(job, "labels", "start")
     assert "from scratch" in finding.detail
     state = build_state(job.config, job.index.identities)
@@ -401,19 +404,19 @@ def test_start_and_the_space_it_needs(root, tmp_path):
     assert job.checkpoint_bytes == pytest.approx(on_disk, rel=0.1)  # headers weigh more than in a real network
     assert after(job, "free space").detail.split(", ")[1].startswith("5 checkpoints of ")
 
-    hoarder = Job(config(root, tmp_path, keep_checkpoints=10**9), 1, None)
+    hoarder = Context(config(root, tmp_path, keep_checkpoints=10**9), 1, None)
     finding = after(hoarder, "labels", "start", "free space")
     assert (finding.status, "keep_checkpoints=" in finding.mend) == (Status.failed, True)
 
-    resumed = Job(config(root, tmp_path, resume_from=saved), 1, None)
+    resumed = Context(config(root, tmp_path, resume_from=saved), 1, None)
     assert f"resumes from {saved}" in after(resumed, "labels", "start").detail
-    other_seed = Job(config(root, tmp_path, resume_from=saved, seed=3), 1, None)
+    other_seed = Context(config(root, tmp_path, resume_from=saved, seed=3), 1, None)
     with pytest.raises(CheckpointError, match="seed: checkpoint 317, this run 3"):
         after(other_seed, "labels", "start")
-    missing = Job(config(root, tmp_path, weights=tmp_path / "none.safetensors"), 1, None)
+    missing = Context(config(root, tmp_path, weights=tmp_path / "none.safetensors"), 1, None)
     with pytest.raises(CheckpointError, match="none.safetensors does not exist"):
         after(missing, "start")
-    fitting = Job(config(root, tmp_path, weights=saved / "network.safetensors"), 1, None)
+    fitting = Context(config(root, tmp_path, weights=saved / "network.safetensors"), 1, None)
     assert "tensors taken" in after(fitting, "start").detail
 
 

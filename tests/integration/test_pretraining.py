@@ -8,7 +8,8 @@ from fairmot.data.index import build_index
 from fairmot.data.labels import format_labels, read_labels
 from fairmot.weights.checkpoint import read_checkpoint
 from train.__main__ import train
-from train.start import build_state, choose_start
+from train.build import build_state
+from train.start import choose_start
 
 
 @pytest.fixture(scope="module")

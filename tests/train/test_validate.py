@@ -26,7 +26,7 @@ from fairmot.structures import Detections
 from fairmot.tracking.tracker import Tracker, TrackerConfig
 from train.distributed import World
 from train.validate import Validator, find_validation_sequences
-from train.validation_video import Film
+from train.validation_video import ValidationVideo
 
 
 def detector():
@@ -112,7 +112,7 @@ def test_a_video_holds_what_is_validated(filming):
 
 
 def test_wide_pictures_are_shrunk(tmp_path):
-    with Film(tmp_path / "wide.mp4", 25, 2) as film:
+    with ValidationVideo(tmp_path / "wide.mp4", 25, 2) as film:
         for _ in range(3):
             film.add(np.full((1080, 1920, 3), 90, np.uint8))
     frames = read_video(tmp_path / "wide.mp4")[2]
@@ -149,7 +149,7 @@ def test_a_full_disk_costs_the_video(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(
         video_writer.av, "open", lambda file, *mode, **options: open_container("/dev/full", *mode, **options)
     )
-    with Film(tmp_path / "a.mp4", 25, 300) as film:
+    with ValidationVideo(tmp_path / "a.mp4", 25, 300) as film:
         for number in range(300):
             film.add(np.random.default_rng(number).integers(0, 256, (96, 160, 3), dtype=np.uint8))
     assert film.is_broken

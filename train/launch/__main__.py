@@ -14,14 +14,17 @@ from pathlib import Path
 
 from fairmot.cli.command import compose
 from fairmot.errors import ConfigError, FairMOTError
-from train.cluster.rank_table import SERVER_VARIABLE, RankTable, find_server, read_rank_table
-from train.config import RUN_DIR_VARIABLE, TrainConfig, make_run_dir
-from train.launch import INHERITED
+from train.cluster.job import Job, choose_starter, meeting_point, named_port
+from train.cluster.rank_table import SERVER_VARIABLE, find_server, read_rank_table
+from train.config import TrainConfig
+from train.distributed import ALONE
 from train.launch.dry_run import describe, headline
-from train.launch.hosts import Peers
-from train.launch.plan import DEFAULT_PORT, HostPlan, Job, choose_starter, plan_host
+from train.launch.hosts import Hosts
+from train.launch.plan import HostPlan, plan_host
+from train.launch.processes import given_environment
 from train.launch.supervise import INTERRUPTED, Limits, Signals, say, supervise
 from train.preflight.run import run_preflight
+from train.run_dir import make_logs_dir, make_run_dir, named_run_dir, parent_run_dir
 
 _USAGE = """usage: bash scripts/run_distribute.sh N [rank_table.json] [--dry-run] key=value ...
   N                number of ranks on all hosts
@@ -82,75 +85,54 @@ def launch(arguments: Arguments) -> int:
     if config.preflight:
         return 0 if run_preflight(config, arguments.num_ranks, arguments.table) else FairMOTError.exit_code
     table = read_rank_table(arguments.table, arguments.num_ranks) if arguments.table else None
+    num_hosts = len(table.servers) if table else 1
     device, wanted = config.device.value, os.environ.get("LAUNCHER", "")
     job = Job(
         starter=choose_starter(wanted, device, arguments.num_ranks, table is not None),
         num_ranks=arguments.num_ranks,
         table=table,
         words=arguments.words,
-        run_dir=_run_dir(config, table),
+        run_dir=named_run_dir(config, num_hosts, "hosts") or f"{parent_run_dir(config)}/<time>",
         device=device,
-        master=_master(table),
+        master=meeting_point(table),
         hang_timeout_s=config.runtime.hang_timeout_s,
         divide_threads=not (config.runtime.threads or any("runtime.threads=" in word for word in arguments.words)),
     )
     cores = sorted(os.sched_getaffinity(0))
     if arguments.dry_run:
-        _show(describe(job, cores, INHERITED))
+        _show(describe(job, cores, given_environment()))
         return 0
     server = find_server(table, os.environ.get(SERVER_VARIABLE)) if table else None
     node_rank = table.servers.index(server) if table and server else 0
-    run_dir = _make_run_dir(config)
+    run_dir = make_run_dir(config, ALONE)
+    make_logs_dir(config, run_dir)
     job = replace(job, run_dir=str(run_dir))
     signals = Signals()
-    peers = _peers(job, node_rank)
+    hosts = _hosts(job, node_rank)
     limits = Limits(config.runtime.max_restarts, config.runtime.hang_timeout_s, config.runtime.stop_grace_s)
     try:
-        peers.gather(lambda: bool(signals.names), lambda text: say(f"launch: {text}"))
+        hosts.gather(lambda: bool(signals.names), lambda text: say(f"launch: {text}"))
         say(f"launch: {headline(job)}; logs in {run_dir}/logs")
-        return supervise(partial(_prepare, job, node_rank, cores), run_dir, limits, peers, signals)
+        return supervise(partial(_prepare, job, node_rank, cores), run_dir, limits, hosts, signals)
     finally:
-        peers.close()
+        hosts.close()
 
 
 def _prepare(job: Job, node_rank: int, cores: list[int], folder: Path) -> HostPlan:
     """The plan of one attempt; on a single host each attempt has a port of its own."""
-    if job.num_hosts == 1 and "MASTER_PORT" not in os.environ:
+    if job.num_hosts == 1 and named_port() is None:
         with socket.socket() as probe:
             probe.bind(("", 0))
             job = replace(job, master=(job.master[0], probe.getsockname()[1]))
-    return plan_host(job, node_rank, cores, INHERITED, folder)
+    return plan_host(job, node_rank, cores, given_environment(), folder)
 
 
-def _run_dir(config: TrainConfig, table: RankTable | None) -> str:
-    chosen = config.run_dir or os.environ.get(RUN_DIR_VARIABLE)
-    if not chosen and table and len(table.servers) > 1:
-        raise ConfigError("several hosts need one run directory on storage that they share: give run_dir=")
-    return chosen or f"runs/{config.name}/<time>"
-
-
-def _make_run_dir(config: TrainConfig) -> Path:
-    try:
-        run_dir = make_run_dir(config, world_size=1, is_lead=True)
-        (run_dir / "logs").mkdir(exist_ok=True)
-    except OSError as error:
-        raise FairMOTError(f"the run directory cannot be written ({error.strerror}: {error.filename})") from error
-    return run_dir
-
-
-def _master(table: RankTable | None) -> tuple[str, int]:
-    text = os.environ.get("MASTER_PORT", str(DEFAULT_PORT))
-    if not text.isdecimal() or not 1024 <= int(text) < 65535:
-        raise ConfigError(f"MASTER_PORT={text}: must be a number from 1024 to 65534")
-    return os.environ.get("MASTER_ADDR") or (table.servers[0].server_id if table else "127.0.0.1"), int(text)
-
-
-def _peers(job: Job, node_rank: int) -> Peers:
+def _hosts(job: Job, node_rank: int) -> Hosts:
     names = [server.server_id for server in job.table.servers] if job.table else ["localhost"]
     told = {"ranks": job.num_ranks, "starter": job.starter.value, "overrides": " ".join(job.words)}
     if job.table:
         told["rank table sha256"] = hashlib.sha256(job.table.path.read_bytes()).hexdigest()[:12]
-    return Peers(names, node_rank, (job.master[0], job.master[1] + 1), told)
+    return Hosts(names, node_rank, (job.master[0], job.master[1] + 1), told)
 
 
 def _show(text: str) -> None:

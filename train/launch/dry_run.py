@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from shlex import join, quote
 
-from train.launch.plan import Job, RankPlan, Starter, plan_host
+from train.cluster.job import Job, Starter
+from train.launch.plan import RankPlan, plan_host
 
 _FOLDER = Path("/tmp/fairmot-launch-XXXXXXXX")
 

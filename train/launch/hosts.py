@@ -1,7 +1,7 @@
 """The launchers of all hosts, agreeing on when to start, why to end and whether to start again.
 
 The first host's launcher leads: it listens beside the scheduler's port, the others connect and stay connected. A
-message is one line of JSON.
+message is one line of JSON (see train.launch.connection).
 
     others -> lead   hello   who I am and what I was told to start; the lead refuses hosts that were told otherwise
     lead -> others   start   everybody is here
@@ -16,7 +16,6 @@ be seen late, and a file left by an earlier job would be believed.
 """
 
 import contextlib
-import json
 import select
 import socket
 import time
@@ -26,10 +25,10 @@ from enum import Enum
 from typing import Any
 
 from fairmot.errors import ConfigError, FairMOTError
+from train.launch.connection import Connection
 
 _PATIENCE_S = 600
 _SILENCE_S = 15
-_SEND_PATIENCE_S = 5
 
 
 class Kind(str, Enum):
@@ -65,7 +64,7 @@ class Verdict:
     pause_s: float = 0.0
 
 
-class Peers:
+class Hosts:
     """The other hosts' launchers; none on a single host.
 
     Args:
@@ -83,7 +82,7 @@ class Peers:
         self.event: Event | None = None
         self.verdict: Verdict | None = None
         self._names, self._node_rank, self._address, self._job = names, node_rank, address, job
-        self._lines: dict[int, _Line] = {}
+        self._connections: dict[int, Connection] = {}
         self._reported: set[int] = set()
 
     @property
@@ -146,18 +145,18 @@ class Peers:
 
     def poll(self) -> None:
         """Take in what the others have said."""
-        for node_rank, line in list(self._lines.items()):
-            for message in line.receive():
+        for node_rank, connection in list(self._connections.items()):
+            for message in connection.receive():
                 self._take(node_rank, message)
-            if line.closed:
-                del self._lines[node_rank]
+            if connection.closed:
+                del self._connections[node_rank]
                 self._lose(node_rank)
 
     def close(self) -> None:
         """Leave the others."""
-        for line in self._lines.values():
-            line.close()
-        self._lines.clear()
+        for connection in self._connections.values():
+            connection.close()
+        self._connections.clear()
 
     def _take(self, node_rank: int, message: dict[str, Any]) -> None:
         if "event" in message:
@@ -181,8 +180,8 @@ class Peers:
                 self.verdict = Verdict(FairMOTError.exit_code)
 
     def _send(self, message: dict[str, Any]) -> None:
-        for line in self._lines.values():
-            line.send(message)
+        for connection in self._connections.values():
+            connection.send(message)
 
     def _accept_all(self) -> Iterator[str]:
         """The lead's part of `gather`: yields who is missing until nobody is."""
@@ -194,93 +193,56 @@ class Peers:
                 f"{self._address[0]} port {self._address[1]}: the launchers cannot meet there ({error.strerror}); "
                 "another job? MASTER_PORT= chooses another port, and the one above it for the launchers"
             ) from error
-        strangers: list[_Line] = []
+        strangers: list[Connection] = []
         with listener:
-            while missing := [name for i, name in enumerate(self._names) if i and i not in self._lines]:
+            while missing := [name for i, name in enumerate(self._names) if i and i not in self._connections]:
                 yield ", ".join(missing)
                 if select.select([listener], [], [], 0.2)[0]:
-                    strangers.append(_Line(listener.accept()[0]))
-                for line in strangers:
-                    for message in line.receive():
-                        self._welcome(line, message)
-                strangers = [line for line in strangers if not line.closed and line not in self._lines.values()]
-        for line in strangers:
-            line.close()
+                    strangers.append(Connection(listener.accept()[0]))
+                for connection in strangers:
+                    for message in connection.receive():
+                        self._welcome(connection, message)
+                strangers = [
+                    stranger
+                    for stranger in strangers
+                    if not stranger.closed and stranger not in self._connections.values()
+                ]
+        for connection in strangers:
+            connection.close()
         self._send({"start": True})
 
-    def _welcome(self, line: "_Line", message: dict[str, Any]) -> None:
+    def _welcome(self, connection: Connection, message: dict[str, Any]) -> None:
         node_rank = message.get("hello")
         if not isinstance(node_rank, int) or not 0 < node_rank < len(self._names):
-            line.close()  # nobody of ours
+            connection.close()  # nobody of ours
         elif message["job"] == self._job:
-            self._lines[node_rank] = line
+            self._connections[node_rank] = connection
         else:
             difference = "; ".join(
                 f"{key}: {message['job'].get(key)} there, {value} here"
                 for key, value in self._job.items()
                 if message["job"].get(key) != value
             )
-            line.send({"refused": f"{self._names[0]} starts something else than {self._names[node_rank]}"})
+            connection.send({"refused": f"{self._names[0]} starts something else than {self._names[node_rank]}"})
             raise ConfigError(f"{self._names[node_rank]} was told to start something else: {difference}")
 
     def _join(self) -> Iterator[str]:
         """The others' part of `gather`: yields what is missing until the lead says start."""
         lead = self._names[0]
-        while 0 not in self._lines:
+        while 0 not in self._connections:
             with contextlib.suppress(OSError):
-                self._lines[0] = _Line(socket.create_connection(self._address, timeout=_SEND_PATIENCE_S))
-            if 0 not in self._lines:
+                self._connections[0] = Connection.to(self._address)
+            if 0 not in self._connections:
                 time.sleep(0.5)
             yield f"{lead} (port {self._address[1]})"
-        self._lines[0].send({"hello": self._node_rank, "job": self._job})
+        self._connections[0].send({"hello": self._node_rank, "job": self._job})
         while True:
-            for message in self._lines[0].receive():
+            for message in self._connections[0].receive():
                 if "refused" in message:
                     raise ConfigError(message["refused"])
                 if "start" in message:
                     return
-            if self._lines[0].closed:
+            if self._connections[0].closed:
                 raise FairMOTError(f"the launcher on {lead} is gone")
             yield f"the other hosts ({lead} knows which)"
             time.sleep(0.1)
-
-
-class _Line:
-    """A connection that carries lines of JSON."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self.closed = False
-        self._connection = connection
-        self._buffer = b""
-        connection.settimeout(_SEND_PATIENCE_S)
-        # A host that lost its power says nothing: notice within 20 s.
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in ((socket.TCP_KEEPIDLE, 5), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3)):
-            connection.setsockopt(socket.IPPROTO_TCP, option, value)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 20_000)
-
-    def send(self, message: dict[str, Any]) -> None:
-        try:
-            self._connection.sendall(json.dumps(message).encode() + b"\n")
-        except OSError:
-            self.closed = True
-
-    def receive(self) -> list[dict[str, Any]]:
-        """Whole messages that have arrived; `closed` is set once there will be no more."""
-        while not self.closed and select.select([self._connection], [], [], 0)[0]:
-            try:
-                data = self._connection.recv(65536)
-            except OSError:
-                data = b""
-            self.closed = not data
-            self._buffer += data
-        *lines, self._buffer = self._buffer.split(b"\n")
-        messages = []
-        for line in lines:
-            with contextlib.suppress(ValueError):
-                messages.append(json.loads(line))
-        return [message for message in messages if isinstance(message, dict)]
-
-    def close(self) -> None:
-        self.closed = True
-        self._connection.close()

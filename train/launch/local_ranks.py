@@ -8,13 +8,19 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from train.launch import INHERITED, processes
+import psutil
+
+from train.launch import processes
 from train.launch.plan import FIRST_STEP_FACTOR, HostPlan, whole_environment
 
 _LAST_LINES = 20
 _STACK_LINES = 60
 _STACK_TIME_S = 2.0
-_STATES = {"T": "stopped (SIGSTOP)", "D": "waiting for a disk or a network file system"}
+_STATES = {
+    psutil.STATUS_RUNNING: "running",
+    psutil.STATUS_STOPPED: "stopped (SIGSTOP)",
+    psutil.STATUS_DISK_SLEEP: "waiting for a disk or a network file system",
+}
 
 
 @dataclass
@@ -69,7 +75,7 @@ class Rank:
         return _quote(f"last lines of {self.log}", read_from(self.log, -64_000), _LAST_LINES)
 
 
-class Crew:
+class LocalRanks:
     """All processes that this host starts in one attempt.
 
     Args:
@@ -97,12 +103,13 @@ class Crew:
             "ranks": [asdict(plan) for plan in self._host.ranks],
         }
         (self._folder / "launch.json").write_text(json.dumps(launch))
+        inherited = processes.given_environment()
         if self._host.starts_each:
             for local_rank, rank in enumerate(self.ranks):
-                environment = whole_environment(self._host, INHERITED, local_rank)
+                environment = whole_environment(self._host, inherited, local_rank)
                 rank.pid = processes.start(self._host.command, environment, rank.log)
         else:
-            environment = whole_environment(self._host, INHERITED, None)
+            environment = whole_environment(self._host, inherited, None)
             self._msrun = processes.start(self._host.command, environment, self._folder / "msrun.log")
         for rank in self.ranks:
             rank.moved_at_s = time.monotonic()
@@ -170,7 +177,7 @@ class Crew:
         parts = []
         for rank in living:
             if rank.step == behind:
-                state = _STATES.get(states[rank.rank], "running" if states[rank.rank] == "R" else "asleep")
+                state = _STATES.get(states[rank.rank], "asleep")
                 title = (
                     f"rank {rank.rank}: step {rank.step}, silent for {now - rank.moved_at_s:.0f} s, {state}; its stack"
                 )

@@ -4,15 +4,12 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
-from fairmot.errors import ConfigError
-from train.cluster.rank_table import RankTable
+from train.cluster.job import Job, Starter
+from train.run_dir import RUN_DIR_VARIABLE
 
 WORKER = Path(__file__).resolve().with_name("worker.py")
-DEFAULT_PORT = 8118
-"""Where msrun's scheduler listens unless MASTER_PORT says otherwise; msrun's own default."""
 FIRST_STEP_FACTOR = 3
 """The launcher's patience with a rank that has not made its first step, which compiles, is so many times longer."""
 
@@ -21,46 +18,6 @@ _SMALL_CLUSTER = 64
 _HCCL_CONNECT_LIMITS_S = (120, 7200)
 _HCCL_LONGEST_S = 17340
 _NOT_INHERITED = ("RANK_TABLE_FILE", "RANK_ID", "RANK_SIZE", "MS_ROLE", "MS_NODE_ID")
-
-
-class Starter(Enum):
-    """How ranks find each other: msrun's scheduler, HCCL's rank table, or one rank that has nobody to find."""
-
-    msrun = "msrun"
-    rank_table = "rank_table"
-    alone = "alone"
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is to be started on all hosts together.
-
-    Attributes:
-        starter: how the ranks find each other.
-        num_ranks: of all hosts.
-        table: the hosts and devices; None for this host alone.
-        words: overrides of `python -m train`.
-        run_dir: the common run directory.
-        device: cpu or ascend.
-        master: address and port of msrun's scheduler.
-        hang_timeout_s: the launcher's patience with a rank that makes no step.
-        divide_threads: whether MindSpore's threads follow each rank's share of cores.
-    """
-
-    starter: Starter
-    num_ranks: int
-    table: RankTable | None
-    words: list[str]
-    run_dir: str
-    device: str
-    master: tuple[str, int]
-    hang_timeout_s: int
-    divide_threads: bool = True
-
-    @property
-    def num_hosts(self) -> int:
-        """How many launchers work together."""
-        return len(self.table.servers) if self.table else 1
 
 
 @dataclass(frozen=True)
@@ -97,29 +54,6 @@ class HostPlan:
     environment: dict[str, str]
     command: list[str]
     starts_each: bool
-
-
-def choose_starter(wanted: str, device: str, num_ranks: int, has_table: bool) -> Starter:
-    """The starter for a job.
-
-    Args:
-        wanted: the environment's LAUNCHER; empty leaves the choice to this function.
-        device: cpu or ascend.
-        num_ranks: of all hosts.
-        has_table: whether a rank table was given.
-
-    Raises:
-        ConfigError: `wanted` is unknown, or impossible here.
-    """
-    if wanted not in ("", "msrun", "rank_table"):
-        raise ConfigError(f"LAUNCHER={wanted}: must be msrun or rank_table")
-    if wanted == "rank_table" and not (has_table and device == "ascend"):
-        raise ConfigError("LAUNCHER=rank_table needs a rank table and device=ascend; msrun works everywhere")
-    if wanted:
-        return Starter(wanted)
-    if has_table and device == "ascend":
-        return Starter.rank_table
-    return Starter.msrun if num_ranks > 1 else Starter.alone
 
 
 def plan_host(job: Job, node_rank: int, cores: list[int], inherited: Mapping[str, str], folder: Path) -> HostPlan:
@@ -196,7 +130,7 @@ def _command(
 def _environment(job: Job, node_rank: int, threads: int, inherited: Mapping[str, str], folder: Path) -> dict[str, str]:
     """What is set for all processes of a host: what must be, and defaults for what the user has not set."""
     environment = {
-        "FAIRMOT_RUN_DIR": job.run_dir,
+        RUN_DIR_VARIABLE: job.run_dir,
         "FAIRMOT_LAUNCH_FOLDER": str(folder),
     }
     if job.starter is Starter.rank_table and job.table:

@@ -13,10 +13,20 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import psutil
+
 _PR_SET_CHILD_SUBREAPER = 36
 _POLL_S = 0.05
 _LEFTOVER_GRACE_S = 10.0
 _UNKILLABLE_S = 30.0
+
+
+def given_environment() -> dict[str, str]:
+    """The environment as the user gave it, which the kernel keeps whatever has been imported since.
+
+    Importing MindSpore adds to os.environ, and ranks must not take that for the user's.
+    """
+    return psutil.Process().environ()
 
 
 def adopt_orphans() -> None:
@@ -57,8 +67,11 @@ def reap() -> dict[int, int]:
 
 
 def state(pid: int) -> str:
-    """The letter of /proc: R running, S asleep, D waiting for a disk, T stopped, Z ended; empty when it is gone."""
-    return _parent_and_state(pid)[1]
+    """One of psutil's STATUS_ words; empty when the process is gone."""
+    try:
+        return psutil.Process(pid).status()
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def send(pids: Iterable[int], number: signal.Signals) -> None:
@@ -77,7 +90,9 @@ def end_all(at_once: Callable[[], set[int]], leave_time_s: float = 0.0) -> None:
         leave_time_s: how long also those may end by themselves first.
     """
     began_at_s = time.monotonic()
-    while living := _descendants():
+    this = psutil.Process()
+    # Ended ones that nobody has collected are among them.
+    while living := {child.pid for child in this.children(recursive=True)}:
         passed_s = time.monotonic() - began_at_s - leave_time_s
         if passed_s > 0:
             send(living if passed_s > _LEFTOVER_GRACE_S else living & at_once(), signal.SIGKILL)
@@ -86,27 +101,3 @@ def end_all(at_once: Callable[[], set[int]], leave_time_s: float = 0.0) -> None:
             return
         time.sleep(_POLL_S)
         reap()
-
-
-def _descendants() -> set[int]:
-    """Process ids of everything below this process, ended ones that nobody has collected included."""
-    children: dict[int, list[int]] = {}
-    for entry in os.listdir("/proc"):  # noqa: PTH208  (a thousand paths ten times a second)
-        if entry.isdecimal():
-            children.setdefault(_parent_and_state(int(entry))[0], []).append(int(entry))
-    found: set[int] = set()
-    waiting = children.get(os.getpid(), [])
-    while waiting:
-        pid = waiting.pop()
-        found.add(pid)
-        waiting += children.get(pid, [])
-    return found
-
-
-def _parent_and_state(pid: int) -> tuple[int, str]:
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return -1, ""
-    letter, parent = text.rpartition(")")[2].split()[:2]  # the name in brackets may hold anything
-    return int(parent), letter

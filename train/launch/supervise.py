@@ -12,8 +12,8 @@ from types import FrameType
 from fairmot.errors import ConfigError, FairMOTError
 from fairmot.weights.checkpoint import whole_checkpoints
 from train.launch import processes
-from train.launch.hosts import Event, Kind, Peers, Verdict
-from train.launch.local_ranks import Crew, LogTail
+from train.launch.hosts import Event, Hosts, Kind, Verdict
+from train.launch.local_ranks import LocalRanks, LogTail
 from train.launch.plan import HostPlan
 
 INTERRUPTED = 130
@@ -59,7 +59,7 @@ def say(text: str) -> None:
 
 
 def supervise(
-    prepare: Callable[[Path], HostPlan], run_dir: Path, limits: Limits, peers: Peers, signals: Signals
+    prepare: Callable[[Path], HostPlan], run_dir: Path, limits: Limits, hosts: Hosts, signals: Signals
 ) -> int:
     """Run the job on this host, together with the other hosts.
 
@@ -67,7 +67,7 @@ def supervise(
         prepare: what to start here, given a folder for its temporary files; called for every attempt.
         run_dir: the run directory of all ranks.
         limits: patience and restarts.
-        peers: the other hosts.
+        hosts: the launchers of all hosts.
         signals: requests to stop.
 
     Returns:
@@ -76,12 +76,12 @@ def supervise(
     processes.adopt_orphans()
     attempt = 1
     while True:
-        peers.begin()
+        hosts.begin()
         newest = _newest_checkpoint(run_dir)
         with tempfile.TemporaryDirectory(prefix="fairmot-launch-") as folder:
             host = prepare(Path(folder))
-            crew = Crew(host, Path(folder), run_dir / "logs", attempt)
-            verdict = _Attempt(crew, host.name, limits, peers, signals, attempt).run()
+            local_ranks = LocalRanks(host, Path(folder), run_dir / "logs", attempt)
+            verdict = _Attempt(local_ranks, host.name, limits, hosts, signals, attempt).run()
         if verdict.exit_code is not None:
             return verdict.exit_code
         progress = _newest_checkpoint(run_dir)
@@ -96,36 +96,38 @@ def supervise(
 class _Attempt:
     """One start of all ranks, watched until nothing is left of it on any host."""
 
-    def __init__(self, crew: Crew, name: str, limits: Limits, peers: Peers, signals: Signals, attempt: int) -> None:
-        self._crew, self._name, self._limits = crew, name, limits
-        self._peers, self._signals, self._attempt = peers, signals, attempt
-        self._tail = LogTail(crew.ranks[0].log) if crew.ranks[0].rank == 0 else None
+    def __init__(
+        self, local_ranks: LocalRanks, name: str, limits: Limits, hosts: Hosts, signals: Signals, attempt: int
+    ) -> None:
+        self._local_ranks, self._name, self._limits = local_ranks, name, limits
+        self._hosts, self._signals, self._attempt = hosts, signals, attempt
+        self._tail = LogTail(local_ranks.ranks[0].log) if local_ranks.ranks[0].rank == 0 else None
         self._stop_until_s: float | None = None
 
     def run(self) -> Verdict:
         """Start, watch, end; returns what all hosts do next."""
-        peers, crew = self._peers, self._crew
+        hosts, local_ranks = self._hosts, self._local_ranks
         if not self._signals.names:
-            crew.start()
+            local_ranks.start()
         try:
-            while peers.verdict is None:
-                crew.look()
+            while hosts.verdict is None:
+                local_ranks.look()
                 self._show_progress()
-                peers.poll()
-                if peers.event is None:
+                hosts.poll()
+                if hosts.event is None:
                     self._notice()
-                if peers.event is not None:
-                    self._react(peers.event)
-                elif crew.finished:
-                    peers.report()
-                if peers.leads and peers.all_reported:
-                    peers.announce(self._decide(peers.event))
+                if hosts.event is not None:
+                    self._react(hosts.event)
+                elif local_ranks.finished:
+                    hosts.report()
+                if hosts.leads and hosts.all_reported:
+                    hosts.announce(self._decide(hosts.event))
                 time.sleep(_TICK_S)
         finally:
             # Nothing but the clean-up of finished ranks deserves patience here.
-            crew.end(_CLEAN_UP_TIME_S if crew.finished and peers.event is None else 0.0)
+            local_ranks.end(_CLEAN_UP_TIME_S if local_ranks.finished and hosts.event is None else 0.0)
             self._show_progress()
-        return peers.verdict
+        return hosts.verdict
 
     def _show_progress(self) -> None:
         if self._tail is not None:
@@ -133,9 +135,9 @@ class _Attempt:
 
     def _notice(self) -> None:
         """Tell all hosts of the first thing that goes wrong here."""
-        crew = self._crew
-        fallen = crew.fallen()
-        trouble, explanation = crew.trouble()
+        local_ranks = self._local_ranks
+        fallen = local_ranks.fallen()
+        trouble, explanation = local_ranks.trouble()
         if self._signals.names:
             self._tell(Kind.stopped, f"{self._signals.names[0]}: ending the ranks; once more: at once")
         elif fallen:
@@ -148,11 +150,11 @@ class _Attempt:
         elif trouble:
             self._tell(Kind.failed, trouble)
             say(explanation)
-        elif crew.hung(self._limits.hang_timeout_s):
+        elif local_ranks.hung(self._limits.hang_timeout_s):
             self._tell(Kind.hung, "a rank makes no steps (runtime.hang_timeout_s)")
 
     def _tell(self, kind: Kind, text: str) -> None:
-        self._peers.tell(Event(kind, text, self._name))
+        self._hosts.tell(Event(kind, text, self._name))
 
     def _react(self, event: Event) -> None:
         """End this host's ranks in the way that the event asks for."""
@@ -161,14 +163,14 @@ class _Attempt:
             say(f"launch: {event.host}: {event.text}")
             self._stop_until_s = now + self._limits.stop_grace_s if event.kind is Kind.stopped else now
         # Ranks agree on the step after which they stop: without one of them the others would wait in vain.
-        is_lost = any(rank.exit_code != INTERRUPTED for rank in self._crew.fallen())
-        if not (self._crew.ended or is_lost) and now < self._stop_until_s and len(self._signals.names) < 2:
-            self._crew.ask_to_stop()
+        is_lost = any(rank.exit_code != INTERRUPTED for rank in self._local_ranks.fallen())
+        if not (self._local_ranks.ended or is_lost) and now < self._stop_until_s and len(self._signals.names) < 2:
+            self._local_ranks.ask_to_stop()
             return
-        if event.kind is Kind.hung and not self._crew.ended:
-            say(self._crew.explain_hang())
-        self._crew.end()
-        self._peers.report()
+        if event.kind is Kind.hung and not self._local_ranks.ended:
+            say(self._local_ranks.explain_hang())
+        self._local_ranks.end()
+        self._hosts.report()
 
     def _decide(self, event: Event | None) -> Verdict:
         if event is None:

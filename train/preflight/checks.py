@@ -15,10 +15,11 @@ from fairmot.data.synthetic.generate import generate
 from fairmot.device import Device
 from fairmot.errors import DataError
 from fairmot.weights.checkpoint import whole_checkpoints
+from train.build import build_dataset, build_state
+from train.cluster.job import DEFAULT_PORT, Starter, choose_starter, named_port
 from train.cluster.rank_table import SERVER_VARIABLE, find_server, read_rank_table
-from train.launch.plan import DEFAULT_PORT, Starter, choose_starter
 from train.preflight import host
-from train.preflight.context import Job
+from train.preflight.context import Context
 from train.preflight.finding import Finding, failed, passed, skipped, warned
 from train.preflight.storage import (
     LOCAL_FILE_SYSTEMS,
@@ -28,8 +29,9 @@ from train.preflight.storage import (
     nearest_existing,
     write_speed,
 )
+from train.run_dir import named_run_dir
 from train.shared_storage import lock_run_dir
-from train.start import build_dataset, build_state, choose_start
+from train.start import choose_start
 from train.validate import find_validation_sequences
 
 _IMAGES_TRIED = 8
@@ -37,7 +39,7 @@ _NEEDS_INDEX = "needs the label index"
 _NEEDS_TABLE = "needs the rank table"
 
 
-def _check_table(job: Job) -> Finding:
+def _check_table(job: Context) -> Finding:
     if job.table_path is None:
         job.ranks = job.ranks or 1
         return skipped(f"none given: {job.ranks} rank(s) on this host")
@@ -49,12 +51,11 @@ def _check_table(job: Job) -> Finding:
     )
 
 
-def _check_configuration(job: Job) -> Finding:
+def _check_configuration(job: Context) -> Finding:
     config = job.config
     if not job.ranks:
         return skipped(_NEEDS_TABLE)
-    if job.hosts > 1 and not job.has_run_dir:
-        return failed(f"{job.hosts} hosts without a common run directory", "give run_dir= on storage they all share")
+    named_run_dir(config, job.hosts, "hosts")
     samples = config.batch_size_per_rank * job.ranks * config.optim.accumulation
     detail = f"{config.name}: device={config.device.value}, {job.ranks} rank(s), {samples} samples a step"
     if config.weights is not None and config.resume_from is not None:
@@ -62,11 +63,11 @@ def _check_configuration(job: Job) -> Finding:
     return passed(detail)
 
 
-def _check_cann(job: Job) -> Finding:
+def _check_cann(job: Context) -> Finding:
     return host.check_cann() if job.config.device is Device.ascend else skipped("device=cpu")
 
 
-def _check_npus(job: Job) -> Finding:
+def _check_npus(job: Context) -> Finding:
     if job.config.device is not Device.ascend:
         return skipped("device=cpu")
     if job.table_path is None:
@@ -77,26 +78,25 @@ def _check_npus(job: Job) -> Finding:
     return host.check_npus(list(addresses), addresses)
 
 
-def _check_port(job: Job) -> Finding:
+def _check_port(job: Context) -> Finding:
     """Msrun's scheduler listens on MASTER_PORT of the first host, its launcher on the next one for the others."""
     if job.ranks <= 1:
         return skipped("one rank needs no scheduler")
     if job.table is None and job.table_path is not None:
         return skipped(_NEEDS_TABLE)
-    text = os.environ.get("MASTER_PORT", "" if job.hosts == 1 else str(DEFAULT_PORT))
-    if not text:
+    port = named_port()
+    if port is None and job.hosts == 1:
         return skipped("on one host a free port is chosen at the start")
-    if not text.isdecimal():
-        return failed(f"MASTER_PORT={text} is not a number", "export MASTER_PORT=<a number from 1024 to 65534>")
+    port = port or DEFAULT_PORT
     if job.table is not None and job.server is not job.table.servers[0]:
         return skipped(f"{job.table.servers[0].server_id} is the host that listens")
     wanted = os.environ.get("LAUNCHER", "")
     starter = choose_starter(wanted, job.config.device.value, job.ranks, has_table=job.table is not None)
-    ports = [int(text)] * (starter is Starter.msrun) + [int(text) + 1] * (job.hosts > 1)
+    ports = [port] * (starter is Starter.msrun) + [port + 1] * (job.hosts > 1)
     return host.check_ports(ports) if ports else skipped("the rank-table start has no scheduler")
 
 
-def _check_storage(job: Job) -> Finding:
+def _check_storage(job: Context) -> Finding:
     folder = job.run_dir
     try:
         is_old = folder.is_dir()
@@ -118,7 +118,7 @@ def _check_storage(job: Job) -> Finding:
     return passed(detail)
 
 
-def _check_labels(job: Job) -> Finding:
+def _check_labels(job: Context) -> Finding:
     data = job.config.data
     if data.synthetic is not None:
         generate(data.root, data.synthetic)
@@ -132,7 +132,7 @@ def _check_labels(job: Job) -> Finding:
     )
 
 
-def _check_batches(job: Job) -> Finding:
+def _check_batches(job: Context) -> Finding:
     if job.index is None:
         return skipped(_NEEDS_INDEX)
     if not job.ranks:
@@ -150,7 +150,7 @@ def _check_batches(job: Job) -> Finding:
     return passed(f"{steps} steps an epoch, {left} images left over each time")
 
 
-def _check_images(job: Job) -> Finding:
+def _check_images(job: Context) -> Finding:
     if job.index is None:
         return skipped(_NEEDS_INDEX)
     dataset = build_dataset(job.config, job.index)
@@ -166,15 +166,15 @@ def _check_images(job: Job) -> Finding:
     return passed(f"{len(chosen)} drawn at random were read and augmented")
 
 
-def _check_validation(job: Job) -> Finding:
+def _check_validation(job: Context) -> Finding:
     if not job.config.validate_every_epochs:
         return skipped("validate_every_epochs=0")
     sequences = find_validation_sequences(job.config.data)
-    frames = sum(own.frame_count - own.skip_frames for own in sequences)
+    frames = sum(each.frame_count - each.skip_frames for each in sequences)
     return passed(f"{len(sequences)} sequences, {frames} frames")
 
 
-def _check_start(job: Job) -> Finding:
+def _check_start(job: Context) -> Finding:
     weights_alone = job.config.weights is not None and job.config.resume_from is None and not _own_checkpoints(job)
     if job.index is None and not weights_alone:
         return skipped(_NEEDS_INDEX)
@@ -189,11 +189,11 @@ def _check_start(job: Job) -> Finding:
     return passed(f"{job.config.model.name}, {trained / 1e6:.2f} M trained parameters with the classifier; {start}")
 
 
-def _own_checkpoints(job: Job) -> list[Path]:
+def _own_checkpoints(job: Context) -> list[Path]:
     return whole_checkpoints(job.run_dir / "checkpoints")
 
 
-def _check_space(job: Job) -> Finding:
+def _check_space(job: Context) -> Finding:
     if job.checkpoint_bytes is None:
         return skipped("needs the network, to know a checkpoint's size")
     keep = job.config.keep_checkpoints
@@ -209,7 +209,7 @@ def _check_space(job: Job) -> Finding:
     return passed(detail)
 
 
-CHECKS: dict[str, Callable[[Job], Finding]] = {
+CHECKS: dict[str, Callable[[Context], Finding]] = {
     "rank table": _check_table,
     "configuration": _check_configuration,
     "versions": lambda job: host.check_versions(),

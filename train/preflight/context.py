@@ -1,16 +1,16 @@
-"""The job that is checked."""
+"""What the checks share."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from fairmot.data.index import LabelIndex
 from train.cluster.rank_table import RankTable, Server
-from train.config import RUN_DIR_VARIABLE, TrainConfig
+from train.config import TrainConfig
+from train.run_dir import named_run_dir, parent_run_dir
 
 
 @dataclass
-class Job:
+class Context:
     """What is checked, and what earlier checks have learnt for later ones.
 
     Attributes:
@@ -42,12 +42,6 @@ class Job:
         return len(self.server.devices) if self.server else max(self.ranks, 1)
 
     @property
-    def has_run_dir(self) -> bool:
-        """Whether a run directory is named, by the configuration or by a launcher."""
-        return bool(self.config.run_dir or os.environ.get(RUN_DIR_VARIABLE))
-
-    @property
     def run_dir(self) -> Path:
         """The run directory, or the folder in which one is going to be made."""
-        chosen = self.config.run_dir or os.environ.get(RUN_DIR_VARIABLE)
-        return Path(chosen) if chosen else Path("runs") / self.config.name
+        return Path(named_run_dir(self.config) or parent_run_dir(self.config))

@@ -14,7 +14,7 @@ from fairmot.device import Device, use_device
 from fairmot.errors import FairMOTError
 from train.config import TrainConfig
 from train.preflight.checks import CHECKS
-from train.preflight.context import Job
+from train.preflight.context import Context
 from train.preflight.finding import Finding, Status, as_rows, failed, wants_colour
 
 
@@ -31,7 +31,7 @@ def run_preflight(config: TrainConfig, ranks: int | None = None, rank_table: Pat
     """
     use_device(Device.cpu)  # the network is built to be measured: that must not open an NPU
     path = rank_table or os.environ.get("RANK_TABLE_FILE")
-    job = Job(config, ranks or int(os.environ.get("RANK_SIZE", "0")), Path(path) if path else None)
+    job = Context(config, ranks or int(os.environ.get("RANK_SIZE", "0")), Path(path) if path else None)
     width = max(map(len, CHECKS))
     colour = wants_colour()
     outcomes = []
@@ -43,7 +43,7 @@ def run_preflight(config: TrainConfig, ranks: int | None = None, rank_table: Pat
     return Status.failed not in outcomes
 
 
-def _run(check: Callable[[Job], Finding], job: Job) -> Finding:
+def _run(check: Callable[[Context], Finding], job: Context) -> Finding:
     try:
         return check(job)
     except FairMOTError as error:  # says itself how to mend it

@@ -17,9 +17,12 @@ def draw_curves(run_dir: Path) -> Path | None:
     metrics = read_metrics(run_dir)
     if len(metrics.get("loss", [])) < 2:
         return None
-    from matplotlib.figure import Figure  # noqa: PLC0415 - a second of import that a failing start need not pay
+    # A second of import that a failing start need not pay.
+    from matplotlib.figure import Figure  # noqa: PLC0415
 
-    figure = Figure(figsize=(10, 6), layout="constrained")
+    from fairmot.media.figures import save_figure  # noqa: PLC0415
+
+    figure = Figure(figsize=(10, 6), dpi=110, layout="constrained")
     for axes, (title, names) in zip(figure.subplots(2, 2).flat, _PANELS, strict=True):
         for name in names:
             points = metrics.get(name, [])
@@ -29,5 +32,5 @@ def draw_curves(run_dir: Path) -> Path | None:
         axes.grid(alpha=0.3)
         axes.legend()
     path = run_dir / "losses.png"
-    figure.savefig(path, dpi=110)
+    save_figure(figure, path)
     return path

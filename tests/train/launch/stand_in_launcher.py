@@ -8,8 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-from train.launch import INHERITED
-from train.launch.hosts import Peers
+from train.launch.hosts import Hosts
 from train.launch.plan import HostPlan, RankPlan
 from train.launch.supervise import Limits, Signals, say, supervise
 
@@ -40,23 +39,22 @@ def main() -> int:
     def prepare(folder: Path) -> HostPlan:
         first = orders["host"] * count
         ranks = tuple(RankPlan(first + i, (0,), {}) for i in range(count))
-        environment = {"FAIRMOT_LAUNCH_FOLDER": str(folder)}
+        environment = {"FAIRMOT_LAUNCH_FOLDER": str(folder), "PYTHONUNBUFFERED": "1"}
         command = [sys.executable, "-c", STAND_IN, json.dumps(orders["programs"])]
         return HostPlan(names[orders["host"]], orders["host"], ranks, environment, command, starts_each=True)
 
-    peers = Peers(names, orders["host"], ("127.0.0.1", orders["port"]), {"programs": orders["programs"]})
+    hosts = Hosts(names, orders["host"], ("127.0.0.1", orders["port"]), {"programs": orders["programs"]})
     signals = Signals()
     try:
-        peers.gather(lambda: bool(signals.names), say)
+        hosts.gather(lambda: bool(signals.names), say)
         limits = Limits(orders["restarts"], orders["hang_s"], orders["grace_s"])
         run_dir = Path(orders["run_dir"])
         (run_dir / "logs").mkdir(exist_ok=True)
-        return supervise(prepare, run_dir, limits, peers, signals)
+        return supervise(prepare, run_dir, limits, hosts, signals)
     except Exception as error:
         say(f"error: {error}")
         return getattr(error, "exit_code", 99)
 
 
 if __name__ == "__main__":
-    INHERITED["PYTHONUNBUFFERED"] = "1"
     sys.exit(main())

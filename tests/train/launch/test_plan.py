@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from fairmot.errors import ConfigError
+from train.cluster.job import Job, Starter, choose_starter
 from train.cluster.rank_table import read_rank_table
 from train.launch import __main__ as launcher
 from train.launch.dry_run import describe
-from train.launch.plan import Job, Starter, choose_starter, plan_host, whole_environment
+from train.launch.plan import plan_host, whole_environment
 from train.preflight.checks import CHECKS
 
 TABLES = Path(__file__).resolve().parents[3] / "rank_table"
@@ -192,7 +193,7 @@ def test_a_host_that_hangs_up_is_no_success(monkeypatch):
     ("words", "environment", "fault"),
     [
         (["8", "2x8.json", "device=ascend"], {}, "2x8.json: server_list: holds 16 devices, but 8 ranks are asked for"),
-        (["16", "2x8.json", "device=ascend"], {}, "several hosts need one run directory"),
+        (["16", "2x8.json", "device=ascend"], {}, "2 hosts need one run directory"),
         (["16", "2x8.json", "device=ascend", "run_dir=r"], {}, "no server_id is an address of this host"),
         (["2", "optim.l=3"], {}, "unknown key 'optim.l': did you mean 'optim.lr'?"),
         (["2", "epochs=0"], {}, "epochs=0: must be at least 1"),
@@ -216,3 +217,12 @@ def test_a_pre_flight_is_for_all_ranks_of_the_table(monkeypatch, capsys):
     code, shown, _ = run_command(monkeypatch, capsys, "8", str(TABLES / "2x8.json"), "preflight=true", "run_dir=r")
     assert code == 1
     assert "holds 16 devices, but 8 ranks are asked for" in " ".join(shown.split())
+
+
+def test_ranks_inherit_what_the_user_set_and_nothing_that_an_import_has_added():
+    code = (
+        "import os; given = dict(os.environ); os.environ['ADDED_BY_AN_IMPORT'] = '1';"
+        "from train.launch.processes import given_environment; assert given_environment() == given"
+    )
+    environment = {**os.environ, "SET_BY_THE_USER": "a=b\nc", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from fairmot.errors import DataError
-from train.report.logger import RunLogger, flatten, print_summary
+from train.report.console import print_summary
+from train.report.logger import RunLogger, flatten
 from train.report.mlflow_delivery import MlflowConfig
 from train.report.record import SPOOL_NAME, RunRecord, read_metrics, read_records
 
@@ -218,7 +219,7 @@ print({"mlflow", "mindspore"} & set(sys.modules), logger._delivery)
 
 def test_other_ranks_report_nothing(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
-    logger = RunLogger.silent()
+    logger = RunLogger(tmp_path, LOCAL_ONLY, total_steps=100, is_lead=False)
     logger.start({"a": 1}, {"b": "c"}, [tmp_path], None)
     logger.metrics(1, {"loss": 1.0})
     logger.epoch_metrics(1, {"loss": 1.0})

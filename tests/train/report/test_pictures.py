@@ -11,8 +11,8 @@ from fairmot.data.index import build_index
 from fairmot.data.labels import format_labels
 from fairmot.inference.network import NetworkDetector
 from fairmot.media.drawing import colour_of, overlay_heat
+from train.build import build_dataset
 from train.report.pictures import NetworkPictures, _described, draw_samples
-from train.start import build_dataset
 
 CENTRES_XY = [(22, 22), (82, 70)]
 BOX_PX = 16

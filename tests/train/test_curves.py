@@ -1,0 +1,30 @@
+"""The picture of the loss curves."""
+
+import cv2
+
+from train.report.curves import draw_curves
+from train.report.record import RunRecord
+
+
+def record_losses(run_dir, steps):
+    record = RunRecord(run_dir)
+    for step in steps:
+        record.append("metrics", step=step, values={"loss": 1 / step, "id_loss": 2.0})
+    record.close()
+
+
+def test_nothing_is_drawn_of_less_than_two_steps(tmp_path):
+    record_losses(tmp_path, [1])
+    assert draw_curves(tmp_path) is None
+
+
+def test_a_newer_picture_takes_the_place_of_the_earlier_one_only_once_it_is_whole(tmp_path):
+    record_losses(tmp_path, [1, 2])
+    path = draw_curves(tmp_path)
+    earlier = path.read_bytes()
+    with path.open("rb") as somebody_looking:
+        record_losses(tmp_path, [3, 4])
+        assert draw_curves(tmp_path) == path
+        assert somebody_looking.read() == earlier
+    assert cv2.imread(str(path)).shape == (660, 1100, 3)
+    assert path.read_bytes() != earlier

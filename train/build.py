@@ -1,0 +1,185 @@
+"""Everything a run consists of, built as configured, in the order in which data walks through it."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fairmot.data.dataset import Augmentation, JointDataset
+from fairmot.data.identities import IdentityTable
+from fairmot.data.index import LabelIndex
+from fairmot.data.loader import TrainLoader
+from fairmot.data.packed import open_index
+from fairmot.data.synthetic.generate import generate
+from fairmot.errors import ConfigError
+from fairmot.inference.network import NetworkDetector
+from fairmot.losses.fairmot_loss import FairMOTLoss, HeatmapLoss
+from fairmot.model.network import build_network
+from train.average import WeightAverage
+from train.batch_norm import set_batch_norm
+from train.config import TrainConfig, as_yaml
+from train.distributed import ALONE, World
+from train.loop import Trainer, planned_steps
+from train.optimizer import Optimizer
+from train.precision import set_precision
+from train.profiling import StepProfiler
+from train.report.logger import RunLogger
+from train.report.pictures import NetworkPictures
+from train.report.system_meter import SystemMeter
+from train.saver import Saver
+from train.state import TrainState
+from train.step import LossScale, TrainOneStep
+
+if TYPE_CHECKING:
+    from train.validate import Validator
+
+
+def open_data(config: TrainConfig, world: World, run_dir: Path) -> LabelIndex:
+    """The index of labels; the lead rank makes synthetic data and the index's cache, the others find them.
+
+    Raises:
+        DataError: labels are missing or at fault.
+        FairMOTError: the lead rank failed, or took too long.
+    """
+    with world.lead_first(run_dir, "index of labels", config.runtime.wait_for_lead_s):
+        if config.data.synthetic is not None:
+            generate(config.data.root, config.data.synthetic)
+        data = config.data
+        return open_index(data.packed, data.root, data.train, data.cache_dir, progress=world.is_lead)
+
+
+def build_dataset(config: TrainConfig, index: LabelIndex, augmentation: Augmentation | None = None) -> JointDataset:
+    """The training samples, augmented as configured unless told otherwise.
+
+    Raises:
+        DataError: a label does not fit the configuration.
+    """
+    data = config.data if augmentation is None else dataclasses.replace(config.data, augmentation=augmentation)
+    return JointDataset(
+        index,
+        data,
+        seed=config.seed,
+        ltrb=config.model.ltrb,
+        down_ratio=config.model.down_ratio,
+        msra=config.loss.heatmap is HeatmapLoss.mse,
+    )
+
+
+def build_loader(config: TrainConfig, world: World, index: LabelIndex) -> TrainLoader:
+    """The batches of this rank.
+
+    Raises:
+        ConfigError: the data are too few for one batch a rank, or for one step.
+        DataError: a label does not fit the configuration.
+    """
+    dataset = build_dataset(config, index)
+    try:
+        loader = TrainLoader(
+            dataset,
+            batch_size=config.batch_size_per_rank,
+            rank=world.rank,
+            world_size=world.size,
+            seed=config.seed,
+            workers=config.data.workers,
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    if loader.steps_per_epoch < config.optim.accumulation:
+        raise ConfigError(
+            f"optim.accumulation={config.optim.accumulation}: an epoch has only {loader.steps_per_epoch} batches a rank"
+        )
+    return loader
+
+
+def build_state(config: TrainConfig, identities: IdentityTable, world: World = ALONE) -> TrainState:
+    """Network, loss, optimiser, loss scale and average with their initial values.
+
+    Raises:
+        ConfigError: there is no such network.
+    """
+    network = build_network(config.model, config.seed, config.data.num_classes)
+    set_batch_norm(network, config.batch_norm)
+    set_precision(network, config.runtime.precision)
+    loss = FairMOTLoss(
+        config.loss,
+        identities.num_identities,
+        config.model.reid_dim,
+        config.seed,
+        mean_over_ranks=world.vector_reducer(),
+        num_ranks=world.size,
+    )
+    decay = config.optim.ema_decay
+    return TrainState(
+        network,
+        loss,
+        Optimizer(config.optim, network.trainable_params() + loss.trainable_params()),
+        LossScale(config.runtime.loss_scale),
+        identities=identities,
+        model=config.model,
+        input_size=config.data.input_size,
+        num_classes=config.data.num_classes,
+        seed=config.seed,
+        average=WeightAverage(network.trainable_params(), decay) if decay > 0 else None,
+    )
+
+
+def build_trainer(config: TrainConfig, world: World, run_dir: Path, index: LabelIndex) -> Trainer:
+    """Loader, network, loss, optimiser and step, and what watches and records them.
+
+    Raises:
+        ConfigError: the data are too few for the batch, or there is no such network.
+        DataError: a label does not fit the configuration, or a validation sequence cannot be tracked and scored.
+        OSError: the run directory cannot be written.
+    """
+    loader = build_loader(config, world, index)
+    state = build_state(config, index.identities, world)
+    height, width = config.data.input_size
+    detector = NetworkDetector(  # one for validation and pictures: each would compile the network once more
+        state.network, (height, width), down_ratio=config.model.down_ratio, num_classes=config.data.num_classes
+    )
+    total_steps = planned_steps(config, loader, state.progress)
+    return Trainer(
+        config,
+        world,
+        _build_step(config, world, state),
+        loader,
+        state,
+        Saver(world, run_dir, state, as_yaml(config), config.keep_checkpoints),
+        RunLogger(run_dir, config.mlflow, total_steps, is_lead=world.is_lead),
+        StepProfiler(config.runtime.profile_steps, run_dir / "profile" / f"rank_{world.rank}", config.device),
+        SystemMeter(world, config.device),
+        draw=_build_draw(config, run_dir, index, detector) if world.is_lead else None,
+        validator=_build_validator(config, world, run_dir, detector) if config.validate_every_epochs else None,
+    )
+
+
+def _build_step(config: TrainConfig, world: World, state: TrainState) -> TrainOneStep:
+    return TrainOneStep(
+        state.network,
+        state.loss,
+        state.optimizer,
+        state.loss_scale,
+        reduce_gradients=world.gradient_reducer(state.optimizer.weights),
+        reduce_scalars=world.vector_reducer(),
+        clip_norm=config.optim.clip_norm,
+        accumulation=config.optim.accumulation,
+        average=state.average,
+    )
+
+
+def _build_draw(
+    config: TrainConfig, run_dir: Path, index: LabelIndex, detector: NetworkDetector
+) -> Callable[[int], Path] | None:
+    if not config.log_pictures_every_epochs:
+        return None
+    plain = build_dataset(config, index, Augmentation.none)
+    return NetworkPictures(detector, plain, config.tracker.conf_thres, run_dir / "pictures").draw
+
+
+def _build_validator(config: TrainConfig, world: World, run_dir: Path, detector: NetworkDetector) -> "Validator":
+    # Its packages (pandas, matplotlib, SciPy, PyAV) would cost a rank that only trains a second and 120 MB.
+    from train.validate import Validator, find_validation_sequences  # noqa: PLC0415
+
+    sequences = find_validation_sequences(config.data)
+    folder = run_dir / "validation"
+    return Validator(detector, sequences, config.tracker, world, folder, config.validation_video_frames)
