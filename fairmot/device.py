@@ -1,6 +1,7 @@
 """Where networks run."""
 
 import ctypes
+import os
 from enum import Enum
 
 import mindspore as ms
@@ -19,16 +20,21 @@ _TARGETS = {Device.cpu: "CPU", Device.ascend: "Ascend"}
 
 
 def use_device(device: Device) -> None:
-    """Let this process compile graphs for `device`.
+    """Let this process compile graphs for `device`; of a host's NPUs for the one that DEVICE_ID names, else the first.
+
+    Both ways of starting ranks, rank table and msrun, number a host's processes by DEVICE_ID.
 
     Raises:
-        ConfigError: it is not there.
+        ConfigError: it is not there, or DEVICE_ID is no number.
     """
     ms.set_context(mode=ms.GRAPH_MODE)
     if ms.get_context("device_target") == _TARGETS[device]:
         return  # once MindSpore has run something it refuses every choice, even the one it has
     try:
-        ms.set_device(_TARGETS[device])
+        if device is Device.ascend:
+            ms.set_device(_TARGETS[device], int(os.environ.get("DEVICE_ID", "0")))
+        else:
+            ms.set_device(_TARGETS[device])
     except (RuntimeError, ValueError) as error:
         raise ConfigError(f"device={device.value} cannot be used: {str(error).splitlines()[0]}") from error
 

@@ -26,6 +26,11 @@ def train(config: TrainConfig) -> None:
         from train.preflight.run import run_preflight  # noqa: PLC0415 - it brings in what only validation needs, see train.build
 
         sys.exit(0 if run_preflight(config) else 1)
+    if config.simulate.chip is not None:
+        from train.simulate.run import simulate  # noqa: PLC0415 - see _build_validator
+
+        simulate(config)
+        return
     began_at_s = time.perf_counter()
     world = connect(config.device, config.runtime.threads)
     with opened_run_dir(config, world) as run_dir:

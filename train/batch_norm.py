@@ -5,6 +5,8 @@ from enum import Enum
 
 from mindspore import nn
 
+_PARAMETERS = ("gamma", "beta", "moving_mean", "moving_variance")
+
 
 class BatchNorm(Enum):
     """Statistics of what batch normalisation divides by.
@@ -34,9 +36,13 @@ def replace_batch_norms(network: nn.Cell, make: Callable[..., nn.Cell]) -> None:
         for name, old in parent.name_cells().items():
             if isinstance(old, nn.BatchNorm2d):
                 new = make(old.num_features, eps=old.eps, momentum=1 - old.momentum)  # it keeps its complement
-                for parameter in ("gamma", "beta", "moving_mean", "moving_variance"):
-                    setattr(new, parameter, getattr(old, parameter))
+                parameters = {kind: getattr(old, kind) for kind in _PARAMETERS}
+                names = {kind: parameter.name for kind, parameter in parameters.items()}
+                for kind, parameter in parameters.items():
+                    setattr(new, kind, parameter)
                 if isinstance(parent, nn.SequentialCell):
                     parent[int(name)] = new
                 else:
                     setattr(parent, name, new)
+                for kind, parameter in parameters.items():  # a cell renames what it is given by its own place alone
+                    parameter.name = names[kind]

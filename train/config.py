@@ -14,6 +14,7 @@ from train.batch_norm import BatchNorm
 from train.optimizer import OptimConfig
 from train.precision import Precision
 from train.report.mlflow_delivery import MlflowConfig
+from train.simulate.config import SimulateConfig
 from train.step import LossScaleConfig
 
 
@@ -101,6 +102,7 @@ class TrainConfig:
         runtime: how the program runs.
         mlflow: where runs are logged.
         tracker: how validation tracks; its frame_rate is that of the sequences that do not say theirs.
+        simulate: the Ascend dry run, which trains nothing.
     """
 
     name: str = "train"
@@ -128,6 +130,7 @@ class TrainConfig:
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
     mlflow: MlflowConfig = field(default_factory=MlflowConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
+    simulate: SimulateConfig = field(default_factory=SimulateConfig)
 
     def __post_init__(self) -> None:
         if self.seed < 0:

@@ -199,6 +199,10 @@ def connect(device: Device, threads: int = 0) -> World:
 def _started_by_launcher() -> bool:
     """Msrun gives its processes MS_ROLE; the rank-table start gives RANK_ID and RANK_TABLE_FILE.
 
+    In MindSpore's dry run RANK_SIZE and RANK_ID alone say which rank of how many is simulated.
+
     One of msrun's processes is the scheduler: it too must call init, which serves the ranks and then ends it.
     """
+    if os.environ.get("MS_SIMULATION_LEVEL") and int(os.environ.get("RANK_SIZE", "1")) > 1:
+        return True
     return "MS_ROLE" in os.environ or {"RANK_ID", "RANK_TABLE_FILE"} <= os.environ.keys()

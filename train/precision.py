@@ -12,7 +12,7 @@ class Precision(Enum):
     """Of the network's convolutions and matrix products; the losses are fp32 always.
 
     fp32: MindSpore's O0. fp16: half precision around fp32 batch normalisation, after its O2; the loss scale keeps small
-    gradients. bf16: the same with bfloat16; on Ascend only.
+    gradients. bf16: the same with bfloat16, and fp32 max pooling; on Ascend only.
     """
 
     fp32 = "fp32"
@@ -36,3 +36,5 @@ def set_precision(network: FairMOT, precision: Precision) -> None:
         for _, cell in room.cells_and_names():
             if isinstance(cell, (nn.BatchNorm2d, nn.SyncBatchNorm)):
                 cell.to_float(ms.float32)  # running means and variances do not fit into half precision
+            elif isinstance(cell, nn.MaxPool2d) and precision is Precision.bf16:
+                cell.to_float(ms.float32)  # Ascend's max pooling does not know bf16

@@ -1,0 +1,103 @@
+"""The dry run as a command: refused words, its environment, and real ones of a narrow network."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fairmot.cli.command import compose
+from fairmot.errors import ConfigError, FairMOTError
+from train.config import TrainConfig
+from train.simulate.config import Chip
+from train.simulate.run import _raise_failure, environment_of_child
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+NARROW = ["experiment=quickstart", "data.input_size=[64,96]", "batch_size_per_rank=2", "data.root=nowhere"]
+
+
+def configured(*words: str) -> TrainConfig:
+    return compose([*NARROW, *words], TrainConfig, "train")
+
+
+def dry_run(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    python_path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH", "")]))
+    command = [sys.executable, "-m", "train", *NARROW, "simulate.chip=910b", "simulate.report=report.json", *words]
+    environment = os.environ | {"PYTHONPATH": python_path} | variables
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["simulate.chip=910c"], "simulate.chip: .*910a, 910b, 910b4, a3"),
+        (["simulate.ranks=8", "simulate.rank=8"], "simulate.rank=8: must lie between 0 and simulate.ranks - 1 = 7"),
+        (["simulate.ranks=0"], "simulate.ranks=0: must be at least 1"),
+        (["simulate.chip=910b", "simulate.ranks=12"], "hosts with 910b have 8 NPUs; give a multiple of 8"),
+        (["simulate.chip=a3", "simulate.ranks=24"], "hosts with a3 have 16 NPUs"),
+        (["simulate.objects=0"], "simulate.objects=0: must be at least 1"),
+    ],
+)
+def test_what_cannot_be_simulated_is_refused(words, message):
+    with pytest.raises(ConfigError, match=message):
+        configured(*words)
+
+
+def test_the_child_gets_a_simulated_rank_and_nothing_of_a_launcher(tmp_path):
+    config = configured("simulate.chip=910b4", "simulate.ranks=16", "simulate.rank=11")
+    inherited = {"MS_ROLE": "MS_WORKER", "RANK_TABLE_FILE": "table.json", "FAIRMOT_RUN_DIR": "a", "HOME": "/home/me"}
+    given = environment_of_child(config, Chip["910b4"], Path("/lib64"), Path("/python"), tmp_path, inherited)
+    assert not {"MS_ROLE", "RANK_TABLE_FILE", "FAIRMOT_RUN_DIR"} & given.keys()
+    assert given["HOME"] == "/home/me"
+    assert (given["RANK_SIZE"], given["RANK_ID"], given["DEVICE_ID"]) == ("16", "11", "3")
+    assert (given["MS_SIMULATION_LEVEL"], given["FAIRMOT_SIMULATED_SOC"]) == ("1", "Ascend910B4")
+    assert given["LD_LIBRARY_PATH"] == "/lib64"
+
+
+def test_a_graph_that_does_not_compile_is_reported_with_its_reason():
+    log = "[INFO] DEVICE(1): x\nRuntimeError: Ascend operator selection failed info: MaxPool\n[WARNING] y\n"
+    with pytest.raises(FairMOTError, match="does not compile for this chip .*\n  RuntimeError: Ascend operator"):
+        _raise_failure(1, {}, log)
+    with pytest.raises(FairMOTError, match="does not fit into the device's memory"):
+        _raise_failure(1, {}, "RuntimeError: Memory isn't enough, alloc size 260B")
+    with pytest.raises(ConfigError, match="no such network"):
+        _raise_failure(2, {"error": "no such network", "exit_code": 2}, "")
+
+
+def test_without_a_compiler_the_command_ends_with_one_message(tmp_path):
+    """An empty PATH, an empty cache, no CANN."""
+    done = dry_run(tmp_path, PATH="", XDG_CACHE_HOME=str(tmp_path / "cache"), ASCEND_HOME_PATH=str(tmp_path))
+    assert done.returncode == 2
+    assert "nm and as and g++ not found" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], {"ranks": 1, "rank": 0, "collectives_per_step": 0}),
+        (
+            ["simulate.ranks=8", "simulate.rank=7", "validate_every_epochs=0", "simulate.identities=100"],
+            {"ranks": 8, "rank": 7, "collectives_per_step": 189, "identities": 101, "detector_kernels": None},
+        ),
+        (["simulate.ranks=8", "device=ascend", "batch_norm=sync"], {"ranks": 8, "rank": 0}),
+        (["device=ascend", "runtime.precision=bf16"], {"ranks": 1}),
+    ],
+    ids=["alone", "rank 7 of 8", "sync", "bf16"],
+)
+def test_a_narrow_network_compiles_for_ascend(tmp_path, words, expected):
+    done = dry_run(tmp_path, *words)
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert expected.items() <= report.items()
+    kernels = report["kernels_per_step"]
+    assert kernels["total"] > 1500
+    assert (kernels["host"], kernels["other"]) == (0, 0)
+    assert kernels["hccl"] == report["collectives_per_step"]
+    assert report["fits"] == {"32": True, "64": True}
+    assert report["parameter_bytes"] > 1e6
+    assert len(report["kernels_by_line"]) == 20
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]  # nothing else is written

@@ -1,0 +1,170 @@
+"""The process that compiles: started by `run.simulate` with MindSpore's simulation switched on.
+
+    python -m train.simulate.child <configuration.yaml> <measured.json>
+
+Builds what training builds, calls the step once on empty samples, with validation on also the detector, and writes down
+what only it can know. No kernel is launched: MindSpore compiles, chooses kernels and plans memory.
+"""
+
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+from mindspore import Parameter, Tensor
+from omegaconf import OmegaConf
+
+from fairmot.data.dataset import JointDataset
+from fairmot.data.identities import IdentityTable
+from fairmot.data.packed import open_index
+from fairmot.data.targets import empty_targets
+from fairmot.errors import FairMOTError
+from fairmot.inference.network import Detector
+from train.config import TrainConfig
+from train.distributed import World, connect
+from train.start import build_dataset, build_state
+from train.state import TrainState
+from train.step import TrainOneStep
+
+MOVED = "train"
+"""Folder of the step's graphs, once the detector's are to be told from them."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the compiling process knows.
+
+    Attributes:
+        ranks: of the simulated world.
+        rank: this process's.
+        sizes_from: where identities and objects come from, in words.
+        identities: classes of the classifier.
+        objects: slots of a sample.
+        compile_s: the step's first call, wall time.
+        detector_compile_s: the detector's; None: validation is off.
+        parameter_bytes: of network and losses.
+        optimizer_bytes: of everything else that a checkpoint holds.
+        host_to_device_bytes: one micro-batch's.
+    """
+
+    ranks: int
+    rank: int
+    sizes_from: str
+    identities: int
+    objects: int
+    compile_s: float
+    detector_compile_s: float | None
+    parameter_bytes: int
+    optimizer_bytes: int
+    host_to_device_bytes: int
+
+
+def compile_all(config: TrainConfig, graphs: Path) -> Measured:
+    """Compile the step, and the detector where validation is on.
+
+    Args:
+        config: of the run to be simulated, with device ascend.
+        graphs: where MindSpore saves what it compiles; the step's part is moved into MOVED.
+
+    Raises:
+        FairMOTError: bad data, a refused value.
+    """
+    world = connect(config.device, config.runtime.threads)
+    dataset = _dataset(config)
+    if dataset is None:
+        identities, slots = IdentityTable(["assumed"], [config.simulate.identities]), config.simulate.objects
+        slots = config.data.max_objects or slots
+    else:
+        identities, slots = dataset.index.identities, dataset.slots
+    state = build_state(config, identities, world)
+    step = _build_step(config, state, world)
+    batch = _empty_batch(config, slots)
+    began_at_s = time.perf_counter()
+    step(*map(Tensor, batch), Tensor(config.optim.lr, ms.float32), Tensor(0.0, ms.float32), Tensor(True))
+    compile_s = time.perf_counter() - began_at_s
+    detector_s = _compile_detector(config, state, graphs) if config.validate_every_epochs else None
+    trained = {group: _bytes(state.parameters(group).values()) for group in state.groups}
+    weights = trained.pop("network") + trained.pop("loss")
+    return Measured(
+        world.size,
+        world.rank,
+        "assumed: the data is not there" if dataset is None else "the data",
+        identities.num_identities,
+        slots,
+        compile_s,
+        detector_s,
+        weights,
+        sum(trained.values()),
+        sum(column.nbytes for column in batch),
+    )
+
+
+def _dataset(config: TrainConfig) -> JointDataset | None:
+    """The data set, if it is there; nothing is drawn or downloaded for a dry run."""
+    data = config.data
+    needed = [Path(data.packed)] if data.packed else [Path(data.root) / name for name in data.train.values()]
+    if not all(path.exists() for path in needed):
+        return None
+    return build_dataset(config, open_index(data.packed, data.root, data.train, data.cache_dir, progress=False))
+
+
+def _build_step(config: TrainConfig, state: TrainState, world: World) -> TrainOneStep:
+    step = TrainOneStep(
+        state.network,
+        state.loss,
+        state.optimizer,
+        state.loss_scale,
+        reduce_gradients=world.gradient_reducer(state.optimizer.weights),
+        reduce_scalars=world.vector_reducer(),
+        clip_norm=config.optim.clip_norm,
+        accumulation=config.optim.accumulation,
+        average=state.average,
+    )
+    step.set_train()
+    return step
+
+
+def _empty_batch(config: TrainConfig, slots: int) -> list[np.ndarray]:
+    """One micro-batch of a rank, of the shapes and types that the loader gives, all zeros."""
+    (height, width), size = config.data.input_size, config.batch_size_per_rank
+    output_hw = height // config.model.down_ratio, width // config.model.down_ratio
+    targets = empty_targets(size, output_hw, slots, ltrb=config.model.ltrb, num_classes=config.data.num_classes)
+    return [np.zeros((size, height, width, 3), np.uint8), *map(np.zeros_like, targets)]
+
+
+def _compile_detector(config: TrainConfig, state: TrainState, graphs: Path) -> float:
+    """Seconds that the graph of validation takes to compile; the step's graphs go to a folder of their own."""
+    graphs.rename(graphs.with_name(MOVED))
+    height, width = config.data.input_size
+    detector = Detector(
+        state.network, (height, width), down_ratio=config.model.down_ratio, num_classes=config.data.num_classes
+    )
+    began_at_s = time.perf_counter()
+    detector.run(np.zeros((1, height, width, 3), np.uint8))
+    return time.perf_counter() - began_at_s
+
+
+def _bytes(parameters: Iterable[Parameter]) -> int:
+    return sum(int(parameter.itemsize) * int(parameter.size) for parameter in parameters)
+
+
+def main(config_file: Path, result: Path) -> int:
+    """Compile what the file says and write the result; the exit code."""
+    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(TrainConfig), OmegaConf.load(config_file)))
+    assert isinstance(config, TrainConfig)
+    try:
+        measured = compile_all(config, result.parent / "graphs")
+    except FairMOTError as error:
+        result.write_text(json.dumps({"error": str(error), "exit_code": error.exit_code}), encoding="utf-8")
+        return error.exit_code
+    result.write_text(json.dumps(dataclasses.asdict(measured)), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))

@@ -1,0 +1,152 @@
+"""The dry run's one report: as a dictionary for JSON, and as lines to read."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from train.simulate.child import MOVED, Measured
+from train.simulate.config import CHIPS, Chip
+from train.simulate.graphs import KINDS, Kernel, Log, kind_of, read_collectives, read_graphs
+
+_LINES = 20
+_USABLE = 15 / 16
+"""MindSpore leaves a sixteenth of the device's memory to others."""
+_MEMORIES_GB = (32, 64)
+
+
+def make_report(chip: Chip, measured: Measured, log: Log, folder: Path, project: Path) -> dict[str, Any]:
+    """Everything that the dry run found.
+
+    Args:
+        chip: that was compiled for.
+        measured: by the compiling process.
+        log: its log, read.
+        folder: holds the saved graphs: of the step in MOVED where there is a detector, else in `graphs`.
+        project: root of this project's own source.
+    """
+    has_detector = measured.detector_compile_s is not None
+    step_folder = folder / (MOVED if has_detector else "graphs")
+    step = read_graphs(step_folder, project)
+    collectives, collective_bytes = read_collectives(step_folder)
+    peak_gb, fragments_gb = (None if mb is None else mb / 1024 for mb in (log.peak_mb, log.peak_with_fragments_mb))
+    return {
+        "chip": chip.value,
+        "soc": CHIPS[chip].soc_name,
+        "rank": measured.rank,
+        "ranks": measured.ranks,
+        "identities": measured.identities,
+        "objects": measured.objects,
+        "sizes_from": measured.sizes_from,
+        "kernels_per_step": _by_kind(step, log.kinds),
+        "kernels_by_graph": dict(Counter(kernel.graph for kernel in step)),
+        "kernels_by_line": _by_line(step),
+        "detector_kernels": _by_kind(read_graphs(folder / "graphs", project), log.kinds) if has_detector else None,
+        "collectives_per_step": sum(collectives.values()),
+        "collectives": dict(collectives),
+        "collective_bytes": collective_bytes,
+        "host_to_device_bytes": measured.host_to_device_bytes,
+        "parameter_bytes": measured.parameter_bytes,
+        "optimizer_bytes": measured.optimizer_bytes,
+        "peak_gb": peak_gb,
+        "peak_gb_with_fragments": fragments_gb,
+        "chip_memory_gb": CHIPS[chip].memory_gb,
+        "fits": {str(gb): None if fragments_gb is None else fragments_gb <= gb * _USABLE for gb in _MEMORIES_GB},
+        "compile_s": round(measured.compile_s, 1),
+        "detector_compile_s": None if measured.detector_compile_s is None else round(measured.detector_compile_s, 1),
+        "warnings": _warnings(step, log.kinds, fragments_gb, chip),
+    }
+
+
+def _by_kind(kernels: Iterable[Kernel], kinds: Mapping[str, str]) -> dict[str, int]:
+    counts = Counter(kind_of(kernel.name, kinds) for kernel in kernels)
+    return {"total": counts.total(), **{kind: counts[kind] for kind in KINDS}}
+
+
+def _by_line(kernels: Iterable[Kernel]) -> list[dict[str, Any]]:
+    """The source lines of this project that make most kernels, with the most frequent operators of each."""
+    lines: dict[tuple[str, bool], Counter[str]] = {}
+    for kernel in kernels:
+        lines.setdefault((kernel.source or "made by the compiler", kernel.backward), Counter())[kernel.name] += 1
+    most = sorted(lines.items(), key=lambda item: (-item[1].total(), item[0]))[:_LINES]
+    return [
+        {"line": line, "backward": backward, "kernels": names.total(), "operators": dict(names.most_common(4))}
+        for (line, backward), names in most
+    ]
+
+
+def _warnings(step: list[Kernel], kinds: Mapping[str, str], fragments_gb: float | None, chip: Chip) -> list[str]:
+    """What should make one look, most serious first."""
+    found = []
+    for kind, meaning in (
+        ("host", "run on the host's processor"),
+        ("other", "are of no kind that the log names"),
+        ("aclop", "take CANN's old interface, compiled online at the first step"),
+    ):
+        names = Counter(kernel.name for kernel in step if kind_of(kernel.name, kinds) == kind)
+        if names:
+            found.append(f"{names.total()} kernels {meaning}: {_listed(names)}")
+    for mark, meaning in (("[Float64]", "compute in float64"), ("-1", "have shapes known only at run time")):
+        names = Counter(kernel.name for kernel in step if mark in kernel.types)
+        if names:
+            found.append(f"{names.total()} kernels {meaning}: {_listed(names)}")
+    memory_gb = CHIPS[chip].memory_gb
+    if fragments_gb is None:
+        found.append("the log does not say how much device memory was planned")
+    elif fragments_gb > memory_gb * _USABLE:
+        found.append(
+            f"{fragments_gb:.1f} GB do not fit into {memory_gb} GB of {chip.value}: lower batch_size_per_rank (with "
+            "optim.accumulation the step keeps its samples) or data.input_size"
+        )
+    return found
+
+
+def _listed(names: Counter[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in names.most_common(8)) + (" ..." if len(names) > 8 else "")
+
+
+def as_text(report: Mapping[str, Any]) -> str:
+    """The report as lines for a terminal."""
+    kernels = report["kernels_per_step"]
+    lines = [
+        f"dry run for {report['soc']}, rank {report['rank']} of {report['ranks']}: compiled, no kernel was launched",
+        f"  sizes                  {report['identities']} identities, {report['objects']} objects "
+        f"({report['sizes_from']})",
+        f"  kernels a step         {_kinds_in_words(kernels)}",
+        f"  by graph               {_counts(report['kernels_by_graph'])}",
+    ]
+    if report["detector_kernels"] is not None:
+        lines.append(f"  kernels a detection    {_kinds_in_words(report['detector_kernels'])}")
+    lines += [
+        f"  collectives a step     {report['collectives_per_step']}, {report['collective_bytes'] / 1e6:.1f} MB",
+        f"  host to device         {report['host_to_device_bytes'] / 1e6:.1f} MB a micro-batch",
+        f"  parameters, optimiser  {report['parameter_bytes'] / 1e6:.1f} MB, {report['optimizer_bytes'] / 1e6:.1f} MB",
+        f"  peak device memory     {_gb(report['peak_gb'])}, with fragments {_gb(report['peak_gb_with_fragments'])}; "
+        + ", ".join(f"fits {gb} GB: {_yes(fits)}" for gb, fits in report["fits"].items()),
+        f"  compiling              {report['compile_s']:.1f} s"
+        + ("" if report["detector_compile_s"] is None else f", detector {report['detector_compile_s']:.1f} s"),
+        "  lines that make most kernels:",
+    ]
+    for row in report["kernels_by_line"]:
+        operators = ", ".join(f"{name} {count}" for name, count in row["operators"].items())
+        lines.append(
+            f"    {row['kernels']:5d} {'backward' if row['backward'] else 'forward '} {row['line']}: {operators}"
+        )
+    return "\n".join([*lines, *(f"  warning: {warning}" for warning in report["warnings"])])
+
+
+def _kinds_in_words(kernels: Mapping[str, int]) -> str:
+    parts = [f"{kind} {kernels[kind]}" for kind in KINDS if kernels[kind] or kind == "host"]
+    return f"{kernels['total']}: {', '.join(parts)}"
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
+
+
+def _gb(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.2f} GB"
+
+
+def _yes(fits: bool | None) -> str:
+    return "unknown" if fits is None else "yes" if fits else "no"
