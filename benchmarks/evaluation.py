@@ -1,6 +1,6 @@
 """How long scoring takes: 7 sequences of 1000 frames with 30 objects, more than MOT17's training set.
 
-    python benchmarks/evaluation.py [output.json]
+    python -m benchmarks.evaluation [frames=1000] [output=evaluation.json]
 
 Beside it the plain recipe of motmetrics (`compare_to_groundtruth` and `compute_many`), which has no HOTA.
 """

@@ -169,8 +169,8 @@ def _walk(node: DictConfig, prefix: str) -> Iterator[tuple[str, bool]]:
     for name in map(str, node):
         key = f"{prefix}{name}"
         yield key, name in names
-        child = node._get_node(name)
-        if not isinstance(child, DictConfig) or child._is_missing() or child._is_none():
+        if OmegaConf.is_missing(node, name) or OmegaConf.is_interpolation(node, name):
             continue
-        if is_dataclass(OmegaConf.get_type(child)):
+        child = node[name]
+        if isinstance(child, DictConfig) and is_dataclass(OmegaConf.get_type(child)):
             yield from _walk(child, f"{key}.")

@@ -26,6 +26,7 @@ from fairmot.convert.table import Line, table_of, write_table
 from fairmot.convert.torch_file import torch_file
 from fairmot.errors import CheckpointError, ConfigError, DataError
 from fairmot.files import write_atomic
+from fairmot.input_size import check_input_size
 from fairmot.model.network import ModelConfig, build_network
 from fairmot.text_tables import aligned
 from fairmot.weights.checkpoint import Tensors, shortened
@@ -78,8 +79,8 @@ class ConvertConfig:
             raise ValueError("model: its settings need the network they are of; add model=<network>")
         if self.num_classes is not None and self.num_classes < 1:
             raise ValueError(f"num_classes={self.num_classes}: must be at least 1")
-        if self.input_size is not None and (len(self.input_size) != 2 or min(self.input_size) < 1):
-            raise ValueError(f"input_size={self.input_size}: give [height,width] in pixels")
+        if self.input_size is not None:
+            check_input_size("input_size", self.input_size)
 
 
 def convert(config: ConvertConfig) -> None:

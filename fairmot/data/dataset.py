@@ -23,6 +23,7 @@ from fairmot.data.synthetic.generate import SyntheticConfig
 from fairmot.data.targets import Targets, empty_targets, write_targets
 from fairmot.data.transforms import TransformConfig
 from fairmot.errors import DataError
+from fairmot.input_size import check_input_size
 from fairmot.media.picture import decode_reduced, read_content
 
 COLUMNS = ("image", "hm", "reg_mask", "ind", "wh", "reg", "ids")
@@ -34,7 +35,6 @@ _MOSAIC = 1
 _PARTNER_STREAM = (2,)
 _MIXUP_STREAM = (3,)
 _ERASING_STREAM = (4,)
-_STRIDE = 32  # the coarsest level of the backbones
 _logger = logging.getLogger(__name__)
 
 
@@ -94,9 +94,7 @@ class DataConfig:
         for key in ("workers", "max_objects", "num_classes"):
             if getattr(self, key) is not None and getattr(self, key) < 1:
                 raise ValueError(f"data.{key} must be at least 1, got {getattr(self, key)}")
-        size = list(self.input_size)
-        if len(size) != 2 or any(side < _STRIDE or side % _STRIDE for side in size):
-            raise ValueError(f"data.input_size must be [height, width], each divisible by {_STRIDE}, got {size}")
+        check_input_size("data.input_size", self.input_size)
 
 
 class JointDataset:
@@ -130,7 +128,9 @@ class JointDataset:
         self._ltrb, self._msra = ltrb, msra
         self._input_size_hw = (config.input_size[0], config.input_size[1])
         self._output_size_hw = (config.input_size[0] // down_ratio, config.input_size[1] // down_ratio)
-        pictures = (TILES if self._chance("mosaic") else 1) * (2 if self._chance("mixup") else 1)
+        chances = config.transforms
+        tiles = TILES if self._chance(chances.mosaic_probability) else 1
+        pictures = tiles * (2 if self._chance(chances.mixup_probability) else 1)
         needed = -(-max(index.max_objects_per_image * pictures, 1) // _SLOTS_A_STEP) * _SLOTS_A_STEP
         self.slots = config.max_objects or min(needed, _MOST_SLOTS)
         self._packed = None if config.packed is None else PackedImages(config.packed)
@@ -177,10 +177,9 @@ class JointDataset:
         view.epoch = epoch
         return view
 
-    def _chance(self, name: str) -> float:
-        """How often `mosaic`, `mixup` or `erasing` happens."""
-        augments = self.config.augmentation is not Augmentation.none
-        return getattr(self.config.transforms, f"{name}_probability") if augments else 0.0
+    def _chance(self, probability: float) -> float:
+        """How often happens what is configured with this probability."""
+        return 0.0 if self.config.augmentation is Augmentation.none else probability
 
     def __getitem__(self, i: int) -> tuple[np.ndarray, ...]:
         """Sample i in the order of COLUMNS.
@@ -219,11 +218,11 @@ class JointDataset:
     def _augmented(self, i: int, image_rgb: np.ndarray) -> np.ndarray:
         """Fill `image_rgb` and return the labels [N, 6], normalised by its size."""
         labels = self._augmented_alone(i, i, _OWN_STREAM, image_rgb)
-        if rng := self._chosen("mixup", i, _MIXUP_STREAM):
+        if rng := self._chosen(self.config.transforms.mixup_probability, i, _MIXUP_STREAM):
             other_rgb = np.empty_like(image_rgb)
             other_labels = self._augmented_alone(int(rng.integers(len(self))), i, _PARTNER_STREAM, other_rgb)
             labels = mix_up(image_rgb, labels, other_rgb, other_labels, rng)
-        if rng := self._chosen("erasing", i, _ERASING_STREAM):
+        if rng := self._chosen(self.config.transforms.erasing_probability, i, _ERASING_STREAM):
             labels = erase(image_rgb, labels, rng)
         return labels
 
@@ -233,7 +232,7 @@ class JointDataset:
         chain, fit_hw = augment_reference, None
         if self.config.augmentation is Augmentation.fast:
             chain, fit_hw = augment_fast, self._scaled_input_size(1 / LARGEST_ENLARGEMENT)
-        if rng := self._chosen("mosaic", i, (*stream, _MOSAIC)):
+        if rng := self._chosen(self.config.transforms.mosaic_probability, i, (*stream, _MOSAIC)):
             others = rng.integers(len(self), size=TILES - 1).tolist()
             tile_hw = self._scaled_input_size(LARGEST_TILE)
             tiles = [self._picture(k, tile_hw) for k in (picture, *others)]
@@ -250,9 +249,9 @@ class JointDataset:
         sequence = np.random.SeedSequence([self.seed, self.epoch, int(i)], spawn_key=stream)
         return np.random.Generator(np.random.PCG64(sequence))
 
-    def _chosen(self, name: str, i: int, stream: tuple[int, ...]) -> np.random.Generator | None:
-        """A stream for `mosaic`, `mixup` or `erasing`, if that happens to sample i; the others' numbers stay."""
-        chance = self._chance(name)
+    def _chosen(self, probability: float, i: int, stream: tuple[int, ...]) -> np.random.Generator | None:
+        """A stream for what has this probability, if it happens to sample i; the others' numbers stay."""
+        chance = self._chance(probability)
         if chance == 0:
             return None
         rng = self._random(i, stream)

@@ -52,7 +52,7 @@ class TransformConfig:
     erasing_probability: float = 0.0
 
     def __post_init__(self) -> None:
-        chances = (f"{name}_probability" for name in ("flip", "mosaic", "mixup", "erasing"))
+        chances = ("flip_probability", "mosaic_probability", "mixup_probability", "erasing_probability")
         for key in ("hsv_fraction", "translation", *chances):
             _check_range(key, getattr(self, key), 0, 1)
         _check_range("rotation_degrees", self.rotation_degrees, 0, 180)

@@ -19,9 +19,7 @@ from fairmot.export.check import check
 from fairmot.files import sync_directory, write_atomic
 from fairmot.inference.exported_file import INPUT, INSTALL, OUTPUTS, Description, sealed
 from fairmot.inference.network import MAX_OBJECTS, DetectionGraph, TrainedNetwork, load_network
-
-_STRIDE = 32
-"""Pixels to a cell of the networks' coarsest maps."""
+from fairmot.input_size import check_input_size
 
 
 class Format(Enum):
@@ -60,11 +58,7 @@ class ExportConfig:
             if getattr(self, key) is not None and getattr(self, key) < 1:
                 raise ValueError(f"{key}={getattr(self, key)}: must be at least 1")
         if self.input_size is not None:
-            if len(self.input_size) != 2 or min(self.input_size) < _STRIDE:
-                raise ValueError(f"input_size={self.input_size}: give [height,width] in pixels, {_STRIDE} at least")
-            if any(side % _STRIDE for side in self.input_size):
-                nearest = [max(1, round(side / _STRIDE)) * _STRIDE for side in self.input_size]
-                raise ValueError(f"input_size={self.input_size}: sides must be multiples of {_STRIDE}; try {nearest}")
+            check_input_size("input_size", self.input_size)
         if MISSING not in (self.output, self.format) and Path(self.output).suffix != f".{self.format.value}":
             raise ValueError(f"output={self.output}: end it in .{self.format.value}, or choose the other format=")
 

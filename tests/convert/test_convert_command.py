@@ -369,6 +369,7 @@ def test_sources_that_do_not_fit(convert, places, change, message):
         (["output=weights.onnx"], 2, "end it in .safetensors"),
         (["num_classes=0"], 2, "num_classes=0"),
         (["input_size=[608]"], 2, "input_size=[608]"),
+        (["input_size=[100,200]"], 2, "must be multiples of 32; try [96, 192]"),
         (["report=csv"], 2, "report"),
         (["+skipp=[hm.*]"], 2, "did you mean 'skip'"),
     ],

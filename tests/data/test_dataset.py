@@ -175,8 +175,11 @@ def test_an_identity_of_two_classes_names_both_places(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"input_size": [600, 1088]}, r"data\.input_size .* divisible by 32, got \[600, 1088\]"),
-        ({"input_size": [608]}, r"data\.input_size must be \[height, width\]"),
+        (
+            {"input_size": [600, 1088]},
+            r"data\.input_size=\[600, 1088\]: sides must be multiples of 32; try \[608, 1088\]",
+        ),
+        ({"input_size": [608]}, r"data\.input_size=\[608\]: give \[height,width\] in pixels"),
         ({"input_size": [0, 32]}, r"data\.input_size"),
         ({"workers": 0}, r"data\.workers must be at least 1, got 0"),
         ({"max_objects": 0}, r"data\.max_objects"),
