@@ -23,6 +23,7 @@ from fairmot.evaluation.sequences import GENERAL_RULES, GroundTruthSequence, fin
 from fairmot.inference.exported import open_detector
 from fairmot.inference.network import NetworkDetector
 from fairmot.inference.scoring import Embeddings, embeddings_of_objects, frames_of, track_with_ground_truth
+from fairmot.inference.trained_rules import TrackerOfCheckpoint
 from fairmot.mot.benchmarks import Benchmark
 from fairmot.mot.rows import MotRows, read_results, write_results
 from fairmot.tracking.tracker import TrackerConfig
@@ -34,7 +35,7 @@ Extras = dict[str, dict[str, float]]
 
 
 @dataclass
-class EvaluateConfig:
+class EvaluateConfig(TrackerOfCheckpoint):
     """Everything `python -m fairmot.evaluate` can be told.
 
     Attributes:
@@ -50,7 +51,8 @@ class EvaluateConfig:
         overwrite: write over an earlier evaluation.
         batch_size: frames that go through the network together.
         device: where the network runs: cpu or ascend.
-        tracker: the tracker's rules; frame_rate counts where a sequence does not know its own.
+        tracker: the tracker's rules; what is not given is as in the checkpoint's training. frame_rate counts where
+            a sequence does not know its own.
     """
 
     gt: str = MISSING

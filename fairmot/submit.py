@@ -19,6 +19,7 @@ from fairmot.files import write_atomic
 from fairmot.inference.detector import Detector
 from fairmot.inference.exported import open_detector
 from fairmot.inference.tracks import track_source
+from fairmot.inference.trained_rules import TrackerOfCheckpoint
 from fairmot.media.video import FrameSource, open_source
 from fairmot.mot.benchmarks import TEST_LENGTHS, TRAIN_LENGTHS, Benchmark, benchmark_of, file_names, scene_of
 from fairmot.mot.rows import NOT_GIVEN, MotRows, read_results, write_results
@@ -29,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass
-class SubmitConfig:
+class SubmitConfig(TrackerOfCheckpoint):
     """Everything `python -m fairmot.submit` can be told.
 
     Attributes:
@@ -40,7 +41,8 @@ class SubmitConfig:
         overwrite: write over an earlier submission.
         batch_size: frames that go through the network together.
         device: where the network runs: cpu or ascend.
-        tracker: the tracker's rules; frame_rate counts where a sequence does not know its own.
+        tracker: the tracker's rules; what is not given is as in the checkpoint's training. frame_rate counts where
+            a sequence does not know its own.
     """
 
     root: str | None = None

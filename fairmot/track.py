@@ -20,6 +20,7 @@ from fairmot.inference.exported import open_detector
 from fairmot.inference.network import MAX_OBJECTS
 from fairmot.inference.pipeline import StageTimes, in_background
 from fairmot.inference.tracks import TrackedFrame, track_frames, with_frame_rate
+from fairmot.inference.trained_rules import TrackerOfCheckpoint
 from fairmot.media.drawing import Painter
 from fairmot.media.video import FrameSource, open_source
 from fairmot.media.video_writer import FramesWriter, VideoWriter
@@ -31,7 +32,7 @@ STAGES = ("read", "network", "tracker", "write")
 
 
 @dataclass
-class TrackConfig:
+class TrackConfig(TrackerOfCheckpoint):
     """Everything `python -m fairmot.track` can be told.
 
     Attributes:
@@ -48,7 +49,8 @@ class TrackConfig:
         batch_size: frames that go through the network together.
         max_objects: objects taken from a frame at most.
         device: cpu or ascend.
-        tracker: the tracker's rules; frame_rate counts where the source does not know its own.
+        tracker: the tracker's rules; what is not given is as in the checkpoint's training. frame_rate counts where
+            the source does not know its own.
         interpolation: filling gaps in the text file; the video shows what was seen frame by frame.
     """
 

@@ -14,4 +14,4 @@ for word in "$@"; do
 done
 "$PYTHON" -m train experiment=quickstart "run_dir=$run_dir" "$@"
 "$PYTHON" -m fairmot.track "source=$data_root/synthetic/images/val/synthetic-val-01" "checkpoint=$run_dir" \
-    "output=$run_dir/tracked" overwrite=true tracker.match_iou=0.7
+    "output=$run_dir/tracked" overwrite=true

@@ -16,10 +16,12 @@ from typing import Any, TypeVar
 
 import hydra
 from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from fairmot.cli.defaults import DefaultsInFile
 from fairmot.cli.help import help_text
 from fairmot.errors import ConfigError, FairMOTError
 
@@ -59,6 +61,19 @@ def to_config(composed: DictConfig, schema: type[Config]) -> Config:
     return config
 
 
+def _with_defaults_in_file(composed: DictConfig, words: list[str], schema: type, config_name: str) -> DictConfig:
+    """Composed anew from a file's defaults where it names such a file, so that all the words say wins over them."""
+    defaults = schema.defaults_in_file(composed) if issubclass(schema, DefaultsInFile) else {}
+    if not defaults:
+        return composed
+    node = OmegaConf.merge(OmegaConf.structured(schema), defaults)
+    ConfigStore.instance().store(name=f"{config_name}_schema", node=node)
+    try:
+        return hydra.compose(config_name, words)
+    finally:
+        register(config_name, schema)
+
+
 def compose(words: list[str], schema: type[Config], config_name: str) -> Config:
     """What the command of `conf/<config_name>.yaml` would be told by these words, for launchers and notebooks.
 
@@ -68,7 +83,8 @@ def compose(words: list[str], schema: type[Config], config_name: str) -> Config:
     register(config_name, schema)
     try:
         with hydra.initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-            return to_config(hydra.compose(config_name, words), schema)
+            composed = hydra.compose(config_name, words)
+            return to_config(_with_defaults_in_file(composed, words, schema, config_name), schema)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error, schema)) from error
 
@@ -94,7 +110,8 @@ def run_command(function: Callable[[Any], None], schema: type, config_name: str)
     @hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)
     def compose_and_call(composed: DictConfig) -> None:
         try:
-            function(to_config(composed, schema))
+            words_of_job = list(HydraConfig.get().overrides.task)
+            function(to_config(_with_defaults_in_file(composed, words_of_job, schema, config_name), schema))
         except FairMOTError as error:  # kept from Hydra, which would print a line of its own before ours
             failures.append(error)
 

@@ -27,12 +27,10 @@ class TrackingModel(mlflow.pyfunc.PythonModel):
             CheckpointError: it is not there any more, damaged, or another one is in its place.
         """
         # MindSpore is started by who uses the model, not by who registers it.
-        from omegaconf import OmegaConf  # noqa: PLC0415
-
         from fairmot.device import Device  # noqa: PLC0415
         from fairmot.errors import CheckpointError  # noqa: PLC0415
         from fairmot.inference.network import NetworkDetector  # noqa: PLC0415
-        from fairmot.tracking.tracker import TrackerConfig  # noqa: PLC0415
+        from fairmot.inference.trained_rules import read_rules  # noqa: PLC0415
         from fairmot.weights.checkpoint import read_checkpoint  # noqa: PLC0415
 
         path, wanted = Path(context.model_config["checkpoint"]), context.model_config["network_sha256"]
@@ -43,8 +41,7 @@ class TrackingModel(mlflow.pyfunc.PythonModel):
                 "the model, or put that checkpoint back"
             )
         self._detector = NetworkDetector.from_checkpoint(path, Device[context.model_config["device"]])
-        rules = OmegaConf.load(path / "config.yaml").tracker
-        self._rules: Any = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(TrackerConfig), rules))
+        self._rules = read_rules(path / "config.yaml")
 
     # A hint would make MLflow derive a schema, and it has none for pictures of any size.
     def predict(self, context, model_input, params=None) -> pd.DataFrame:  # type: ignore[no-untyped-def]

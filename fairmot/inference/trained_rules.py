@@ -1,0 +1,58 @@
+"""The tracker's rules that a checkpoint was validated by, which stand in the configuration it holds."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
+
+from fairmot.cli.defaults import DefaultsInFile
+from fairmot.errors import CheckpointError, ConfigError
+from fairmot.tracking.tracker import TrackerConfig
+from fairmot.weights.checkpoint import read_checkpoint
+
+_CONFIG = "config.yaml"
+
+
+class TrackerOfCheckpoint(DefaultsInFile):
+    """A configuration with `checkpoint` and `tracker`: what is not said of the tracker is as in the checkpoint."""
+
+    @staticmethod
+    def defaults_in_file(composed: DictConfig) -> dict[str, Any]:
+        """The rules of the checkpoint, if it holds any; says whose they are."""
+        if OmegaConf.is_missing(composed, "checkpoint") or composed.checkpoint is None:
+            return {}
+        file = _config_of(Path(composed.checkpoint).expanduser())
+        if file is None:
+            return {}
+        rules = read_rules(file)
+        print(f"tracker: the rules in {file}; tracker.<rule>=<value> replaces one", file=sys.stderr)
+        return {"tracker": rules}
+
+
+def _config_of(checkpoint: Path) -> Path | None:
+    """The configuration of a checkpoint or run directory; None where there is none, as beside weights alone."""
+    if not checkpoint.is_dir():
+        return None
+    try:
+        file = read_checkpoint(checkpoint).path / _CONFIG
+    except CheckpointError:  # who opens it for its weights says what is wrong
+        return None
+    return file if file.is_file() else None
+
+
+def read_rules(file: Path) -> TrackerConfig:
+    """The tracker's rules in a run's or checkpoint's config.yaml; what it does not say is the default.
+
+    Raises:
+        ConfigError: it cannot be read, or its rules are none of this program's.
+    """
+    try:
+        said = OmegaConf.select(OmegaConf.load(file), "tracker", default={})
+        rules: Any = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(TrackerConfig), said))
+    except (OSError, YAMLError, OmegaConfBaseException, ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"{file}: its rules for the tracker cannot be used: {reason}") from error
+    return rules
