@@ -31,7 +31,7 @@ from train.state import TrainState
 from train.step import LossScale, TrainOneStep
 
 if TYPE_CHECKING:
-    from train.validate import Validator
+    from train.validate import ValidationSequence, Validator
 
 
 def open_data(config: TrainConfig, world: World, run_dir: Path) -> LabelIndex:
@@ -137,6 +137,8 @@ def build_trainer(config: TrainConfig, world: World, run_dir: Path, index: Label
     detector = Detector(  # one for validation and pictures: each would compile the network once more
         state.network, (height, width), down_ratio=config.model.down_ratio, num_classes=config.data.num_classes
     )
+    validator = _build_validator(config, world, run_dir, detector)
+    draw = _build_draw(config, run_dir, index, detector) if world.is_lead else None
     total_steps = planned_steps(config, loader, state.progress)
     return Trainer(
         config,
@@ -148,8 +150,8 @@ def build_trainer(config: TrainConfig, world: World, run_dir: Path, index: Label
         RunLogger(run_dir, config.mlflow, total_steps, is_lead=world.is_lead),
         StepProfiler(config.runtime.profile_steps, run_dir / "profile" / f"rank_{world.rank}", config.device),
         SystemMeter(world, config.device),
-        draw=_build_draw(config, run_dir, index, detector) if world.is_lead else None,
-        validator=_build_validator(config, world, run_dir, detector) if config.validate_every_epochs else None,
+        draw=draw,
+        validator=validator,
     )
 
 
@@ -176,10 +178,22 @@ def _build_draw(
     return NetworkPictures(detector, plain, config.tracker.conf_thres, run_dir / "pictures").draw
 
 
-def _build_validator(config: TrainConfig, world: World, run_dir: Path, detector: Detector) -> "Validator":
-    # Its packages (pandas, matplotlib, SciPy, PyAV) would cost a rank that only trains a second and 120 MB.
-    from train.validate import Validator, find_validation_sequences  # noqa: PLC0415
+def find_sequences(config: TrainConfig) -> "list[ValidationSequence]":
+    """The sequences to validate on, opened and checked.
 
-    sequences = find_validation_sequences(config.data)
+    Raises:
+        DataError: see `train.validate.find_validation_sequences`.
+    """
+    # Its packages (pandas, matplotlib, SciPy, PyAV) would cost a rank that only trains a second and 120 MB.
+    from train.validate import find_validation_sequences  # noqa: PLC0415
+
+    return find_validation_sequences(config.data)
+
+
+def _build_validator(config: TrainConfig, world: World, run_dir: Path, detector: Detector) -> "Validator | None":
+    if not config.validate_every_epochs:
+        return None
+    from train.validate import Validator  # noqa: PLC0415 (see find_sequences)
+
     folder = run_dir / "validation"
-    return Validator(detector, sequences, config.tracker, world, folder, config.validation_video_frames)
+    return Validator(detector, find_sequences(config), config.tracker, world, folder, config.validation_video_frames)
