@@ -9,6 +9,7 @@ from train.build import build_trainer, open_data
 from train.config import TrainConfig
 from train.distributed import connect
 from train.loop import fit
+from train.preflight.run import run_preflight
 from train.run_dir import opened_run_dir
 from train.start import choose_start
 from train.summary import summarize_end, summarize_start
@@ -23,8 +24,6 @@ def train(config: TrainConfig) -> None:
         FairMOTError: bad data, a refused value, a checkpoint of another run, a disk that is full.
     """
     if config.preflight:
-        from train.preflight.run import run_preflight  # noqa: PLC0415 - it brings in what only validation needs, see train.build
-
         sys.exit(0 if run_preflight(config) else 1)
     if config.simulate.chip is not None:
         from train.simulate.run import simulate  # noqa: PLC0415 - see _build_validator

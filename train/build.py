@@ -31,7 +31,7 @@ from train.state import TrainState
 from train.step import LossScale, TrainOneStep
 
 if TYPE_CHECKING:
-    from train.validate import Validator
+    from train.validate import ValidationSequence, Validator
 
 
 def open_data(config: TrainConfig, world: World, run_dir: Path) -> LabelIndex:
@@ -133,27 +133,27 @@ def build_trainer(config: TrainConfig, world: World, run_dir: Path, index: Label
     """
     loader = build_loader(config, world, index)
     state = build_state(config, index.identities, world)
-    height, width = config.data.input_size
-    detector = NetworkDetector(  # one for validation and pictures: each would compile the network once more
-        state.network, (height, width), down_ratio=config.model.down_ratio, num_classes=config.data.num_classes
-    )
+    detector = build_detector(config, state)  # one for validation and pictures: each would compile the network again
+    validator = _build_validator(config, world, run_dir, detector)
+    draw = _build_draw(config, run_dir, index, detector) if world.is_lead else None
     total_steps = planned_steps(config, loader, state.progress)
     return Trainer(
         config,
         world,
-        _build_step(config, world, state),
+        build_step(config, state, world),
         loader,
         state,
         Saver(world, run_dir, state, as_yaml(config), config.keep_checkpoints),
         RunLogger(run_dir, config.mlflow, total_steps, is_lead=world.is_lead),
         StepProfiler(config.runtime.profile_steps, run_dir / "profile" / f"rank_{world.rank}", config.device),
         SystemMeter(world, config.device),
-        draw=_build_draw(config, run_dir, index, detector) if world.is_lead else None,
-        validator=_build_validator(config, world, run_dir, detector) if config.validate_every_epochs else None,
+        draw=draw,
+        validator=validator,
     )
 
 
-def _build_step(config: TrainConfig, world: World, state: TrainState) -> TrainOneStep:
+def build_step(config: TrainConfig, state: TrainState, world: World) -> TrainOneStep:
+    """The training step, with the collectives of this world."""
     return TrainOneStep(
         state.network,
         state.loss,
@@ -167,6 +167,14 @@ def _build_step(config: TrainConfig, world: World, state: TrainState) -> TrainOn
     )
 
 
+def build_detector(config: TrainConfig, state: TrainState) -> NetworkDetector:
+    """Finds objects by the network in training."""
+    height, width = config.data.input_size
+    return NetworkDetector(
+        state.network, (height, width), down_ratio=config.model.down_ratio, num_classes=config.data.num_classes
+    )
+
+
 def _build_draw(
     config: TrainConfig, run_dir: Path, index: LabelIndex, detector: NetworkDetector
 ) -> Callable[[int], Path] | None:
@@ -176,10 +184,22 @@ def _build_draw(
     return NetworkPictures(detector, plain, config.tracker.conf_thres, run_dir / "pictures").draw
 
 
-def _build_validator(config: TrainConfig, world: World, run_dir: Path, detector: NetworkDetector) -> "Validator":
-    # Its packages (pandas, matplotlib, SciPy, PyAV) would cost a rank that only trains a second and 120 MB.
-    from train.validate import Validator, find_validation_sequences  # noqa: PLC0415
+def find_sequences(config: TrainConfig) -> "list[ValidationSequence]":
+    """The sequences to validate on, opened and checked.
 
-    sequences = find_validation_sequences(config.data)
+    Raises:
+        DataError: see `train.validate.find_validation_sequences`.
+    """
+    # Its packages (pandas, matplotlib, SciPy, PyAV) would cost a rank that only trains a second and 120 MB.
+    from train.validate import find_validation_sequences  # noqa: PLC0415
+
+    return find_validation_sequences(config.data)
+
+
+def _build_validator(config: TrainConfig, world: World, run_dir: Path, detector: NetworkDetector) -> "Validator | None":
+    if not config.validate_every_epochs:
+        return None
+    from train.validate import Validator  # noqa: PLC0415 (see find_sequences)
+
     folder = run_dir / "validation"
-    return Validator(detector, sequences, config.tracker, world, folder, config.validation_video_frames)
+    return Validator(detector, find_sequences(config), config.tracker, world, folder, config.validation_video_frames)

@@ -15,7 +15,7 @@ from fairmot.data.synthetic.generate import generate
 from fairmot.device import Device
 from fairmot.errors import DataError
 from fairmot.weights.checkpoint import whole_checkpoints
-from train.build import build_dataset, build_state
+from train.build import build_dataset, build_state, find_sequences
 from train.cluster.job import DEFAULT_PORT, Starter, choose_starter, named_port
 from train.cluster.rank_table import SERVER_VARIABLE, find_server, read_rank_table
 from train.preflight import host
@@ -32,7 +32,6 @@ from train.preflight.storage import (
 from train.run_dir import named_run_dir
 from train.shared_storage import lock_run_dir
 from train.start import choose_start
-from train.validate import find_validation_sequences
 
 _IMAGES_TRIED = 8
 _NEEDS_INDEX = "needs the label index"
@@ -169,7 +168,7 @@ def _check_images(job: Context) -> Finding:
 def _check_validation(job: Context) -> Finding:
     if not job.config.validate_every_epochs:
         return skipped("validate_every_epochs=0")
-    sequences = find_validation_sequences(job.config.data)
+    sequences = find_sequences(job.config)
     frames = sum(each.frame_count - each.skip_frames for each in sequences)
     return passed(f"{len(sequences)} sequences, {frames} frames")
 

@@ -24,12 +24,10 @@ from fairmot.data.identities import IdentityTable
 from fairmot.data.packed import open_index
 from fairmot.data.targets import empty_targets
 from fairmot.errors import FairMOTError
-from fairmot.inference.network import Detector
+from train.build import build_dataset, build_detector, build_state, build_step
 from train.config import TrainConfig
-from train.distributed import World, connect
-from train.start import build_dataset, build_state
+from train.distributed import connect
 from train.state import TrainState
-from train.step import TrainOneStep
 
 MOVED = "train"
 """Folder of the step's graphs, once the detector's are to be told from them."""
@@ -82,7 +80,8 @@ def compile_all(config: TrainConfig, graphs: Path) -> Measured:
     else:
         identities, slots = dataset.index.identities, dataset.slots
     state = build_state(config, identities, world)
-    step = _build_step(config, state, world)
+    step = build_step(config, state, world)
+    step.set_train()
     batch = _empty_batch(config, slots)
     began_at_s = time.perf_counter()
     step(*map(Tensor, batch), Tensor(config.optim.lr, ms.float32), Tensor(0.0, ms.float32), Tensor(True))
@@ -113,22 +112,6 @@ def _dataset(config: TrainConfig) -> JointDataset | None:
     return build_dataset(config, open_index(data.packed, data.root, data.train, data.cache_dir, progress=False))
 
 
-def _build_step(config: TrainConfig, state: TrainState, world: World) -> TrainOneStep:
-    step = TrainOneStep(
-        state.network,
-        state.loss,
-        state.optimizer,
-        state.loss_scale,
-        reduce_gradients=world.gradient_reducer(state.optimizer.weights),
-        reduce_scalars=world.vector_reducer(),
-        clip_norm=config.optim.clip_norm,
-        accumulation=config.optim.accumulation,
-        average=state.average,
-    )
-    step.set_train()
-    return step
-
-
 def _empty_batch(config: TrainConfig, slots: int) -> list[np.ndarray]:
     """One micro-batch of a rank, of the shapes and types that the loader gives, all zeros."""
     (height, width), size = config.data.input_size, config.batch_size_per_rank
@@ -141,9 +124,7 @@ def _compile_detector(config: TrainConfig, state: TrainState, graphs: Path) -> f
     """Seconds that the graph of validation takes to compile; the step's graphs go to a folder of their own."""
     graphs.rename(graphs.with_name(MOVED))
     height, width = config.data.input_size
-    detector = Detector(
-        state.network, (height, width), down_ratio=config.model.down_ratio, num_classes=config.data.num_classes
-    )
+    detector = build_detector(config, state)
     began_at_s = time.perf_counter()
     detector.run(np.zeros((1, height, width, 3), np.uint8))
     return time.perf_counter() - began_at_s

@@ -22,12 +22,11 @@ from typing import Any
 from fairmot.device import Device
 from fairmot.errors import ConfigError, FairMOTError
 from fairmot.files import write_atomic
-from train.config import TrainConfig
+from train.config import TrainConfig, as_yaml
 from train.simulate.config import CHIPS, Chip
 from train.simulate.graphs import read_log
 from train.simulate.report import as_text, make_report
 from train.simulate.stand_ins import cann_paths
-from train.start import as_yaml
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _OF_A_LAUNCHER = re.compile(r"MS_(ROLE|SCHED|WORKER|NODE|LOCAL|CLUSTER)|RANK_|DEVICE_ID|FAIRMOT_|GLOG_|MS_DEV_|MS_SUB")

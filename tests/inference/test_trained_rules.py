@@ -8,8 +8,7 @@ from fairmot.evaluate import EvaluateConfig
 from fairmot.submit import SubmitConfig
 from fairmot.track import TrackConfig
 from fairmot.tracking.tracker import Cost, TrackerConfig
-from fairmot.weights.checkpoint import GROUPS
-from train.checkpoint import save_checkpoint
+from fairmot.weights.checkpoint import GROUPS, save_checkpoint
 
 CONFIG = "tracker:\n  match_iou: 0.7\n  conf_thres: 0.6\n  cost: giou_embedding\n"
 
