@@ -16,8 +16,8 @@ from fairmot.cli.command import run_command
 from fairmot.device import Device, use_device
 from fairmot.errors import ConfigError, DataError, FairMOTError
 from fairmot.export.check import check
-from fairmot.files import sync_directory, write_atomic
-from fairmot.inference.exported_file import INPUT, INSTALL, OUTPUTS, Description, sealed
+from fairmot.files import sync_directory
+from fairmot.inference.exported_file import INPUT, INSTALL, OUTPUTS, Description, description_path, write_exported
 from fairmot.inference.network import MAX_OBJECTS, DetectionGraph, TrainedNetwork, load_network
 from fairmot.input_size import check_input_size
 
@@ -73,22 +73,24 @@ def export(config: ExportConfig) -> None:
         DataError: the output cannot be written.
     """
     output = Path(config.output).expanduser()
-    if output.is_dir() or (output.exists() and not config.overwrite):
-        raise ConfigError(f"output: {output} exists; choose another name or set overwrite=true")
+    for path in (output, description_path(output)):
+        if path.is_dir() or (path.exists() and not config.overwrite):
+            raise ConfigError(f"output: {path} exists; choose another name or set overwrite=true")
     if config.format is Format.onnx:
         _require("onnx", "onnxruntime")
     use_device(Device.cpu)
     trained = load_network(Path(config.checkpoint).expanduser())
     trained.network.set_train(False)
     description = _description(config, trained)
-    content = sealed(_graph(config, trained, description.input_size_hw), description)
+    graph = _graph(config, trained, description.input_size_hw)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as folder:
             partial = Path(folder) / output.name
-            write_atomic(partial, content)
+            write_exported(partial, graph, description)
             said = _check(partial, description, trained)
             partial.replace(output)
+            description_path(partial).replace(description_path(output))
         sync_directory(output.parent)
     except OSError as error:
         raise DataError(f"{error.filename or output}: cannot be written ({error.strerror})") from error
@@ -98,7 +100,7 @@ def export(config: ExportConfig) -> None:
         f"{description.network}: {count} pictures of {height} x {width} at once, {description.max_objects} objects each"
     )
     print(said)
-    print(f"wrote {output} ({len(content) / 1e6:.1f} MB)")
+    print(f"wrote {output} ({len(graph) / 1e6:.1f} MB) and {description_path(output).name}")
 
 
 def _check(path: Path, description: Description, trained: TrainedNetwork) -> str:

@@ -1,13 +1,9 @@
-"""The files that `python -m fairmot.export` writes: the graph, what must be known of it, and a seal over both.
+"""The files that `python -m fairmot.export` writes: the graph, and beside it what must be known of it.
 
-    <name>.onnx or <name>.mindir
-        the network and its decoder, one graph
-        what the rest of the program must know of it: JSON, an entry of the format's own table of metadata
-        sha256 of everything before it: another entry, whose 64 digits are the file's last bytes
+    <name>.onnx or <name>.mindir              network and decoder, one graph, an ordinary file of its format
+    <name>.onnx.json or <name>.mindir.json    the Description, and the graph's sha256
 
-Both formats are protobuf with a table of texts in field 14, and the fields of a protobuf message may follow each other
-in any order. So both stay files that other programs read, and a damaged one is known before any of them tries. The
-formats' own readers show the metadata only after they have parsed everything, and a file beside it would get lost.
+The digest tells a damaged or foreign graph before a parser of its format tries it.
 """
 
 import hashlib
@@ -16,17 +12,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fairmot.errors import CheckpointError
+from fairmot.files import write_atomic, write_json_atomic
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 INPUT = "image"
 OUTPUTS = ("boxes_xyxy", "scores", "classes", "embeddings", "cells")
 
 MINDIR, ONNX = ".mindir", ".onnx"
 INSTALL = "pip install onnx onnxruntime"
-
-_METADATA_FIELD = b"\x72"  # number 14, of a length and so many bytes
-_KEY_FIELD, _VALUE_FIELD = b"\x0a", b"\x12"  # numbers 1 and 2
-_DIGEST_LENGTH = 64
 
 
 @dataclass(frozen=True)
@@ -54,57 +47,61 @@ class Description:
     reid_dim: int
 
 
-def sealed(graph: bytes, description: Description) -> bytes:
-    """The content of an exported file.
+def description_path(graph_path: Path) -> Path:
+    """Where the description of an exported graph lies: beside it."""
+    return graph_path.with_name(f"{graph_path.name}.json")
+
+
+def write_exported(path: Path, graph: bytes, description: Description) -> None:
+    """Write a graph and its description. Until both are new, readers are told that they do not belong together.
 
     Args:
+        path: of the graph.
         graph: a serialised ONNX or MINDIR model.
         description: of it.
+
+    Raises:
+        OSError: the disk refuses.
     """
-    said = json.dumps({"format_version": FORMAT_VERSION, **asdict(description)})
-    content = graph + _entry("fairmot", said) + _entry("sha256", "0" * _DIGEST_LENGTH)[:-_DIGEST_LENGTH]
-    return content + hashlib.sha256(content).hexdigest().encode()
-
-
-def _entry(key: str, value: str) -> bytes:
-    """One text of the table of metadata, as protobuf."""
-    inner = b"".join(
-        field + _length(text) + text.encode() for field, text in ((_KEY_FIELD, key), (_VALUE_FIELD, value))
-    )
-    return _METADATA_FIELD + _length(inner) + inner
-
-
-def _length(text: str | bytes) -> bytes:
-    """As protobuf writes numbers: seven bits a byte, the lowest first, the eighth bit says that more follow."""
-    left, written = len(text), bytearray()
-    while left > 0x7F:
-        written.append(left & 0x7F | 0x80)
-        left >>= 7
-    return bytes([*written, left])
+    write_atomic(path, graph)
+    digest = hashlib.sha256(graph).hexdigest()
+    said = {"format_version": FORMAT_VERSION, "sha256": digest, **asdict(description)}
+    write_json_atomic(description_path(path), said)
 
 
 def read_description(path: Path) -> Description:
-    """What an exported file says of itself.
+    """What is said of an exported graph, once its bytes are known to be those that were written.
 
     Raises:
-        CheckpointError: it is not there, damaged, of another program or of a newer version.
+        CheckpointError: it or its description is not there, damaged, of another program or of another version.
     """
+    said_path = description_path(path)
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
-    body, digest = content[:-_DIGEST_LENGTH], content[-_DIGEST_LENGTH:]
-    if hashlib.sha256(body).hexdigest().encode() != digest:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        text = said_path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not text"
+        missing = getattr(error, "filename", None) or said_path
+        raise CheckpointError(
+            f"{missing}: cannot be read ({reason}); an exported network is two files, {path.name} and "
+            f"{said_path.name}: copy both, or export the checkpoint anew"
+        ) from error
+    try:
+        fields = json.loads(text)
+        version, wanted = fields.pop("format_version"), fields.pop("sha256")
+        if version == FORMAT_VERSION:
+            description = Description(**{**fields, "input_size_hw": tuple(fields["input_size_hw"])})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"{said_path}: not as `python -m fairmot.export` wrote it; export the checkpoint anew"
+        ) from error
+    if version != FORMAT_VERSION:
+        raise CheckpointError(f"{said_path}: format version {version}, this program reads version {FORMAT_VERSION}")
+    if digest != wanted:
         raise CheckpointError(
             f"{path}: not as `python -m fairmot.export` wrote it: cut off, damaged, changed or of another program; "
             "copy it again or export the checkpoint anew"
         )
-    said = body[body.rindex(b'{"format_version"') : -len(_entry("sha256", "0" * _DIGEST_LENGTH)) + _DIGEST_LENGTH]
-    fields = json.loads(said)
-    version = fields.pop("format_version")
-    if version != FORMAT_VERSION:
-        raise CheckpointError(f"{path}: format version {version}, this program reads version {FORMAT_VERSION}")
-    description = Description(**{**fields, "input_size_hw": tuple(fields["input_size_hw"])})
     if path.suffix != description.ending:
         raise CheckpointError(f"{path}: holds a {description.ending} file; give its name that ending")
     return description

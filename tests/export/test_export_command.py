@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import sys
 
 import cv2
@@ -16,7 +17,7 @@ from fairmot.errors import CheckpointError, ConfigError, FairMOTError
 from fairmot.export.check import check
 from fairmot.export.onnx_operators import TRANSLATIONS
 from fairmot.inference.exported import ExportedDetector, open_detector
-from fairmot.inference.exported_file import OUTPUTS, read_description
+from fairmot.inference.exported_file import OUTPUTS, description_path, read_description
 from fairmot.inference.network import NetworkDetector, load_network
 from fairmot.model.backbone import Backbone
 from fairmot.model.deform_conv import DeformConv
@@ -99,7 +100,9 @@ def files(run_dir, tmp_path_factory):
     for kind, batch_size in ((Format.onnx, None), (Format.mindir, 2)):
         made[kind.value] = folder / f"model.{kind.value}"
         export(ExportConfig(str(run_dir), str(made[kind.value]), kind, batch_size=batch_size, max_objects=40))
-    assert sorted(path.name for path in folder.iterdir()) == ["model.mindir", "model.onnx"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        *("model.mindir", "model.mindir.json", "model.onnx", "model.onnx.json")
+    ]
     return made
 
 
@@ -143,8 +146,8 @@ def test_other_programs_read_the_onnx_file(files):
     assert (image.name, image.type, image.shape) == ("image", "tensor(uint8)", ["batch", *INPUT_SIZE, 3])
     assert tuple(output.name for output in outputs) == OUTPUTS
     assert [output.shape[1:] for output in outputs] == [[40, 4], [40], [40], [40, 6], [40]]
-    said = json.loads(session.get_modelmeta().custom_metadata_map["fairmot"])
-    assert said["input_size_hw"] == list(INPUT_SIZE) and (said["format_version"], said["reid_dim"]) == (1, 6)
+    said = json.loads(description_path(files["onnx"]).read_text())
+    assert said["input_size_hw"] == list(INPUT_SIZE) and (said["format_version"], said["reid_dim"]) == (2, 6)
 
 
 @pytest.mark.slow
@@ -236,14 +239,31 @@ def test_files_that_are_not_whole_or_not_ours(files, tmp_path, kind):
     for name, content in damaged(files[kind].read_bytes()).items():
         path = tmp_path / f"{name}.{kind}"
         path.write_bytes(content)
+        shutil.copy(description_path(files[kind]), description_path(path))
         with pytest.raises(CheckpointError, match=rf"{name}.{kind}: not as .* wrote it: cut off, damaged"):
             open_detector(path)
     with pytest.raises(CheckpointError, match="nowhere.onnx: cannot be read"):
         open_detector(tmp_path / "nowhere.onnx")
 
 
+def test_a_description_that_is_missing_or_not_ours(files, tmp_path):
+    path = tmp_path / "model.onnx"
+    shutil.copy(files["onnx"], path)
+    with pytest.raises(CheckpointError, match=r"model.onnx.json: cannot be read .* copy both"):
+        open_detector(path)
+    whole = json.loads(description_path(files["onnx"]).read_text())
+    for content in ("", "[]", "7", '{"a": 1}', "\0", json.dumps({**whole, "input_size_hw": 5})):
+        description_path(path).write_text(content)
+        with pytest.raises(CheckpointError, match=r"model.onnx.json: not as .* wrote it"):
+            open_detector(path)
+    description_path(path).write_text(json.dumps({**whole, "format_version": 3}))
+    with pytest.raises(CheckpointError, match=r"format version 3, this program reads version 2"):
+        open_detector(path)
+
+
 def test_a_file_under_the_other_ending(files, tmp_path):
     (tmp_path / "model.mindir").write_bytes(files["onnx"].read_bytes())
+    shutil.copy(description_path(files["onnx"]), tmp_path / "model.mindir.json")
     with pytest.raises(CheckpointError, match="holds a .onnx file; give its name that ending"):
         open_detector(tmp_path / "model.mindir")
 
