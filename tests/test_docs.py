@@ -34,6 +34,21 @@ def test_links_lead_to_files(page):
     assert not [link for link in local if not (page.parent / link).exists()]
 
 
+def test_paths_of_the_pages_exist():
+    """Files of the program and folders that a page sends its reader to; what a run writes is no path of the program."""
+    named = re.compile(
+        r"(?<![\w./-])(?!train/images)(?:(?:fairmot|train|benchmarks|conf|scripts|rank_table|tests)/[\w./*-]*)"
+    )
+    missing = []
+    for page in [*PAGES, *sorted((DOCS / "images").glob("*.svg"))]:
+        if page.name == "CHANGELOG.md":  # tells of what was
+            continue
+        for path in named.findall(page.read_text(encoding="utf-8")):
+            if not any(REPOSITORY.glob(path.rstrip("./"))):
+                missing.append(f"{page.relative_to(REPOSITORY)}: {path}")
+    assert not missing
+
+
 def test_pictures_are_whole_and_light():
     """Each one is shown somewhere, can be opened, and loads on a slow line."""
     shown = "".join(page.read_text(encoding="utf-8") for page in PAGES)
