@@ -85,17 +85,24 @@ def test_batch_norms_are_replaced_wherever_they_stand_and_keep_their_parameters(
 
     network = Normalised()
     names = dict(network.parameters_and_names())
-    own_names = [parameter.name for parameter in network.get_parameters()]
     replace_batch_norms(network, Other)
     assert isinstance(network.last, Other)
     assert isinstance(network.layers[1], Other)
     after = dict(network.parameters_and_names())
     assert after.keys() == names.keys()
     assert all(after[name] is parameter for name, parameter in names.items())
-    assert [parameter.name for parameter in network.get_parameters()] == own_names  # an optimizer wants them different
     # What MindSpore keeps as momentum is one less what it is given.
     assert (network.last.momentum, network.last.eps) == pytest.approx((0.2, 1e-3))
     assert network.layers[1].momentum == pytest.approx(0.1)
+
+
+def test_parameters_keep_their_full_names_when_their_layers_are_replaced():
+    """An optimizer refuses parameters of one name."""
+    network = nn.CellList([Normalised(), Normalised()])
+    names = [parameter.name for parameter in network.get_parameters()]
+    assert len(set(names)) == len(names)
+    replace_batch_norms(network, nn.BatchNorm2d)
+    assert [parameter.name for parameter in network.get_parameters()] == names
 
 
 @pytest.mark.parametrize(
