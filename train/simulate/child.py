@@ -27,10 +27,8 @@ from fairmot.errors import FairMOTError
 from train.build import build_dataset, build_detector, build_state, build_step
 from train.config import TrainConfig
 from train.distributed import connect
+from train.simulate.graphs import saved_graphs
 from train.state import TrainState
-
-MOVED = "train"
-"""Folder of the step's graphs, once the detector's are to be told from them."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +46,7 @@ class Measured:
         parameter_bytes: of network and losses.
         optimizer_bytes: of everything else that a checkpoint holds.
         host_to_device_bytes: one micro-batch's.
+        step_graphs: names of the files that hold the step's graphs; further ones are the detector's.
     """
 
     ranks: int
@@ -60,6 +59,7 @@ class Measured:
     parameter_bytes: int
     optimizer_bytes: int
     host_to_device_bytes: int
+    step_graphs: list[str]
 
 
 def compile_all(config: TrainConfig, graphs: Path) -> Measured:
@@ -67,7 +67,7 @@ def compile_all(config: TrainConfig, graphs: Path) -> Measured:
 
     Args:
         config: of the run to be simulated, with device ascend.
-        graphs: where MindSpore saves what it compiles; the step's part is moved into MOVED.
+        graphs: where MindSpore saves what it compiles.
 
     Raises:
         FairMOTError: bad data, a refused value.
@@ -86,7 +86,8 @@ def compile_all(config: TrainConfig, graphs: Path) -> Measured:
     began_at_s = time.perf_counter()
     step(*map(Tensor, batch), Tensor(config.optim.lr, ms.float32), Tensor(0.0, ms.float32), Tensor(True))
     compile_s = time.perf_counter() - began_at_s
-    detector_s = _compile_detector(config, state, graphs) if config.validate_every_epochs else None
+    step_graphs = sorted(path.name for path in saved_graphs(graphs))
+    detector_s = _compile_detector(config, state) if config.validate_every_epochs else None
     trained = {group: _bytes(state.parameters(group).values()) for group in state.groups}
     weights = trained.pop("network") + trained.pop("loss")
     return Measured(
@@ -100,6 +101,7 @@ def compile_all(config: TrainConfig, graphs: Path) -> Measured:
         weights,
         sum(trained.values()),
         sum(column.nbytes for column in batch),
+        step_graphs,
     )
 
 
@@ -120,9 +122,8 @@ def _empty_batch(config: TrainConfig, slots: int) -> list[np.ndarray]:
     return [np.zeros((size, height, width, 3), np.uint8), *map(np.zeros_like, targets)]
 
 
-def _compile_detector(config: TrainConfig, state: TrainState, graphs: Path) -> float:
-    """Seconds that the graph of validation takes to compile; the step's graphs go to a folder of their own."""
-    graphs.rename(graphs.with_name(MOVED))
+def _compile_detector(config: TrainConfig, state: TrainState) -> float:
+    """Seconds that the graph of validation takes to compile."""
     height, width = config.data.input_size
     detector = build_detector(config, state)
     began_at_s = time.perf_counter()

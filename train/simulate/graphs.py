@@ -87,11 +87,16 @@ def kind_of(name: str, kinds: Mapping[str, str]) -> str:
     return kinds.get(name) or kinds.get(name.lower(), "other")
 
 
-def read_graphs(folder: Path, project: Path) -> list[Kernel]:
-    """Every kernel of the graphs saved below `folder`; sources are named relative to `project`."""
+def saved_graphs(folder: Path) -> list[Path]:
+    """The files of all graphs saved below `folder`."""
+    return sorted(folder.rglob("graph_build_*.ir"))
+
+
+def read_graphs(paths: Iterable[Path], project: Path) -> list[Kernel]:
+    """Every kernel of saved graphs; sources are named relative to `project`."""
     return [
         kernel
-        for path in sorted(folder.rglob("graph_build_*.ir"))
+        for path in paths
         for kernel in read_graph(path.read_text(encoding="utf-8", errors="replace").splitlines(), project)
     ]
 

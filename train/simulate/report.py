@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from train.simulate.child import MOVED, Measured
+from train.simulate.child import Measured
 from train.simulate.config import CHIPS, Chip
-from train.simulate.graphs import KINDS, Kernel, Log, kind_of, read_collectives, read_graphs
+from train.simulate.graphs import KINDS, Kernel, Log, kind_of, read_collectives, read_graphs, saved_graphs
 
 _LINES = 20
 _USABLE = 15 / 16
@@ -22,13 +22,14 @@ def make_report(chip: Chip, measured: Measured, log: Log, folder: Path, project:
         chip: that was compiled for.
         measured: by the compiling process.
         log: its log, read.
-        folder: holds the saved graphs: of the step in MOVED where there is a detector, else in `graphs`.
+        folder: holds the saved graphs, in `graphs`.
         project: root of this project's own source.
     """
     has_detector = measured.detector_compile_s is not None
-    step_folder = folder / (MOVED if has_detector else "graphs")
-    step = read_graphs(step_folder, project)
-    collectives, collective_bytes = read_collectives(step_folder)
+    saved = saved_graphs(folder / "graphs")
+    step = read_graphs((path for path in saved if path.name in measured.step_graphs), project)
+    detector = read_graphs((path for path in saved if path.name not in measured.step_graphs), project)
+    collectives, collective_bytes = read_collectives(folder / "graphs")
     peak_gb, fragments_gb = (None if mb is None else mb / 1024 for mb in (log.peak_mb, log.peak_with_fragments_mb))
     return {
         "chip": chip.value,
@@ -41,7 +42,7 @@ def make_report(chip: Chip, measured: Measured, log: Log, folder: Path, project:
         "kernels_per_step": _by_kind(step, log.kinds),
         "kernels_by_graph": dict(Counter(kernel.graph for kernel in step)),
         "kernels_by_line": _by_line(step),
-        "detector_kernels": _by_kind(read_graphs(folder / "graphs", project), log.kinds) if has_detector else None,
+        "detector_kernels": _by_kind(detector, log.kinds) if has_detector else None,
         "collectives_per_step": sum(collectives.values()),
         "collectives": dict(collectives),
         "collective_bytes": collective_bytes,

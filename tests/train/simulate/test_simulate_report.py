@@ -46,7 +46,7 @@ index,group,comm_rank,primitive,src_rank,dest_rank,root_rank,input_shape,input_t
 "333","hccl_world_group","0 1","AllReduce","","","","(101)","Float32","(101)","Float32","404","404"
 "347","hccl_world_group","0 1","AllReduce","","","","(1)","Float32","(1)","Float32","4","4"
 """
-MEASURED = Measured(2, 1, "the data", 101, 16, 12.34, None, 4_000_000, 8_000_000, 1_000)
+MEASURED = Measured(2, 1, "the data", 101, 16, 12.34, None, 4_000_000, 8_000_000, 1_000, ["graph_build_0_0511.ir"])
 
 
 @pytest.fixture
