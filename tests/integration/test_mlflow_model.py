@@ -29,6 +29,7 @@ from train.report.mlflow_delivery import MlflowConfig, follow
 @pytest.fixture(autouse=True)
 def in_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # MLflow's artifacts go to the working folder
+    monkeypatch.setattr(sys, "path", list(sys.path))  # and the code of a model that is loaded stays in front of ours
 
 
 @pytest.fixture(scope="module")
