@@ -110,9 +110,9 @@ class TrainState:
             averages = {average.name.removeprefix("ema."): average for average in self.average.averages}
             return {name: averages.get(name, buffer) for name, buffer in self.network.state().items()}
         trained = {id(parameter) for parameter in self.optimizer.weights}
-        own = [parameter for parameter in self.optimizer.get_parameters() if id(parameter) not in trained]
+        moments = [parameter for parameter in self.optimizer.get_parameters() if id(parameter) not in trained]
         counters = [*self.loss_scale.get_parameters(), *([self.average.updates] if self.average is not None else [])]
-        return {parameter.name: parameter for parameter in (*own, *counters)}
+        return {parameter.name: parameter for parameter in (*moments, *counters)}
 
     def all_parameters(self) -> Iterable[Parameter]:
         """Every parameter of every group, in a fixed order."""

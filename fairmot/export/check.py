@@ -80,11 +80,14 @@ def check(path: Path, description: Description, network: nn.Cell) -> str:
         detector = open_exported(path, Device.cpu, max_objects=description.max_objects, batch_size=size)
         found = _joined([detector.run(batch) for batch in np.split(pictures, len(pictures) // size)])
         for row, scores in enumerate(heat):
-            there = _Objects.of(expected, row, scores[0].size)
-            here = _Objects.of(found, row, scores[0].size)
-            common = len(np.intersect1d(here.places, there.places))
-            compared, excused = compared + common, excused + len(here.places) + len(there.places) - 2 * common
-            for kind, difference in _differences(here, there, scores).items():
+            expected_objects = _Objects.of(expected, row, scores[0].size)
+            found_objects = _Objects.of(found, row, scores[0].size)
+            common = len(np.intersect1d(found_objects.places, expected_objects.places))
+            compared, excused = (
+                compared + common,
+                excused + len(found_objects.places) + len(expected_objects.places) - 2 * common,
+            )
+            for kind, difference in _differences(found_objects, expected_objects, scores).items():
                 largest[kind] = max(largest.get(kind, 0.0), difference)
     if not compared:
         raise FairMOTError("nothing to compare: no object is found by both, the network scores every place the same")
@@ -123,7 +126,7 @@ def _differences(found: _Objects, expected: _Objects, heat: np.ndarray) -> dict[
     Raises:
         FairMOTError: one side finds what the other should have found too.
     """
-    _, here, there = np.intersect1d(found.places, expected.places, return_indices=True)
+    _, in_found, in_expected = np.intersect1d(found.places, expected.places, return_indices=True)
     neighbours = np.stack([cv2.dilate(one, _NEIGHBOURS) for one in heat])
     for one, other in ((found, expected), (expected, found)):
         alone = np.setdiff1d(one.places, other.places)
@@ -138,6 +141,6 @@ def _differences(found: _Objects, expected: _Objects, heat: np.ndarray) -> dict[
             )
     differences = {}
     for kind, wanted in expected.numbers.items():
-        gaps = np.abs(found.numbers[kind][here].astype(np.float64) - wanted[there])
+        gaps = np.abs(found.numbers[kind][in_found].astype(np.float64) - wanted[in_expected])
         differences[kind] = float(gaps.max(initial=0) / max(1.0, np.abs(wanted).max(initial=0)))
     return differences

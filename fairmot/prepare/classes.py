@@ -35,8 +35,8 @@ def number_classes(
     wanted = list(chosen) or [known[number] for number in sorted(known)]
     unknown = [name for name in wanted if name not in known.values()]
     if unknown:
-        there = ", ".join(known.values()) if names else f"numbers from {first} on, for nobody names them"
-        raise ConfigError(f"classes: unknown {', '.join(unknown)}; there are: {there}")
+        known_names = ", ".join(known.values()) if names else f"numbers from {first} on, for nobody names them"
+        raise ConfigError(f"classes: unknown {', '.join(unknown)}; there are: {known_names}")
 
     def class_of(place: str, value: Any) -> int | None:
         number = integer(place, "class", value, first)

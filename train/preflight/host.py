@@ -142,10 +142,10 @@ def _configured_ips() -> dict[int, str]:
 
 
 def _ask_npu_smi(device_ids: list[int]) -> Finding:
-    there = f"NPUs {', '.join(map(str, device_ids))} are there"
+    present = f"NPUs {', '.join(map(str, device_ids))} are there"
     program = shutil.which("npu-smi")
     if program is None:
-        return warned(f"{there}; their health is unknown: no npu-smi", "mount /usr/local/bin/npu-smi")
+        return warned(f"{present}; their health is unknown: no npu-smi", "mount /usr/local/bin/npu-smi")
     try:
         answer = subprocess.run([program, "info"], capture_output=True, text=True, timeout=_NPU_SMI_S, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -160,8 +160,8 @@ def _ask_npu_smi(device_ids: list[int]) -> Finding:
     processes = _PROCESS_ROW.findall(answer.stdout)
     busy = [f"NPU {number} by process {process}" for number, process in processes if int(number) in device_ids]
     if busy:
-        return warned(f"{there}, but in use: {', '.join(busy)}", "wait for that job, or end it")
-    return passed(f"{there}, npu-smi calls {sum(number in health for number in device_ids)} of them healthy")
+        return warned(f"{present}, but in use: {', '.join(busy)}", "wait for that job, or end it")
+    return passed(f"{present}, npu-smi calls {sum(number in health for number in device_ids)} of them healthy")
 
 
 def check_cores_and_memory(ranks_here: int, workers: int) -> Finding:

@@ -86,15 +86,15 @@ def _described(sample: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray, 
     columns = dict(zip(COLUMNS, sample, strict=True))
     heat = columns["hm"].max(0)
     pixels_per_cell = columns["image"].shape[0] / heat.shape[0]
-    there = columns["reg_mask"] > 0
-    cells, wh = columns["ind"][there], columns["wh"][there]
-    centres = np.stack([cells % heat.shape[1], cells // heat.shape[1]], 1) + columns["reg"][there]
+    is_object = columns["reg_mask"] > 0
+    cells, wh = columns["ind"][is_object], columns["wh"][is_object]
+    centres = np.stack([cells % heat.shape[1], cells // heat.shape[1]], 1) + columns["reg"][is_object]
     if wh.shape[1] == 4:
         boxes_xyxy = np.concatenate([centres - wh[:, :2], centres + wh[:, 2:]], 1)
     else:
         boxes_xyxy = cxcywh_to_xyxy(np.concatenate([centres, wh], 1))
     objects = Tracks(
-        columns["ids"][there], boxes_xyxy * pixels_per_cell, np.ones(len(cells)), np.zeros(len(cells), int)
+        columns["ids"][is_object], boxes_xyxy * pixels_per_cell, np.ones(len(cells)), np.zeros(len(cells), int)
     )
     return cv2.cvtColor(columns["image"], cv2.COLOR_RGB2BGR), heat, objects
 

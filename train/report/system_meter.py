@@ -47,14 +47,14 @@ class SystemMeter:
 
     def read(self) -> dict[str, float]:
         """`system/rank_<k>/<name>` of all ranks since the last reading; every rank must call it after the same step."""
-        own = {
+        readings = {
             "cpu_percent": self._process.cpu_percent(),
             "memory_mb": self._process.memory_info().rss / 1e6,
             "host_cpu_percent": psutil.cpu_percent(),
             "host_memory_percent": psutil.virtual_memory().percent,
             **self._npu,
         }
-        rows = self._world.gather(np.array([own.get(name, math.nan) for name in NAMES], np.float32))
+        rows = self._world.gather(np.array([readings.get(name, math.nan) for name in NAMES], np.float32))
         return {
             f"system/rank_{rank}/{name}": float(value)
             for rank, row in enumerate(rows)

@@ -170,9 +170,9 @@ def wanted_symbols() -> set[str]:
     if not users:
         raise ConfigError(f"simulate.chip: this package of MindSpore ({root}) has no Ascend backend")
     linked = set().union(*(_symbols(path, "--undefined-only") for path in users))
-    own = [*root.glob("*.so"), *root.glob("lib/*.so*"), *root.glob("lib/plugin/*.so*")]
-    own += (root / "lib" / "plugin" / "ascend").rglob("*.so*")
-    present = set().union(*(_symbols(path, "--defined-only") for path in own if "gpu" not in path.name))
+    of_mindspore = [*root.glob("*.so"), *root.glob("lib/*.so*"), *root.glob("lib/plugin/*.so*")]
+    of_mindspore += (root / "lib" / "plugin" / "ascend").rglob("*.so*")
+    present = set().union(*(_symbols(path, "--defined-only") for path in of_mindspore if "gpu" not in path.name))
     present |= set().union(*(_symbols(path, "--defined-only") for path in _system_libraries()))
     missing = {name for name in linked - present if not name.startswith(("_ZN8mindspore", "Py", "_Py"))}
     looked_up = {match.decode() for path in users for match in _LOOKED_UP.findall(path.read_bytes())}

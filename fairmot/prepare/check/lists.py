@@ -65,8 +65,10 @@ def find_lists(root: Path, data_set: str) -> list[Path]:
     chosen = [path for path in found if not data_set or path.stem in (data_set, f"{data_set}_half")]
     if not chosen:
         wanted = data_set or "<data set>"
-        there = f"; there are: {', '.join(path.name for path in found)}" if found else ""
-        raise DataError(f"root={root}: no list file {', '.join(f'{wanted}.{ending}' for ending in endings)}{there}")
+        alternatives = f"; there are: {', '.join(path.name for path in found)}" if found else ""
+        raise DataError(
+            f"root={root}: no list file {', '.join(f'{wanted}.{ending}' for ending in endings)}{alternatives}"
+        )
     return chosen
 
 

@@ -69,8 +69,8 @@ def _two_classes(contents: Contents) -> Iterator[Finding]:
         for other in np.flatnonzero(classes != classes[firsts][which]):
             first = rows[firsts[which[other]]]
             place = f"{contents.label_file(contents.row_images[first])}:{contents.row_lines[first]}"
-            identity, here, there = contents.rows[rows[other], 1], classes[other], contents.rows[first, 0]
-            message = f"id {identity:.0f} is of class {here:.0f} here and of class {there:.0f} in {place}"
+            identity, class_here, class_there = contents.rows[rows[other], 1], classes[other], contents.rows[first, 0]
+            message = f"id {identity:.0f} is of class {class_here:.0f} here and of class {class_there:.0f} in {place}"
             yield _at(contents, Kind.identity_of_two_classes, rows[other], message)
 
 

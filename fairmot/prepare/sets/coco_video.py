@@ -127,8 +127,8 @@ def _find_annotations(top: Path, given: Mapping[str, str]) -> dict[str, Path]:
     places = [(split, top / folder / f"{split}.json") for split in _SPLITS for folder in ("annotations", ".")]
     found = {split: path for split, path in places if path.is_file()}
     if not found:
-        there = sorted(path.relative_to(top).as_posix() for path in top.glob("**/*.json"))[:1]
-        hint = f"; is it {there[0]}? Then say +annotations.train={there[0]}" if there else ""
+        others = sorted(path.relative_to(top).as_posix() for path in top.glob("**/*.json"))[:1]
+        hint = f"; is it {others[0]}? Then say +annotations.train={others[0]}" if others else ""
         raise DataError(f"root={top}: no annotations/train.json, val.json or test.json{hint}")
     return found
 
@@ -248,15 +248,15 @@ def _read(
 def _source(
     name: str | None, split: str, folder: Path, images: list[CocoImage], class_of: ClassOf, bar: tqdm
 ) -> Source:
-    there: list[CocoImage] = []
+    available: list[CocoImage] = []
     absent: list[CocoImage] = []
     for image in images:
-        (there if (folder / image.file_name).is_file() else absent).append(image)
+        (available if (folder / image.file_name).is_file() else absent).append(image)
     lacking = [f"{len(absent)} of {len(images)} images are missing, the first: {absent[0].file_name}"] if absent else []
-    paths = [folder / image.file_name for image in there]
+    paths = [folder / image.file_name for image in available]
     sizes_hw = image_sizes(paths, bar)
     rows = BoxRows()
-    for position, image in enumerate(there):
+    for position, image in enumerate(available):
         if image.size_hw not in (None, tuple(sizes_hw[position])):
             height, width = sizes_hw[position]
             raise DataError(
@@ -268,7 +268,7 @@ def _source(
                 rows.add(one.place, position, one.identity, one.box_xywh, class_id)
     without_image = sum(class_of(one.place, one.category) is not None for image in absent for one in image.objects)
     lacking += rows.lacking()
-    if name is not None and there:
+    if name is not None and available:
         return as_sequence(
             name,
             split,
@@ -278,7 +278,7 @@ def _source(
             rows_without_image=without_image,
             lacking=lacking,
         )
-    targets = [image_target(image.file_name) for image in there]
+    targets = [image_target(image.file_name) for image in available]
     return Source(
         name=name or split,
         split=split,

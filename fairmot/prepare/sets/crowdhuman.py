@@ -58,7 +58,7 @@ def prepare(config: PrepareConfig) -> tuple[dict[str, Any], bool]:
 
 
 def _read(split: str, path: Path, folders: list[Path], identity: BoxIdentity, bar: tqdm) -> list[Source]:
-    there = {image.stem: image for folder in folders for image in list_images(folder)}
+    image_of = {image.stem: image for folder in folders for image in list_images(folder)}
     images: list[Path] = []
     rows, boxes, without_image, absent, seen = BoxRows(), 0, 0, [], set()
     for place, line in read_lines(path):
@@ -66,14 +66,14 @@ def _read(split: str, path: Path, folders: list[Path], identity: BoxIdentity, ba
         if name in seen:
             raise DataError(f"{place}: image {name} is there twice")
         seen.add(name)
-        if name not in there:
+        if name not in image_of:
             absent.append(name)
             without_image += len(kept)
             continue
         for box in kept:
             rows.add(place, len(images), boxes if identity is BoxIdentity.id else NO_IDENTITY, box)
             boxes += 1
-        images.append(there[name])
+        images.append(image_of[name])
     if not images:
         raise DataError(f"{path}: none of its {len(seen)} images is below {path.parent}; unpack CrowdHuman_*.zip there")
     lacking = rows.lacking()
