@@ -11,6 +11,7 @@ from train.distributed import connect
 from train.loop import fit
 from train.preflight.run import run_preflight
 from train.run_dir import opened_run_dir
+from train.simulate.run import simulate
 from train.start import choose_start
 from train.summary import summarize_end, summarize_start
 from train.sweep import job_of_sweep, register_sweep_folder
@@ -26,8 +27,6 @@ def train(config: TrainConfig) -> None:
     if config.preflight:
         sys.exit(0 if run_preflight(config) else 1)
     if config.simulate.chip is not None:
-        from train.simulate.run import simulate  # noqa: PLC0415 - see _build_validator
-
         simulate(config)
         return
     began_at_s = time.perf_counter()

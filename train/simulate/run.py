@@ -23,6 +23,7 @@ from fairmot.device import Device
 from fairmot.errors import ConfigError, FairMOTError
 from fairmot.files import write_atomic
 from train.config import TrainConfig, as_yaml
+from train.simulate.child import Measured
 from train.simulate.config import CHIPS, Chip
 from train.simulate.graphs import read_log
 from train.simulate.report import as_text, make_report
@@ -78,8 +79,6 @@ def simulated(config: TrainConfig) -> dict[str, Any]:
         written = json.loads(result.read_text(encoding="utf-8")) if result.is_file() else {}
         if done.returncode != 0 or "error" in written or not written:
             _raise_failure(done.returncode, written, text)
-        from train.simulate.child import Measured  # noqa: PLC0415 - imports MindSpore, which the parent needs not before
-
         return make_report(chip, Measured(**written), read_log(text.splitlines()), folder, _PROJECT)
 
 
