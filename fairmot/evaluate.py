@@ -23,7 +23,7 @@ from fairmot.evaluation.sequences import GENERAL_RULES, GroundTruthSequence, fin
 from fairmot.inference.exported import open_detector
 from fairmot.inference.network import NetworkDetector
 from fairmot.inference.scoring import Embeddings, embeddings_of_objects, frames_of, track_with_ground_truth
-from fairmot.inference.trained_rules import TrackerOfCheckpoint
+from fairmot.inference.trained_rules import TrackerOfCheckpoint, say_whose_rules
 from fairmot.mot.benchmarks import Benchmark
 from fairmot.mot.rows import MotRows, read_results, write_results
 from fairmot.tracking.tracker import TrackerConfig
@@ -180,6 +180,7 @@ def _track(
 ) -> tuple[dict[str, MotRows], Extras]:
     """Track every sequence; write and return the results, and the figures of detections and embeddings."""
     lengths = {one.name: frames_of(one).length or 0 for one in sequences}  # all are there before the first is tracked
+    say_whose_rules(Path(str(config.checkpoint)))
     detector = open_detector(Path(str(config.checkpoint)), config.device, batch_size=config.batch_size)
     if not isinstance(detector, NetworkDetector):
         _log.info("%s gives no embeddings at chosen places: no embedding test", config.checkpoint)

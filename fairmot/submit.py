@@ -19,7 +19,7 @@ from fairmot.files import write_atomic
 from fairmot.inference.detector import Detector
 from fairmot.inference.exported import open_detector
 from fairmot.inference.tracks import track_source
-from fairmot.inference.trained_rules import TrackerOfCheckpoint
+from fairmot.inference.trained_rules import TrackerOfCheckpoint, say_whose_rules
 from fairmot.media.video import FrameSource, open_source
 from fairmot.mot.benchmarks import TEST_LENGTHS, TRAIN_LENGTHS, Benchmark, benchmark_of, file_names, scene_of
 from fairmot.mot.rows import NOT_GIVEN, MotRows, read_results, write_results
@@ -181,6 +181,7 @@ def _track(config: SubmitConfig) -> tuple[Benchmark, dict[str, MotRows]]:
                 f"{root}: {source.name} holds {source.length} pictures, but {scene} has {_length(benchmark, scene)}; "
                 "is the download complete?"
             )
+    say_whose_rules(Path(str(config.checkpoint)))
     detector = open_detector(Path(str(config.checkpoint)), config.device, batch_size=config.batch_size)
     with tqdm(total=sum(source.length or 0 for source in sources.values()), unit="frame", disable=None) as bar:
         return benchmark, {scene: _track_scene(config, detector, source, bar) for scene, source in sources.items()}

@@ -20,7 +20,7 @@ from fairmot.inference.exported import open_detector
 from fairmot.inference.network import MAX_OBJECTS
 from fairmot.inference.pipeline import StageTimes, in_background
 from fairmot.inference.tracks import TrackedFrame, track_frames, with_frame_rate
-from fairmot.inference.trained_rules import TrackerOfCheckpoint
+from fairmot.inference.trained_rules import TrackerOfCheckpoint, say_whose_rules
 from fairmot.media.drawing import Painter
 from fairmot.media.video import FrameSource, open_source
 from fairmot.media.video_writer import FramesWriter, VideoWriter
@@ -134,6 +134,7 @@ def track(config: TrackConfig) -> Report:
     """
     source = open_source(config.source)
     outputs = choose_outputs(config, source.name)
+    say_whose_rules(Path(config.checkpoint))
     detector = open_detector(
         Path(config.checkpoint), config.device, max_objects=config.max_objects, batch_size=config.batch_size
     )

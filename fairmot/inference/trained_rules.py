@@ -21,15 +21,20 @@ class TrackerOfCheckpoint(DefaultsInFile):
 
     @staticmethod
     def defaults_in_file(composed: DictConfig) -> dict[str, Any]:
-        """The rules of the checkpoint, if it holds any; says whose they are."""
+        """The rules of the checkpoint, if it holds any."""
         if OmegaConf.is_missing(composed, "checkpoint") or composed.checkpoint is None:
             return {}
         file = _config_of(Path(composed.checkpoint).expanduser())
         if file is None:
             return {}
-        rules = read_rules(file)
+        return {"tracker": read_rules(file)}
+
+
+def say_whose_rules(checkpoint: Path) -> None:
+    """One line for people, where a checkpoint's rules took the place of the defaults; said once nothing is refused."""
+    file = _config_of(checkpoint.expanduser())
+    if file is not None:
         print(f"tracker: the rules in {file}; tracker.<rule>=<value> replaces one", file=sys.stderr)
-        return {"tracker": rules}
 
 
 def _config_of(checkpoint: Path) -> Path | None:

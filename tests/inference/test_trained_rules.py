@@ -5,6 +5,7 @@ import pytest
 from fairmot.cli.command import compose
 from fairmot.errors import ConfigError
 from fairmot.evaluate import EvaluateConfig
+from fairmot.inference.trained_rules import say_whose_rules
 from fairmot.submit import SubmitConfig
 from fairmot.track import TrackConfig
 from fairmot.tracking.tracker import Cost, TrackerConfig
@@ -34,9 +35,15 @@ def tracker_of(run, *words):
 def test_the_rules_come_from_the_checkpoint(run, capsys, words, schema, name):
     config = compose([*words, f"checkpoint={run}", "output=b"], schema, name)
     assert config.tracker == TrackerConfig(match_iou=0.7, conf_thres=0.6, cost=Cost.giou_embedding)
+    assert tracker_of("elsewhere") == TrackerConfig()  # one composition leaves nothing to the next
+    assert capsys.readouterr().err == ""  # a command may still be refused, and then says that alone
+
+
+def test_whose_rules_they_are_is_said(run, tmp_path, capsys):
+    say_whose_rules(run)
     (line,) = capsys.readouterr().err.splitlines()
     assert "step_00000003/config.yaml" in line
-    assert tracker_of("elsewhere") == TrackerConfig()  # one composition leaves nothing to the next
+    say_whose_rules(tmp_path / "elsewhere")
     assert capsys.readouterr().err == ""
 
 
