@@ -1,4 +1,4 @@
-"""TrainConfig: the rooms' configuration dataclasses put together."""
+"""TrainConfig: every owner's configuration dataclass, put together."""
 
 from dataclasses import dataclass, field
 from enum import Enum

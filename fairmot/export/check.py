@@ -83,10 +83,8 @@ def check(path: Path, description: Description, network: nn.Cell) -> str:
             expected_objects = _Objects.of(expected, row, scores[0].size)
             found_objects = _Objects.of(found, row, scores[0].size)
             common = len(np.intersect1d(found_objects.places, expected_objects.places))
-            compared, excused = (
-                compared + common,
-                excused + len(found_objects.places) + len(expected_objects.places) - 2 * common,
-            )
+            compared += common
+            excused += len(found_objects.places) + len(expected_objects.places) - 2 * common
             for kind, difference in _differences(found_objects, expected_objects, scores).items():
                 largest[kind] = max(largest.get(kind, 0.0), difference)
     if not compared:

@@ -54,7 +54,7 @@ def _check_configuration(job: Context) -> Finding:
     config = job.config
     if not job.ranks:
         return skipped(_NEEDS_TABLE)
-    named_run_dir(config, job.hosts, "hosts")
+    named_run_dir(config, job.hosts, "hosts")  # refuses hosts that share none
     samples = config.batch_size_per_rank * job.ranks * config.optim.accumulation
     detail = f"{config.name}: device={config.device.value}, {job.ranks} rank(s), {samples} samples a step"
     if config.weights is not None and config.resume_from is not None:

@@ -75,8 +75,8 @@ def compile_all(config: TrainConfig, graphs: Path) -> Measured:
     world = connect(config.device, config.runtime.threads)
     dataset = _dataset(config)
     if dataset is None:
-        identities, slots = IdentityTable(["assumed"], [config.simulate.identities]), config.simulate.objects
-        slots = config.data.max_objects or slots
+        identities = IdentityTable(["assumed"], [config.simulate.identities])
+        slots = config.data.max_objects or config.simulate.objects
     else:
         identities, slots = dataset.index.identities, dataset.slots
     state = build_state(config, identities, world)
