@@ -1,5 +1,6 @@
 """Which device a process takes, and what it tells MindSpore's executor; the real Ascend backend is asked for both."""
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -11,6 +12,8 @@ from mindspore.device_context import ascend
 from fairmot import device as device_module
 from fairmot.device import Device, FoundDevice, device_in_use, find_device, say_device, use_device
 from fairmot.errors import ConfigError
+from fairmot.model.network import ModelConfig, build_network
+from fairmot.weights.weights_file import weights_file
 
 SIMULATED = {"MS_SIMULATION_LEVEL": "1", "RANK_SIZE": "1", "RANK_ID": "0", "DEVICE_ID": "0"}
 ASK = """
@@ -137,3 +140,27 @@ except Exception as error:
 def test_other_settings_in_one_process_are_refused(tmp_path):
     said = run_with_ascend(OTHERWISE, tmp_path, **SIMULATED).splitlines()[-1]
     assert said.startswith("ConfigError device=ascend cannot be used: ")
+
+
+CONVERT = """
+from fairmot.convert.__main__ import convert
+from fairmot.cli.command import compose
+from fairmot.convert.__main__ import ConvertConfig
+convert(compose(["source=source.safetensors", "output=output.pth"], ConvertConfig, "convert"))
+from mindspore._c_expression import DeviceContextManager
+npu = DeviceContextManager.get_instance().get_device_context("Ascend")
+print("opened", npu is not None and npu.initialized())
+"""
+
+
+@needs_tools
+def test_weights_are_converted_without_opening_an_npu(tmp_path):
+    """Where MindSpore finds CANN, even some of a network's first values are made on an NPU, unless told otherwise."""
+    config = ModelConfig(name="dla_34", width=0.0625, head_conv=8, reid_dim=8)
+    state = build_network(config, seed=0).state()
+    manifest = {"model": dataclasses.asdict(config), "num_classes": 1, "input_size": [64, 96], "progress": {"epoch": 1}}
+    (tmp_path / "source.safetensors").write_bytes(
+        weights_file({name: tensor.asnumpy() for name, tensor in state.items()}, manifest)
+    )
+    assert run_with_ascend(CONVERT, tmp_path).splitlines()[-1] == "opened False"
+    assert (tmp_path / "output.pth").is_file()
