@@ -114,5 +114,5 @@ def meeting_point(table: RankTable | None, pods: Pods | None = None) -> tuple[st
     """
     if pods is not None:
         return pods.scheduler
-    address = os.environ.get("MASTER_ADDR") or (table.servers[0].server_id if table else "127.0.0.1")
+    address = os.environ.get("MASTER_ADDR") or (table.servers[0].address if table else "127.0.0.1")
     return address, named_port() or DEFAULT_PORT

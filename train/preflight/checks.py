@@ -87,8 +87,9 @@ def _check_npus(job: Context) -> Finding:
         return host.check_npus(list(range(job.ranks_here)), {})
     if job.server is None:
         return skipped(_NEEDS_TABLE)
-    addresses = {device.device_id: device.device_ip for device in job.server.devices}
-    return host.check_npus(list(addresses), addresses)
+    devices = job.server.devices
+    addresses = {device.device_id: device.device_ip for device in devices if device.device_ip is not None}
+    return host.check_npus([device.device_id for device in devices], addresses)
 
 
 def _starter(job: Context) -> Starter:
