@@ -44,9 +44,8 @@ def _check_table(job: Context) -> Finding:
         job.ranks = job.ranks or 1
         job.pods = read_pods(os.environ, job.ranks)
         if job.pods is not None:
-            return passed(
-                f"none needed: pod {job.pods.node_rank} of {job.pods.count}, {job.pods.ranks_each} ranks each"
-            )
+            place = f"pod {job.pods.node_rank} of {job.pods.count} (from 0)"
+            return passed(f"none needed: {place}, {job.pods.ranks_each} ranks each")
         return skipped(f"none given: {job.ranks} rank(s) on this host")
     table = read_rank_table(job.table_path, job.ranks or None)
     job.table, job.ranks = table, table.num_ranks
