@@ -24,6 +24,7 @@ from fairmot.convert.names import (
 from fairmot.convert.source import Source, read_source
 from fairmot.convert.table import Line, table_of, write_table
 from fairmot.convert.torch_file import torch_file
+from fairmot.device import Device, use_device
 from fairmot.errors import CheckpointError, ConfigError, DataError
 from fairmot.files import write_atomic
 from fairmot.input_size import check_input_size
@@ -100,6 +101,7 @@ def convert(config: ConvertConfig) -> None:
     model, known_from = choose_model(config, source)
     num_classes = config.num_classes or source.manifest.get("num_classes", 1)
     epoch = source.manifest.get("progress", {}).get("epoch", 0)
+    use_device(Device.cpu)  # some of a network's first values are computed: that must not open an NPU
     state = build_network(model, seed=0, num_classes=num_classes).state()
     own_names = {original_name(name): name for name in state}
     shapes = {original: tuple(state[name].shape) for original, name in own_names.items()}
