@@ -70,6 +70,6 @@ def divide_cores(
         last = allowed[device][-1]
         # Cores near no NPU: the next ones by number, mostly those of the same socket.
         following = [core for core in left if core > last] + [core for core in left if core < last]
-        share += following[: size - len(share)]
+        share.extend(following[: size - len(share)])
         left = [core for core in left if core not in share]
     return [tuple(sorted(share)) for share in shares]
