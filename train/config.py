@@ -25,7 +25,7 @@ class RuntimeConfig(ExecutorConfig):
     Attributes:
         precision: of the network's arithmetic: fp32, fp16, or bf16 (Ascend only).
         threads: CPU threads for operators; 0 leaves the choice to MindSpore.
-        bind_cores: with NPUs: the launcher binds each rank to CPU cores near its NPU, as `npu-smi info -t topo` says;
+        bind_cores: with NPUs: the launcher binds each rank to CPU cores near its NPU, as npu-smi (topo) says;
             where it does not say, with false, and on a CPU, each rank gets as many cores in order.
         check_ranks_every_steps: compare all ranks' parameters this often; 0: at the start only.
         loss_scale: scaling of the loss against fp16 underflow.
