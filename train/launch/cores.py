@@ -53,7 +53,8 @@ def divide_cores(
         As many cores for every rank, or one more for some where they are cut in order and do not divide evenly; where
         there are fewer cores than ranks, ranks share them.
     """
-    allowed = {device: [core for core in near.get(device, ()) if core in cores] for device in devices}
+    usable = set(cores)
+    allowed = {device: [core for core in near.get(device, ()) if core in usable] for device in devices}
     count = len(devices)
     if len(cores) < count or not all(allowed.values()):
         bounds = [number * len(cores) // count for number in range(count + 1)]
@@ -65,7 +66,7 @@ def divide_cores(
         place, among = neighbours.index(number), len(neighbours)
         theirs = allowed[device]
         shares.append(theirs[place * len(theirs) // among : (place + 1) * len(theirs) // among][:size])
-    left = sorted(set(cores).difference(*shares))
+    left = sorted(usable.difference(*shares))
     for share, device in zip(shares, devices, strict=True):
         last = allowed[device][-1]
         # Cores near no NPU: the next ones by number, mostly those of the same socket.
