@@ -15,6 +15,7 @@ from packaging.specifiers import SpecifierSet
 
 from fairmot.cli.command import compose
 from fairmot.device import Device
+from train.cluster.pods import Pods, read_pods
 from train.cluster.rank_table import read_rank_table
 from train.config import TrainConfig
 from train.launch.__main__ import parse
@@ -215,6 +216,45 @@ def test_volcano_container_starts_the_launcher(listening_folder):
     assert config.device is Device.ascend
     assert config.run_dir.startswith("/runs/")
     assert config.runtime.stop_grace_s < task["template"]["spec"]["terminationGracePeriodSeconds"]
+
+
+def test_ascend_job_fits_together():
+    job = yaml.safe_load((EXAMPLES / "ascendjob.yaml").read_text())
+    specs = job["spec"]["replicaSpecs"]
+    assert (job["kind"], job["metadata"]["labels"]["framework"]) == ("AscendJob", "mindspore")
+    assert specs["Scheduler"]["template"] == specs["Worker"]["template"]
+    assert specs["Scheduler"]["replicas"] == 1
+    assert job["spec"]["runPolicy"]["schedulingPolicy"]["minAvailable"] == 1 + specs["Worker"]["replicas"]
+    template = specs["Worker"]["template"]
+    label = "ring-controller.atlas"
+    assert template["metadata"]["labels"][label] == job["metadata"]["labels"][label]
+    container = template["spec"]["containers"][0]
+    assert container["name"] == "ascend"
+    assert container["resources"]["limits"] == container["resources"]["requests"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert ports["launchers"] == ports["ascendjob-port"] + 1
+    volumes = {volume["name"] for volume in template["spec"]["volumes"]}
+    assert {mount["name"] for mount in container["volumeMounts"]} == volumes
+
+
+def test_ascend_job_starts_the_launcher_in_every_pod(listening_folder):
+    """With what Ascend Operator sets in each of the two."""
+    job = yaml.safe_load((EXAMPLES / "ascendjob.yaml").read_text())
+    container = job["spec"]["replicaSpecs"]["Worker"]["template"]["spec"]["containers"][0]
+    each = container["resources"]["limits"]["huawei.com/Ascend910"]
+    port = str(container["ports"][0]["containerPort"])
+    operator = {"MS_WORKER_NUM": str(2 * each), "MS_LOCAL_WORKER": str(each), "MS_SCHED_PORT": port, "NPU_POD": "true"}
+    roles = [("MS_SCHED", "0", "172.16.0.4"), ("MS_WORKER", "1", "10.96.0.7")]
+    for node_rank, (role, number, host) in enumerate(roles):
+        given = operator | {"MS_ROLE": role, "MS_NODE_RANK": number, "MS_SCHED_HOST": host}
+        subprocess.run(container["args"], cwd=listening_folder, env={**os.environ, **given}, check=True, timeout=20)
+        started, config = understood(heard(listening_folder)[node_rank])
+        assert (started.num_ranks, started.table) == (16, None)
+        assert read_pods(given, started.num_ranks) == Pods(2, 8, node_rank, (host, 2222))
+        assert config.device is Device.ascend
+        assert config.run_dir.startswith("/runs/")
+    grace = job["spec"]["replicaSpecs"]["Worker"]["template"]["spec"]["terminationGracePeriodSeconds"]
+    assert config.runtime.stop_grace_s < grace
 
 
 @pytest.fixture

@@ -165,6 +165,7 @@ def test_versions(tmp_path, monkeypatch):
 
 def test_cann(tmp_path, monkeypatch):
     monkeypatch.setattr(host, "ASCEND", tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for name in ("ASCEND_HOME_PATH", "ASCEND_TOOLKIT_HOME"):
         monkeypatch.delenv(name, raising=False)
     assert "no CANN found" in host.check_cann().detail
@@ -175,6 +176,11 @@ def test_cann(tmp_path, monkeypatch):
     (tmp_path / "driver").mkdir()
     (tmp_path / "driver" / "version.info").write_text("Version=25.0.rc1\nascendhal_version=7.35\n")
     assert host.check_cann() == host.passed("CANN 9.1.0, driver 25.0.rc1")
+    own = tmp_path / "home" / "Ascend"  # installed by a user, without root
+    own.mkdir(parents=True)
+    (tmp_path / "cann").rename(own / "cann")
+    assert host.check_cann() == host.passed("CANN 9.1.0, driver 25.0.rc1")
+    (own / "cann").rename(tmp_path / "cann")
     info.write_text("version=8.5.0\n")
     assert host.check_cann().status is Status.warned
     info.write_text("version=7.0.0\n")

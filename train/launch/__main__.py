@@ -20,6 +20,7 @@ from train.cluster.pods import read_pods
 from train.cluster.rank_table import SERVER_VARIABLE, find_server, read_rank_table
 from train.config import TrainConfig
 from train.distributed import ALONE
+from train.launch.cores import cores_near_npus
 from train.launch.dry_run import describe, headline
 from train.launch.hosts import Hosts
 from train.launch.plan import HostPlan, plan_host
@@ -91,8 +92,9 @@ def launch(arguments: Arguments) -> int:
         say(f"warning: {RANK_TABLE_WARNING}")
     say_device(config.device)
     cores = sorted(os.sched_getaffinity(0))
+    near = cores_near_npus() if job.device == "ascend" and config.runtime.bind_cores else {}
     if arguments.dry_run:
-        _show(describe(job, cores, given_environment()))
+        _show(describe(job, cores, given_environment(), near))
         return 0
     node_rank = _node_rank(job)
     run_dir = make_run_dir(config, ALONE)
@@ -104,7 +106,7 @@ def launch(arguments: Arguments) -> int:
     try:
         hosts.gather(lambda: bool(signals.names), lambda text: say(f"launch: {text}"))
         say(f"launch: {headline(job)}; logs in {run_dir}/logs")
-        return supervise(partial(_prepare, job, node_rank, cores), run_dir, limits, hosts, signals)
+        return supervise(partial(_prepare, job, node_rank, cores, near), run_dir, limits, hosts, signals)
     finally:
         hosts.close()
 
@@ -144,13 +146,13 @@ def _node_rank(job: Job) -> int:
     return job.pods.node_rank if job.pods else 0
 
 
-def _prepare(job: Job, node_rank: int, cores: list[int], folder: Path) -> HostPlan:
+def _prepare(job: Job, node_rank: int, cores: list[int], near: dict[int, list[int]], folder: Path) -> HostPlan:
     """The plan of one attempt; on a single host each attempt has a port of its own."""
     if job.num_hosts == 1 and job.pods is None and named_port() is None:
         with socket.socket() as probe:
             probe.bind(("", 0))
             job = replace(job, master=(job.master[0], probe.getsockname()[1]))
-    return plan_host(job, node_rank, cores, given_environment(), folder)
+    return plan_host(job, node_rank, cores, given_environment(), folder, near)
 
 
 def _hosts(job: Job, node_rank: int) -> Hosts:

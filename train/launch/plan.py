@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from train.cluster.job import Job, Starter
+from train.launch.cores import divide_cores
 from train.run_dir import RUN_DIR_VARIABLE
 
 WORKER = Path(__file__).resolve().with_name("worker.py")
@@ -60,7 +61,14 @@ class HostPlan:
     not_inherited: tuple[str, ...]
 
 
-def plan_host(job: Job, node_rank: int, cores: list[int], inherited: Mapping[str, str], folder: Path) -> HostPlan:
+def plan_host(
+    job: Job,
+    node_rank: int,
+    cores: list[int],
+    inherited: Mapping[str, str],
+    folder: Path,
+    near: Mapping[int, list[int]] | None = None,
+) -> HostPlan:
     """What the host `node_rank` starts.
 
     Args:
@@ -69,15 +77,16 @@ def plan_host(job: Job, node_rank: int, cores: list[int], inherited: Mapping[str
         cores: its CPU cores, to be divided among its ranks.
         inherited: the environment it was started in, whose values win over this module's defaults.
         folder: of the launcher's temporary files.
+        near: which of the cores are near which of its NPUs; None: not to be heeded.
     """
     server = job.table.servers[node_rank] if job.table else None
     count = len(server.devices) if server else job.num_ranks // job.num_hosts
+    devices = [device.device_id for device in server.devices] if server else _seen_devices(count, inherited)
+    shares = divide_cores(cores, devices, near or {})
     ranks = []
     for local_rank in range(count):
         device = server.devices[local_rank] if server else None
         rank = device.rank if device else node_rank * count + local_rank
-        first, last = local_rank * len(cores) // count, (local_rank + 1) * len(cores) // count
-        share = tuple(cores[first : max(last, first + 1)])  # more ranks than cores share one
         environment = {}
         if job.starter is not Starter.alone:
             environment["RANK_ID"] = str(rank)
@@ -87,7 +96,7 @@ def plan_host(job: Job, node_rank: int, cores: list[int], inherited: Mapping[str
         if job.device == "ascend" and device:
             # Msrun takes devices 0, 1, ...; the table says which.
             environment["DEVICE_ID"] = str(device.device_id)
-        ranks.append(RankPlan(rank, share, environment))
+        ranks.append(RankPlan(rank, shares[local_rank], environment))
     threads = max(1, len(cores) // count)
     words = [*job.words, f"runtime.threads={threads}"] if job.divide_threads else job.words
     return HostPlan(
@@ -99,6 +108,14 @@ def plan_host(job: Job, node_rank: int, cores: list[int], inherited: Mapping[str
         starts_each=job.starter is not Starter.msrun,
         not_inherited=(*_NOT_INHERITED, *([_VISIBLE] if job.device == "ascend" and server else [])),
     )
+
+
+def _seen_devices(count: int, inherited: Mapping[str, str]) -> list[int]:
+    """The host's own numbers of devices 0, 1, ... as ranks see them."""
+    seen = inherited.get(_VISIBLE, "").split(",")
+    if len(seen) >= count and all(text.isdecimal() for text in seen):
+        return [int(text) for text in seen[:count]]
+    return list(range(count))
 
 
 def whole_environment(host: HostPlan, inherited: Mapping[str, str], local_rank: int | None) -> dict[str, str]:

@@ -71,7 +71,8 @@ def check_cann() -> Finding:
     """CANN and driver, read where their installers write their versions."""
     machine = platform.machine()
     homes = [os.environ.get(name) for name in ("ASCEND_HOME_PATH", "ASCEND_TOOLKIT_HOME")]
-    places = [Path(home) for home in homes if home] + [ASCEND / "cann", ASCEND / "ascend-toolkit" / "latest"]
+    places = [Path(home) for home in homes if home]
+    places += [root / name for root in (ASCEND, Path.home() / "Ascend") for name in ("cann", "ascend-toolkit/latest")]
     names = (f"{machine}-linux/ascend_toolkit_install.info", "compiler/version.info")
     cann = _first_version([place / name for place in places for name in names])
     driver = _first_version([ASCEND / "driver" / "version.info"])

@@ -263,6 +263,7 @@ def test_a_host_that_hangs_up_is_no_success(monkeypatch):
         (["2", "epochs=0"], {}, "epochs=0: must be at least 1"),
         (["2", "experiment=mot2"], {}, "unknown experiment 'mot2'"),
         (["2"], {"LAUNCHER": "mpirun"}, "LAUNCHER=mpirun: must be msrun or rank_table"),
+        (["2"], {"MS_LOCAL_WORKER": "1"}, "but not MS_SCHED_HOST"),
         (["2"], {"MASTER_PORT": "70000"}, "MASTER_PORT=70000: must be a number from 1024 to 65534"),
     ],
 )
