@@ -7,7 +7,7 @@ import mindspore as ms
 import numpy as np
 import pytest
 from small_run import compose_config
-from weights_rule import fill_by_rule, torch_name
+from train.selfcheck.drawn import fill_by_rule, torch_name
 
 from fairmot.model.heads import HEADS
 from fairmot.model.network import build_network

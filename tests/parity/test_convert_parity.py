@@ -10,7 +10,7 @@ from pathlib import Path
 import mindspore as ms
 import numpy as np
 import pytest
-from weights_rule import rule_value
+from train.selfcheck.drawn import rule_value
 
 from fairmot.convert.__main__ import ConvertConfig, convert, fit, for_original
 from fairmot.convert.names import COUNTER, counters

@@ -7,7 +7,7 @@ import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import nn, ops
-from weights_rule import fill_by_rule, torch_name
+from train.selfcheck.drawn import fill_by_rule, torch_name
 
 from fairmot.model.deform_conv import DeformConv
 from fairmot.model.heads import HEADS

@@ -7,7 +7,7 @@ from pathlib import Path
 import mindspore as ms
 import numpy as np
 import pytest
-from weights_rule import fill_by_rule, torch_name
+from train.selfcheck.drawn import fill_by_rule, torch_name
 
 from fairmot.model.heads import HEADS
 from fairmot.model.network import ModelConfig, build_network
