@@ -1,10 +1,13 @@
-"""Where networks run."""
+"""Where networks run, and with which settings of MindSpore's executor."""
 
 import ctypes
+import functools
 import os
+from dataclasses import dataclass, fields
 from enum import Enum
 
 import mindspore as ms
+from mindspore.device_context import ascend
 
 from fairmot.errors import ConfigError
 
@@ -18,25 +21,78 @@ class Device(Enum):
 
 _TARGETS = {Device.cpu: "CPU", Device.ascend: "Ascend"}
 
+JitLevel = Enum("JitLevel", {"O0": "O0", "O1": "O1"})
+"""How a graph is turned into kernels on an NPU: O0 one by one, O1 with neighbouring elementwise ones fused."""
 
-def use_device(device: Device) -> None:
+
+class OverflowMode(Enum):
+    """What an NPU's arithmetic makes of a number too large for its type."""
+
+    infnan = "INFNAN_MODE"
+    saturation = "SATURATION_MODE"
+
+
+@dataclass
+class ExecutorConfig:
+    """How graphs are executed on an NPU; without effect on a CPU.
+
+    Attributes:
+        jit_level: on an NPU: O0 launches the operators as they are, MindSpore's own choice; O1 fuses neighbouring
+            elementwise ones into fewer kernels, which takes longer to compile.
+        allow_hf32: on an NPU: let fp32 convolutions and matrix products round their inputs to 11 bits of mantissa
+            (HF32). Faster; off, because losses are then comparable with a CPU's. CANN alone does it for convolutions.
+        deterministic: on an NPU: the same inputs give the same bits, in operators and in the all-reduce (it also sets
+            HCCL_DETERMINISTIC). On, because only then a resumed run equals one that was not interrupted; costs speed.
+        op_compile: on an NPU: compile operators of the old interface (aclop) for their shapes at the first step. Off:
+            CANN's prebuilt ones, where it has them, make the first step shorter.
+        overflow_mode: on an NPU: infnan follows IEEE 754; saturation stops at the largest number, as a 910A always
+            does, and is slower to test. Wins over MS_ASCEND_CHECK_OVERFLOW_MODE.
+    """
+
+    jit_level: JitLevel = JitLevel.O0
+    allow_hf32: bool = False
+    deterministic: bool = True
+    op_compile: bool = False
+    overflow_mode: OverflowMode = OverflowMode.infnan
+
+
+def use_device(device: Device, executor: ExecutorConfig | None = None) -> None:
     """Let this process compile graphs for `device`; of a host's NPUs for the one that DEVICE_ID names, else the first.
 
     Both ways of starting ranks, rank table and msrun, number a host's processes by DEVICE_ID.
 
+    Args:
+        device: where graphs run.
+        executor: settings for an NPU; None: the defaults. To be given before ranks are connected.
+
     Raises:
-        ConfigError: it is not there, or DEVICE_ID is no number.
+        ConfigError: it is not there, DEVICE_ID is no number, or this process has set up its NPU otherwise.
     """
     ms.set_context(mode=ms.GRAPH_MODE)
-    if ms.get_context("device_target") == _TARGETS[device]:
-        return  # once MindSpore has run something it refuses every choice, even the one it has
     try:
         if device is Device.ascend:
+            # Also where Ascend is the target already, as it is wherever MindSpore finds CANN: it has no number yet.
             ms.set_device(_TARGETS[device], int(os.environ.get("DEVICE_ID", "0")))
-        else:
-            ms.set_device(_TARGETS[device])
+            executor = executor or ExecutorConfig()
+            _set_executor(*(getattr(executor, field.name) for field in fields(ExecutorConfig)))
+        elif ms.get_context("device_target") != _TARGETS[device]:
+            ms.set_device(_TARGETS[device])  # once MindSpore has run something it refuses even the one it has
     except (RuntimeError, ValueError) as error:
         raise ConfigError(f"device={device.value} cannot be used: {str(error).splitlines()[0]}") from error
+
+
+@functools.cache  # MindSpore takes most of them once a process, and refuses even the same again
+def _set_executor(
+    jit_level: JitLevel, allow_hf32: bool, deterministic: bool, op_compile: bool, overflow_mode: OverflowMode
+) -> None:
+    """Hand the settings to MindSpore, after the device and before anything runs on it."""
+    ms.set_context(jit_config={"jit_level": jit_level.value})
+    ascend.op_precision.conv_allow_hf32(allow_hf32)
+    ascend.op_precision.matmul_allow_hf32(allow_hf32)
+    ascend.op_tuning.op_compile(op_compile)
+    if deterministic:
+        ms.set_deterministic(True)
+    os.environ["MS_ASCEND_CHECK_OVERFLOW_MODE"] = overflow_mode.value
 
 
 def return_unused_memory() -> None:

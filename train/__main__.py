@@ -30,7 +30,7 @@ def train(config: TrainConfig) -> None:
         simulate(config)
         return
     began_at_s = time.perf_counter()
-    world = connect(config.device, config.runtime.threads)
+    world = connect(config.device, config.runtime.threads, config.runtime)
     with opened_run_dir(config, world) as run_dir:
         index = open_data(config, world, run_dir)
         trainer = build_trainer(config, world, run_dir, index)

@@ -6,7 +6,7 @@ from enum import Enum
 from omegaconf import OmegaConf
 
 from fairmot.data.dataset import DataConfig
-from fairmot.device import Device
+from fairmot.device import Device, ExecutorConfig
 from fairmot.losses.fairmot_loss import LossConfig
 from fairmot.model.network import ModelConfig
 from fairmot.tracking.tracker import TrackerConfig
@@ -19,8 +19,8 @@ from train.step import LossScaleConfig
 
 
 @dataclass
-class RuntimeConfig:
-    """How the program runs; but for precision, without effect on what it learns.
+class RuntimeConfig(ExecutorConfig):
+    """How the program runs; but for precision and rounding, without effect on what it learns.
 
     Attributes:
         precision: of the network's arithmetic: fp32, fp16, or bf16 (Ascend only).

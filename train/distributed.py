@@ -13,7 +13,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.communication import get_group_size, get_rank, init
 
-from fairmot.device import Device, use_device
+from fairmot.device import Device, ExecutorConfig, use_device
 from fairmot.errors import FairMOTError
 from fairmot.files import write_atomic
 from train.shared_storage import is_listed, wait_until
@@ -168,18 +168,19 @@ ALONE = World()
 """One process that trains by itself."""
 
 
-def connect(device: Device, threads: int = 0) -> World:
+def connect(device: Device, threads: int = 0, executor: ExecutorConfig | None = None) -> World:
     """Prepare this process for graph mode on `device` and join the other ranks, if a launcher started any.
 
     Args:
         device: cpu or ascend.
         threads: CPU threads for the operators; 0 leaves MindSpore's choice.
+        executor: settings for an NPU; None: the defaults.
 
     Raises:
         ConfigError: the device is not there.
         FairMOTError: the ranks did not find each other.
     """
-    use_device(device)
+    use_device(device, executor)
     if threads > 0:
         ms.set_context(runtime_num_threads=threads)
     if not _started_by_launcher():

@@ -67,10 +67,12 @@ def summary_of(schema: type) -> str:
 
 
 def _meanings(schema: type) -> dict[str, str]:
-    """The entries of a Google docstring's section of attributes, by name, each on one line."""
+    """The entries of a Google docstring's section of attributes, by name, each on one line; its bases' first."""
+    found: dict[str, str] = {}
+    for base in schema.__bases__:
+        found |= _meanings(base) if is_dataclass(base) else {}
     lines = inspect.cleandoc(schema.__doc__ or "").splitlines()
     start = next((number for number, line in enumerate(lines) if line in _SECTIONS), len(lines))
-    found: dict[str, str] = {}
     name = ""
     for line in lines[start + 1 :]:
         if entry := _ENTRY.match(line):

@@ -72,7 +72,7 @@ def compile_all(config: TrainConfig, graphs: Path) -> Measured:
     Raises:
         FairMOTError: bad data, a refused value.
     """
-    world = connect(config.device, config.runtime.threads)
+    world = connect(config.device, config.runtime.threads, config.runtime)
     dataset = _dataset(config)
     if dataset is None:
         identities = IdentityTable(["assumed"], [config.simulate.identities])

@@ -17,18 +17,21 @@ STARTED_BY = {
 
 @pytest.fixture
 def chosen(monkeypatch) -> list[tuple]:
-    """What `set_device` was given; MindSpore is on another device before, and no launcher has started this process."""
+    """What `set_device` was given; no launcher has started this process, and no settings reach the executor."""
     given: list[tuple] = []
     for name in {name for variables in STARTED_BY.values() for name in variables}:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(device_module.ms, "set_context", lambda **settings: None)
     monkeypatch.setattr(device_module.ms, "get_context", lambda name: "another")
     monkeypatch.setattr(device_module.ms, "set_device", lambda *arguments: given.append(arguments))
+    monkeypatch.setattr(device_module, "_set_executor", lambda *settings: None)
     return given
 
 
+@pytest.mark.parametrize("target", ["CPU", "Ascend"])  # what MindSpore starts with, without CANN and with it
 @pytest.mark.parametrize("starter", STARTED_BY)
-def test_a_rank_takes_the_npu_that_its_starter_names(starter, chosen, monkeypatch):
+def test_a_rank_takes_the_npu_that_its_starter_names(starter, target, chosen, monkeypatch):
+    monkeypatch.setattr(device_module.ms, "get_context", lambda name: target)
     for name, value in STARTED_BY[starter].items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(distributed, "init", lambda backend: None)
