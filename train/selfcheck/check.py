@@ -8,7 +8,7 @@ from typing import Any
 
 import mindspore as ms
 import numpy as np
-from mindspore import Tensor
+from mindspore import Tensor, ops
 
 from fairmot.data.identities import IdentityTable
 from train.build import build_state, build_step
@@ -84,7 +84,7 @@ class Session:
     """What the checks share.
 
     Args:
-        config: of the step that is measured.
+        config: of the step that is measured; its device is in use.
         world: this rank among all.
         planned: the dry run's report of that step; None: none was given.
     """
@@ -93,6 +93,7 @@ class Session:
         self.config = config
         self.world = world
         self.planned = planned
+        self.on_ascend: bool = ms.get_context("device_target") == "Ascend"
 
     @cached_property
     def trained(self) -> "Trained":
@@ -126,6 +127,18 @@ class Trained:
         for micro_batch in range(last + 1):
             vector = self.step(*map(Tensor, batch), rate, stop, Tensor(micro_batch == last))
         return vector
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Copies of all that a checkpoint would hold, by group and name."""
+        found = self.state.tensors()
+        return {f"{group}/{name}": array for group, arrays in found.items() for name, array in arrays.items()}
+
+    def set_tensors(self, tensors: Mapping[str, np.ndarray]) -> None:
+        """The inverse of `tensors`."""
+        for group in self.state.groups:
+            for name, parameter in self.state.parameters(group).items():
+                # In place: after `set_data` a compiled graph reads the new value once, and writes where nobody looks.
+                ops.assign(parameter, Tensor(tensors[f"{group}/{name}"]))
 
     def make_step(self, batch: list[np.ndarray] | None = None) -> dict[str, float]:
         """One optimiser step on `batch` or the drawn one; its SCALARS by name, read from the device."""

@@ -23,7 +23,7 @@ from train.selfcheck.config import SelfcheckConfig
 from train.selfcheck.drawn import drawn_pictures, fill_by_rule, targets_of, torch_name
 from train.selfcheck.expected import Tolerance, load, rows
 from train.state import TrainState
-from train.step import SCALARS
+from train.step import SCALARS, LossScaleConfig
 
 _IDENTITIES = 57
 _PICTURES = 20240101
@@ -37,10 +37,12 @@ _LAYER_PARAMETERS = {
     "conv_offset_mask.bias": "offset_mask_bias",
 }
 
-LAYER = Tolerance(cpu=1e-5, fp16=1e-5)
-LOSSES = Tolerance(cpu=2e-5, fp16=2e-5)
+LAYER = Tolerance(cpu=1e-5, fp16=1e-2)
+LOSSES = Tolerance(cpu=2e-5, fp16=1e-2)
 EVAL = Tolerance(cpu=2e-5, fp16=2e-2)
-TRAIN = Tolerance(cpu=5e-4, fp16=5e-2)
+TRAIN = Tolerance(cpu=5e-4, fp16=3e-1)
+"""Wide at half precision: the deepest level of two small pictures has 30 cells, whose few values batch normalisation
+divides by."""
 FIRST = Tolerance(cpu=1e-4, fp16=5e-2)
 LATER_STEPS = (5e-3, 3e-2, 3e-2, 3e-2)
 LATER_OFFSETS = (2e-2, 1.5e-1, 1.5e-1, 1.5e-1)
@@ -61,7 +63,7 @@ def measure_layer(session: Session) -> Measurement:
     ours = {"out": output.asnumpy(), "grad_x": of_x.asnumpy()}
     for name, gradient in zip(parameters, of_parameters, strict=True):
         ours[f"grad_{_LAYER_PARAMETERS[name]}"] = gradient.asnumpy()
-    return _compared(ours, {key: expected[key] for key in ours}, LAYER.in_fp32(session.config))
+    return _compared(ours, {key: expected[key] for key in ours}, LAYER.of(session))
 
 
 class _LayerAndGradients(nn.Cell):
@@ -102,7 +104,7 @@ def measure_losses(session: Session) -> Measurement:
     for parameter, gradient in zip(loss.trainable_params(), by_parameter, strict=True):
         ours[f"grad_{parameter.name.replace('.', '_')}"] = gradient.asnumpy()
     expected = rows(fixture, "exp_")
-    return _compared(ours, {name: expected[name] for name in ours}, LOSSES.in_fp32(session.config))
+    return _compared(ours, {name: expected[name] for name in ours}, LOSSES.of(session))
 
 
 class _LossAndGradients(nn.Cell):
@@ -158,7 +160,7 @@ def _measure_network(session: Session, name: str, file: str) -> Measurement:
     """Difference as a share of the tolerance of its mode, so that one limit serves both."""
     expected = load(file)
     network = _parity_state(session.config, name).network
-    tolerances = {"eval_": EVAL.of(session.config), "train_": TRAIN.of(session.config)}
+    tolerances = {"eval_": EVAL.of(session), "train_": TRAIN.of(session)}
     found: dict[str, float] = {}
     for mode, tolerance in tolerances.items():
         network.set_train(mode == "train_")
@@ -188,7 +190,7 @@ def measure_five_steps(session: Session) -> Measurement:
     state = _parity_state(session.config, "dlaconv_34")
     step = build_step(_parity_config(session.config, "dlaconv_34"), state, ALONE)
     step.set_train()
-    first, found = FIRST.of(session.config), {}
+    first, found = FIRST.of(session), {}
     for t in range(len(LATER_STEPS) + 1):
         inputs = [Tensor(drawn_pictures(_FIRST_STEP + t)), *targets_of(fixture, f"step{t}_")]
         vector = step(*inputs, Tensor(_RATE, ms.float32), Tensor(0.0, ms.float32), Tensor(True))
@@ -213,6 +215,8 @@ def _parity_config(config: SelfcheckConfig, name: str) -> SelfcheckConfig:
         optim=OptimConfig(lr=_RATE),
         data=dataclasses.replace(config.data, num_classes=1),
         batch_norm=BatchNorm.rank,
+        # Drawn weights make gradients that a larger scale would drive out of half precision.
+        runtime=dataclasses.replace(config.runtime, loss_scale=LossScaleConfig(initial=1.0)),
     )
 
 
