@@ -66,7 +66,7 @@ def _planned(report: str | None) -> Mapping[str, Any] | None:
             f"selfcheck.report={report}: no report of a dry run, it lacks {', '.join(missing)}; "
             "python -m train simulate.chip=910b simulate.report=... writes one"
         )
-    return planned  # type: ignore[no-any-return]
+    return planned
 
 
 def _write(report: Report, run_dir: Path) -> None:

@@ -23,7 +23,8 @@ def measure_all_reduce(session: Session) -> Measurement:
     gradient_bytes = sum(int(weight.itemsize) * int(weight.size) for weight in weights)
     sizes = {f"{kb / 1024:g} MB" if kb >= 1024 else f"{kb} KB": kb * 1024 for kb in SIZES_KB}
     sizes["gradients"] = gradient_bytes
-    values, worst, shown = {}, 0.0, []
+    values: dict[str, float] = {}
+    worst, shown = 0.0, []
     for name, num_bytes in sizes.items():
         seconds, off = _timed(reducer, num_bytes // 4, world.rank, world.size, session.on_ascend)
         gb_per_s = num_bytes / seconds / 1e9

@@ -27,9 +27,10 @@ def load(name: str) -> dict[str, np.ndarray]:
 class Tolerance:
     """The largest difference that passes, as a share of the largest value of each array.
 
-    On CPUs it is what the fixtures' tests demand. An NPU adds up in another order and has other approximations of exp and
-    log: a thousandth leaves them room, and is less than what convolutions in HF32 make of a deep network. Half precision
-    was measured on CPUs and is allowed three to four times as much; HF32 keeps as many bits, bfloat16 three fewer.
+    On CPUs it is what the fixtures' tests demand. An NPU adds up in another order and has other approximations of exp
+    and log: a thousandth leaves them room, and is less than what convolutions in HF32 make of a deep network. Half
+    precision was measured on CPUs and may differ three to four times as much; HF32 keeps as many bits, bfloat16 three
+    fewer.
 
     Args:
         cpu: in fp32 on a CPU.

@@ -17,8 +17,8 @@ CHECKS = (
     Check("versions", "the installation: install what the detail names, see docs/ascend.md", versions.measure_versions),
     Check(
         "deform_layer",
-        "one deformable convolution is computed wrongly: networks with the deformable neck (model=dla_34) are of no use "
-        "here; model=dlaconv_34 does without it",
+        "one deformable convolution is computed wrongly: networks with the deformable neck (model=dla_34) are of no "
+        "use here; model=dlaconv_34 does without it",
         parity.measure_layer,
     ),
     Check(
@@ -34,7 +34,7 @@ CHECKS = (
     Check(
         "plain_network",
         "the network's maps differ: a little too much looks like reduced precision (runtime.allow_hf32=false, "
-        "runtime.precision=fp32); much looks like a wrong kernel, whose layers deform_layer and the buffers narrow down",
+        "runtime.precision=fp32); much looks like a wrong kernel, which the buffers in the report's values narrow down",
         parity.measure_plain_network,
     ),
     Check(

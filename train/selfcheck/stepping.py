@@ -14,7 +14,7 @@ from train.selfcheck.check import Measurement, Session, Trained, not_applicable
 ENORMOUS_SCALE = 2.0**127
 """The largest power of two in fp32: gradients above 2 overflow."""
 SLOW_US_PER_KERNEL = 500.0
-"""A host hands over a kernel in 5 to 20 microseconds; the paper's network at full size computes 200 for each, by estimate."""
+"""By estimate a host hands over a kernel in 5 to 20 microseconds, and a recipe at full size computes 200 for each."""
 MORE_THAN_PLANNED = 1.1
 _WH = 4
 """Where a batch has its box sizes."""
