@@ -3,8 +3,11 @@
 import ctypes
 import functools
 import os
+import sys
 from dataclasses import dataclass, fields
 from enum import Enum
+from pathlib import Path
+from typing import NamedTuple
 
 import mindspore as ms
 from mindspore.device_context import ascend
@@ -13,12 +16,27 @@ from fairmot.errors import ConfigError
 
 
 class Device(Enum):
-    """The hardware a network runs on."""
+    """The hardware a network runs on; auto is an NPU where one is found, else the CPU."""
 
+    auto = "auto"
     cpu = "cpu"
     ascend = "ascend"
 
 
+class FoundDevice(NamedTuple):
+    """What `device=` means on this machine.
+
+    Attributes:
+        device: cpu or ascend.
+        reason: why, in a few words.
+    """
+
+    device: Device
+    reason: str
+
+
+DEVICES = Path("/dev")
+"""Where the driver shows NPUs, as davinci0 and so on."""
 _TARGETS = {Device.cpu: "CPU", Device.ascend: "Ascend"}
 
 JitLevel = Enum("JitLevel", {"O0": "O0", "O1": "O1"})
@@ -56,18 +74,63 @@ class ExecutorConfig:
     overflow_mode: OverflowMode = OverflowMode.infnan
 
 
+def list_npus(devices: Path | None = None) -> list[Path]:
+    """The NPUs that the driver shows to this process, such as /dev/davinci0; none of them is opened."""
+    return sorted((devices or DEVICES).glob("davinci[0-9]*"))
+
+
+def find_device(wanted: Device, devices: Path | None = None) -> FoundDevice:
+    """Say which device `wanted` is here, without holding one.
+
+    Args:
+        wanted: as configured.
+        devices: where the driver shows NPUs; None: /dev.
+
+    Raises:
+        ConfigError: it is auto, NPUs are there, but MindSpore cannot use them; to train on the CPU instead, for days,
+            is nothing to be decided in silence.
+    """
+    if wanted is not Device.auto:
+        return FoundDevice(wanted, "as asked")
+    if os.environ.get("MS_SIMULATION_LEVEL"):
+        return FoundDevice(Device.ascend, "MindSpore simulates an NPU (MS_SIMULATION_LEVEL)")
+    npus = list_npus(devices)
+    if not npus:
+        return FoundDevice(Device.cpu, f"no NPU here: no {devices or DEVICES}/davinci0")
+    if not ascend.is_available():
+        raise ConfigError(
+            f"device=auto: {len(npus)} NPU(s) are here ({npus[0]}), but MindSpore cannot load CANN; its "
+            "warning above names the library. Source CANN's set_env.sh, or install CANN (preflight=true of python -m "
+            "train says more); or say device=cpu"
+        )
+    return FoundDevice(Device.ascend, f"{len(npus)} NPU(s) here, and CANN is loaded")
+
+
+def say_device(wanted: Device) -> None:
+    """One line for people, where the device was not theirs to choose."""
+    if wanted is Device.auto:
+        found = find_device(wanted)
+        print(f"device=auto: {found.device.value} ({found.reason})", file=sys.stderr)
+
+
+def device_in_use() -> Device:
+    """What this process's graphs are compiled for, once `use_device` was called."""
+    return next(device for device, target in _TARGETS.items() if target == ms.get_context("device_target"))
+
+
 def use_device(device: Device, executor: ExecutorConfig | None = None) -> None:
     """Let this process compile graphs for `device`; of a host's NPUs for the one that DEVICE_ID names, else the first.
 
     Both ways of starting ranks, rank table and msrun, number a host's processes by DEVICE_ID.
 
     Args:
-        device: where graphs run.
+        device: where graphs run; auto as `find_device` says.
         executor: settings for an NPU; None: the defaults. To be given before ranks are connected.
 
     Raises:
         ConfigError: it is not there, DEVICE_ID is no number, or this process has set up its NPU otherwise.
     """
+    device = find_device(device).device
     ms.set_context(mode=ms.GRAPH_MODE)
     try:
         if device is Device.ascend:

@@ -50,7 +50,7 @@ class EvaluateConfig(TrackerOfCheckpoint):
         workers: processes that score sequences.
         overwrite: write over an earlier evaluation.
         batch_size: frames that go through the network together.
-        device: where the network runs: cpu or ascend.
+        device: where the network runs: cpu, ascend, or auto: an NPU where one is found, else the CPU.
         tracker: the tracker's rules; what is not given is as in the checkpoint's training. frame_rate counts where
             a sequence does not know its own.
     """
@@ -64,7 +64,7 @@ class EvaluateConfig(TrackerOfCheckpoint):
     workers: int = 1
     overwrite: bool = False
     batch_size: int = 1
-    device: Device = Device.cpu
+    device: Device = Device.auto
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
 
     def __post_init__(self) -> None:

@@ -40,7 +40,7 @@ class SubmitConfig(TrackerOfCheckpoint):
         output: folder for the submission's files and their archive.
         overwrite: write over an earlier submission.
         batch_size: frames that go through the network together.
-        device: where the network runs: cpu or ascend.
+        device: where the network runs: cpu, ascend, or auto: an NPU where one is found, else the CPU.
         tracker: the tracker's rules; what is not given is as in the checkpoint's training. frame_rate counts where
             a sequence does not know its own.
     """
@@ -51,7 +51,7 @@ class SubmitConfig(TrackerOfCheckpoint):
     output: str = MISSING
     overwrite: bool = False
     batch_size: int = 1
-    device: Device = Device.cpu
+    device: Device = Device.auto
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
 
     def __post_init__(self) -> None:

@@ -48,7 +48,7 @@ class TrackConfig(TrackerOfCheckpoint):
         overwrite: replace results that are there.
         batch_size: frames that go through the network together.
         max_objects: objects taken from a frame at most.
-        device: cpu or ascend.
+        device: cpu, ascend, or auto: an NPU where one is found, else the CPU.
         tracker: the tracker's rules; what is not given is as in the checkpoint's training. frame_rate counts where
             the source does not know its own.
         interpolation: filling gaps in the text file; the video shows what was seen frame by frame.
@@ -66,7 +66,7 @@ class TrackConfig(TrackerOfCheckpoint):
     overwrite: bool = False
     batch_size: int = 1
     max_objects: int = MAX_OBJECTS
-    device: Device = Device.cpu
+    device: Device = Device.auto
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     interpolation: InterpolationConfig = field(default_factory=InterpolationConfig)
 

@@ -11,6 +11,7 @@ from fairmot.data.index import LabelIndex
 from fairmot.data.loader import TrainLoader
 from fairmot.data.packed import open_index
 from fairmot.data.synthetic.generate import generate
+from fairmot.device import device_in_use
 from fairmot.errors import ConfigError
 from fairmot.inference.network import NetworkDetector
 from fairmot.losses.fairmot_loss import FairMOTLoss, HeatmapLoss
@@ -145,8 +146,8 @@ def build_trainer(config: TrainConfig, world: World, run_dir: Path, index: Label
         state,
         Saver(world, run_dir, state, as_yaml(config), config.keep_checkpoints),
         RunLogger(run_dir, config.mlflow, total_steps, is_lead=world.is_lead),
-        StepProfiler(config.runtime.profile_steps, run_dir / "profile" / f"rank_{world.rank}", config.device),
-        SystemMeter(world, config.device),
+        StepProfiler(config.runtime.profile_steps, run_dir / "profile" / f"rank_{world.rank}", device_in_use()),
+        SystemMeter(world, device_in_use()),
         draw=draw,
         validator=validator,
     )

@@ -6,7 +6,7 @@ from enum import Enum
 from omegaconf import OmegaConf
 
 from fairmot.data.dataset import DataConfig
-from fairmot.device import Device, ExecutorConfig
+from fairmot.device import Device, ExecutorConfig, find_device
 from fairmot.losses.fairmot_loss import LossConfig
 from fairmot.model.network import ModelConfig
 from fairmot.tracking.tracker import TrackerConfig
@@ -79,7 +79,7 @@ class TrainConfig:
         max_steps: stop after so many optimiser steps, if that is earlier.
         batch_size_per_rank: samples of one micro-batch on one rank; a step sees this times ranks times
             optim.accumulation.
-        device: cpu or ascend.
+        device: cpu, ascend, or auto: an NPU where one is found, else the CPU; the start says which and why.
         batch_norm: whose statistics batch normalisation uses: those of each rank's batch (rank, the original's), the
             running ones, kept as they are (frozen), or those of all ranks' batches (sync, Ascend only).
         preflight: only check that training could start, hold no device, and print what is wrong.
@@ -111,7 +111,7 @@ class TrainConfig:
     epochs: int = 30
     max_steps: int | None = None
     batch_size_per_rank: int = 12
-    device: Device = Device.cpu
+    device: Device = Device.auto
     batch_norm: BatchNorm = BatchNorm.rank
     preflight: bool = False
     weights: str | None = None
@@ -148,18 +148,21 @@ class TrainConfig:
                 "data.validation is empty: name folders of sequences such as [mot17/images/train/*], or set "
                 "validate_every_epochs=0"
             )
-        if self.batch_norm is BatchNorm.sync and self.device is not Device.ascend:
-            raise ValueError(
-                f"batch_norm=sync: device={self.device.value} has no synchronised batch normalisation; choose rank "
-                "or frozen"
-            )
-        if self.runtime.precision is Precision.bf16 and self.device is not Device.ascend:
-            raise ValueError(
-                f"runtime.precision=bf16: device={self.device.value} has no bfloat16 convolution in MindSpore; choose "
-                "fp32 or fp16"
-            )
+        if self.batch_norm is BatchNorm.sync:
+            self._check_npu("batch_norm=sync", "no synchronised batch normalisation; choose rank or frozen")
+        if self.runtime.precision is Precision.bf16:
+            self._check_npu("runtime.precision=bf16", "no bfloat16 convolution in MindSpore; choose fp32 or fp16")
         if not self.data.train:
             raise ValueError("data.train is empty: name at least one list file, such as '+data.train.mine=mine.train'")
+
+    def _check_npu(self, setting: str, lack: str) -> None:
+        """Refuse what a CPU cannot do; a dry run is always for an NPU."""
+        if self.simulate.chip is not None:
+            return
+        device, reason = find_device(self.device)
+        if device is Device.cpu:
+            asked = "" if self.device is Device.cpu else f" (device=auto: {reason})"
+            raise ValueError(f"{setting}: device=cpu{asked} has {lack}")
 
 
 def as_yaml(config: TrainConfig) -> str:

@@ -12,7 +12,7 @@ import mindspore as ms
 from mindspore import Tensor
 
 from fairmot.data.loader import TrainLoader
-from fairmot.device import Device
+from fairmot.device import Device, device_in_use
 from fairmot.errors import FairMOTError
 from train.config import BestMetric, TrainConfig
 from train.distributed import World
@@ -124,7 +124,7 @@ def fit(trainer: Trainer) -> None:
                 if _is_due(config.save_every_steps, progress.step):
                     meter.read()
                     trainer.saver.save()
-                if _is_due(_STEPS_BETWEEN_STOPS[config.device], progress.step) and meter.stop_wanted():
+                if _is_due(_STEPS_BETWEEN_STOPS[device_in_use()], progress.step) and meter.stop_wanted():
                     trainer.saver.save(wait=True)
                     raise Stopped(f"stopped after step {progress.step}, saved; the same command continues")
                 if _is_done(config, progress):

@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 
 import fairmot
 from fairmot.data.index import LabelIndex
+from fairmot.device import Device, device_in_use, find_device
 from fairmot.files import write_atomic, write_json_atomic
 from fairmot.weights.checkpoint import checkpoint_name, read_checkpoint, whole_checkpoints
 from train.config import TrainConfig
@@ -38,7 +39,7 @@ def summarize_start(
     rows += [
         ("identities", f"nID {index.identities.num_identities}, up to {index.max_objects_per_image} objects an image"),
         ("network", f"{config.model.name}, {parameters / 1e6:.2f} M parameters, input {height}x{width}"),
-        ("device", f"{config.device.value}, {world.size} rank(s)"),
+        ("device", _device(config, world)),
         ("batch", f"{trainer.samples_per_step} a step, {trainer.steps_per_epoch} steps an epoch"),
         ("learning rate", f"{config.optim.lr * batch_factor(config.optim, trainer.samples_per_step):.4g}"),
         ("steps", f"{progress.step} done, {trainer.total_steps} planned"),
@@ -55,7 +56,7 @@ def summarize_start(
         "git_commit": _git_commit(),
         "world_size": str(world.size),
         "global_batch": str(trainer.samples_per_step),
-        "device": config.device.value,
+        "device": device_in_use().value,
         "data_index_digest": index.digest,
         "start": start,
         "run_dir": str(run_dir.absolute()),
@@ -114,6 +115,12 @@ def _best_row(run_dir: Path, progress: Progress) -> list[tuple[str, str]]:
     """Nothing where nothing was validated."""
     values = "  ".join(f"{name} {value:.1f}" for name, value in progress.best.items())
     return [("best", f"{run_dir / 'checkpoints' / checkpoint_name(progress.best_step)}  {values}")] if values else []
+
+
+def _device(config: TrainConfig, world: World) -> str:
+    """Where the run is, and why, if that was left to the program."""
+    why = f" (device=auto: {find_device(config.device).reason})" if config.device is Device.auto else ""
+    return f"{device_in_use().value}, {world.size} rank(s){why}"
 
 
 def _mlflow_page(config: MlflowConfig) -> str:

@@ -1,5 +1,6 @@
 """Running exported files, and telling them from checkpoints."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
-from fairmot.device import Device, use_device
+from fairmot.device import Device, say_device, use_device
 from fairmot.errors import CheckpointError, ConfigError, FairMOTError
 from fairmot.inference.detector import Detector
 from fairmot.inference.exported_file import INPUT, INSTALL, MINDIR, ONNX, OUTPUTS, Description, read_description
@@ -89,12 +90,15 @@ def _onnx_run(path: Path, device: Device) -> Run:
         import onnxruntime  # noqa: PLC0415
     except ImportError as error:
         raise ConfigError(f"{path}: onnxruntime is not installed: {INSTALL}") from error
-    if device is not Device.cpu:
+    if device is Device.ascend:
         raise ConfigError(f"device={device.value}: ONNX files run on the CPU here; docs/export.md says how on Ascend")
     try:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no base of their own
         raise CheckpointError(f"{path}: onnxruntime {onnxruntime.__version__} cannot load it ({error})") from error
+
+    if device is Device.auto:
+        print("device=auto: cpu (ONNX files run on the CPU here)", file=sys.stderr)
 
     def run(batch: np.ndarray) -> list[np.ndarray]:
         try:
@@ -112,4 +116,5 @@ def _mindir_run(path: Path, device: Device) -> Run:
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{path}: MindSpore {ms.__version__} cannot load it ({reason})") from error
+    say_device(device)
     return lambda batch: [output.asnumpy() for output in graph(Tensor(batch))]

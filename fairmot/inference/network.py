@@ -9,7 +9,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from fairmot.device import Device, use_device
+from fairmot.device import Device, say_device, use_device
 from fairmot.errors import CheckpointError, ConfigError
 from fairmot.inference.detector import Detector
 from fairmot.model.decode import Decode
@@ -109,6 +109,7 @@ class NetworkDetector(Detector):
         """
         use_device(device)
         trained = load_network(path)
+        say_device(device)
         return cls(
             trained.network,
             trained.input_size_hw,

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from fairmot.cli.command import compose
+from fairmot.device import find_device, say_device
 from fairmot.errors import ConfigError, FairMOTError
 from train.cluster.job import Job, choose_starter, meeting_point, named_port
 from train.cluster.rank_table import SERVER_VARIABLE, find_server, read_rank_table
@@ -86,7 +87,7 @@ def launch(arguments: Arguments) -> int:
         return 0 if run_preflight(config, arguments.num_ranks, arguments.table) else FairMOTError.exit_code
     table = read_rank_table(arguments.table, arguments.num_ranks) if arguments.table else None
     num_hosts = len(table.servers) if table else 1
-    device, wanted = config.device.value, os.environ.get("LAUNCHER", "")
+    device, wanted = find_device(config.device).device.value, os.environ.get("LAUNCHER", "")
     job = Job(
         starter=choose_starter(wanted, device, arguments.num_ranks, table is not None),
         num_ranks=arguments.num_ranks,
@@ -98,6 +99,7 @@ def launch(arguments: Arguments) -> int:
         hang_timeout_s=config.runtime.hang_timeout_s,
         divide_threads=not (config.runtime.threads or any("runtime.threads=" in word for word in arguments.words)),
     )
+    say_device(config.device)
     cores = sorted(os.sched_getaffinity(0))
     if arguments.dry_run:
         _show(describe(job, cores, given_environment()))
@@ -129,7 +131,12 @@ def _prepare(job: Job, node_rank: int, cores: list[int], folder: Path) -> HostPl
 
 def _hosts(job: Job, node_rank: int) -> Hosts:
     names = [server.server_id for server in job.table.servers] if job.table else ["localhost"]
-    told = {"ranks": job.num_ranks, "starter": job.starter.value, "overrides": " ".join(job.words)}
+    told = {
+        "ranks": job.num_ranks,
+        "device": job.device,
+        "starter": job.starter.value,
+        "overrides": " ".join(job.words),
+    }
     if job.table:
         told["rank table sha256"] = hashlib.sha256(job.table.path.read_bytes()).hexdigest()[:12]
     return Hosts(names, node_rank, (job.master[0], job.master[1] + 1), told)

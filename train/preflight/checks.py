@@ -56,19 +56,25 @@ def _check_configuration(job: Context) -> Finding:
         return skipped(_NEEDS_TABLE)
     named_run_dir(config, job.hosts, "hosts")  # refuses hosts that share none
     samples = config.batch_size_per_rank * job.ranks * config.optim.accumulation
-    detail = f"{config.name}: device={config.device.value}, {job.ranks} rank(s), {samples} samples a step"
+    detail = f"{config.name}: device={_device(job)}, {job.ranks} rank(s), {samples} samples a step"
     if config.weights is not None and config.resume_from is not None:
         return warned(f"{detail}; resume_from= wins over weights=", "give one of the two")
     return passed(detail)
 
 
+def _device(job: Context) -> str:
+    """Where the ranks would run, and why, if that is left to the program."""
+    device, reason = job.device
+    return f"{device.value} (auto: {reason})" if job.config.device is Device.auto else device.value
+
+
 def _check_cann(job: Context) -> Finding:
-    return host.check_cann() if job.config.device is Device.ascend else skipped("device=cpu")
+    return host.check_cann() if job.wants_npus else skipped(f"device={_device(job)}")
 
 
 def _check_npus(job: Context) -> Finding:
-    if job.config.device is not Device.ascend:
-        return skipped("device=cpu")
+    if not job.wants_npus:
+        return skipped(f"device={_device(job)}")
     if job.table_path is None:
         return host.check_npus(list(range(job.ranks_here)), {})
     if job.server is None:
@@ -90,7 +96,7 @@ def _check_port(job: Context) -> Finding:
     if job.table is not None and job.server is not job.table.servers[0]:
         return skipped(f"{job.table.servers[0].server_id} is the host that listens")
     wanted = os.environ.get("LAUNCHER", "")
-    starter = choose_starter(wanted, job.config.device.value, job.ranks, has_table=job.table is not None)
+    starter = choose_starter(wanted, job.device.device.value, job.ranks, has_table=job.table is not None)
     ports = [port] * (starter is Starter.msrun) + [port + 1] * (job.hosts > 1)
     return host.check_ports(ports) if ports else skipped("the rank-table start has no scheduler")
 

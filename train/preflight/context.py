@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairmot.data.index import LabelIndex
+from fairmot.device import Device, FoundDevice, find_device, list_npus
 from train.cluster.rank_table import RankTable, Server
 from train.config import TrainConfig
 from train.run_dir import named_run_dir, parent_run_dir
@@ -40,6 +41,20 @@ class Context:
     def ranks_here(self) -> int:
         """How many ranks run on this host."""
         return len(self.server.devices) if self.server else max(self.ranks, 1)
+
+    @property
+    def device(self) -> FoundDevice:
+        """Where the ranks would run, and why.
+
+        Raises:
+            ConfigError: NPUs are here, but MindSpore cannot use them.
+        """
+        return find_device(self.config.device)
+
+    @property
+    def wants_npus(self) -> bool:
+        """Whether NPUs and CANN have to be there, also where they cannot be used yet."""
+        return self.config.device is Device.ascend or (self.config.device is Device.auto and bool(list_npus()))
 
     @property
     def run_dir(self) -> Path:

@@ -55,6 +55,8 @@ def simulated(config: TrainConfig) -> dict[str, Any]:
     chip = config.simulate.chip
     if chip is None:
         raise ConfigError("simulate.chip=null: name the chip to compile for")
+    if config.device is Device.cpu:
+        _logger.info("dry run: device=cpu does not count, a dry run compiles for the NPU of simulate.chip")
     libraries, packages = cann_paths(dict(os.environ))
     _logger.info(
         "dry run: MindSpore %s compiles for %s with %s; a full network takes some minutes",

@@ -171,7 +171,7 @@ def test_a_dry_run_of_the_example_needs_no_device(monkeypatch, capsys, tmp_path)
 
 
 def test_a_dry_run_may_be_cut_short():
-    command = [sys.executable, "-m", "train.launch", "2", "--dry-run"]
+    command = [sys.executable, "-m", "train.launch", "2", "--dry-run", "device=cpu"]
     with subprocess.Popen(
         command, cwd=TABLES.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as dry_run:
