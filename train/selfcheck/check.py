@@ -11,6 +11,7 @@ import numpy as np
 from mindspore import Tensor, ops
 
 from fairmot.data.identities import IdentityTable
+from fairmot.device import Device, device_in_use
 from train.build import build_state, build_step
 from train.distributed import World
 from train.selfcheck.batch import drawn_batch
@@ -93,7 +94,7 @@ class Session:
         self.config = config
         self.world = world
         self.planned = planned
-        self.on_ascend: bool = ms.get_context("device_target") == "Ascend"
+        self.on_ascend = device_in_use() is Device.ascend
 
     @cached_property
     def trained(self) -> "Trained":
