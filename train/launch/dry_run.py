@@ -14,7 +14,7 @@ def headline(job: Job) -> str:
     """The job in half a sentence."""
     ways = {
         Starter.rank_table: f"by rank table {job.table.path if job.table else ''}",
-        Starter.msrun: "through msrun",
+        Starter.msrun: f"through msrun{f', devices of {job.table.path}' if job.table else ''}",
         Starter.alone: "alone",
     }
     return f"{job.num_ranks} rank(s) on {job.num_hosts} host(s), device={job.device}, {ways[job.starter]}"
