@@ -1,5 +1,6 @@
 """What a check is, and what it measured."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -99,34 +100,51 @@ class Session:
     @cached_property
     def trained(self) -> "Trained":
         """The configured network with its step; built, and compiled, once for all checks."""
-        return Trained(self.config, self.world, self.planned)
+        return Trained.build(self.config, self.world, self.planned)
 
 
+@dataclass
 class Trained:
-    """The configured training step, its state, and batches for it.
+    """The configured training step, its state, and a batch for it.
 
-    Args:
-        config: of the run.
-        world: this rank among all.
-        planned: says how many identities and objects there are; None: simulate.identities and simulate.objects do.
+    Attributes:
+        state: what the step changes.
+        step: the compiled step.
+        batch: one micro-batch of this rank, drawn.
+        rate: the learning rate.
+        micro_batches: calls of the step that make one update.
     """
 
-    def __init__(self, config: SelfcheckConfig, world: World, planned: Mapping[str, Any] | None) -> None:
+    state: TrainState
+    step: TrainOneStep
+    batch: list[np.ndarray]
+    rate: float
+    micro_batches: int = 1
+
+    @classmethod
+    def build(cls, config: SelfcheckConfig, world: World, planned: Mapping[str, Any] | None) -> "Trained":
+        """What training would build.
+
+        Args:
+            config: of the run.
+            world: this rank among all.
+            planned: says how many identities and objects there are; None: simulate.identities and
+                simulate.objects do.
+        """
         classes = planned["identities"] if planned else config.simulate.identities + 1
         slots = planned["objects"] if planned else config.data.max_objects or config.simulate.objects
         # An identity table counts one class more than there are identities, as the original does.
-        self.state: TrainState = build_state(config, IdentityTable(["assumed"], [classes - 1]), world)
-        self.step: TrainOneStep = build_step(config, self.state, world)
-        self.step.set_train()
-        self.batch = drawn_batch(config, slots, seed=world.rank)
-        self._config = config
+        state = build_state(config, IdentityTable(["assumed"], [classes - 1]), world)
+        step = build_step(config, state, world)
+        step.set_train()
+        batch = drawn_batch(config, slots, seed=world.rank)
+        return cls(state, step, batch, config.optim.lr, config.optim.accumulation)
 
     def call(self, batch: list[np.ndarray]) -> Tensor:
         """One optimiser step of as many micro-batches as the configuration wants; the vector of SCALARS."""
-        last = self._config.optim.accumulation - 1
-        rate, stop = Tensor(self._config.optim.lr, ms.float32), Tensor(0.0, ms.float32)
-        for micro_batch in range(last + 1):
-            vector = self.step(*map(Tensor, batch), rate, stop, Tensor(micro_batch == last))
+        rate, stop = Tensor(self.rate, ms.float32), Tensor(0.0, ms.float32)
+        for number in range(1, self.micro_batches + 1):
+            vector = self.step(*map(Tensor, batch), rate, stop, Tensor(number == self.micro_batches))
         return vector
 
     def tensors(self) -> dict[str, np.ndarray]:
@@ -145,6 +163,13 @@ class Trained:
         """One optimiser step on `batch` or the drawn one; its SCALARS by name, read from the device."""
         values = self.call(self.batch if batch is None else batch).asnumpy().tolist()
         return dict(zip(SCALARS, values, strict=True))
+
+
+def worst_of(values: Mapping[str, float]) -> tuple[str, float]:
+    """The largest of some values with its name; NaN is worse than any number."""
+    known = {name: math.inf if math.isnan(value) else value for name, value in values.items()}
+    name = max(known, key=lambda each: known[each])
+    return name, known[name]
 
 
 def largest_difference(
@@ -166,6 +191,6 @@ def largest_difference(
             raise ValueError(f"{name}: {shape}, expected {wanted.shape}")
         difference = np.abs(ours[name].astype(np.float64) - wanted).max()
         largest = max(float(np.abs(wanted).max()), np.finfo(np.float32).tiny)
-        found[name] = float(difference / largest) if np.isfinite(difference) else float("inf")
-    worst = max(found, key=lambda name: found[name])
-    return found[worst], worst, found
+        found[name] = float(difference / largest)
+    worst, value = worst_of(found)
+    return value, worst, found

@@ -18,7 +18,7 @@ from train.batch_norm import BatchNorm
 from train.build import build_state, build_step
 from train.distributed import ALONE
 from train.optimizer import OptimConfig
-from train.selfcheck.check import Measurement, Session, largest_difference
+from train.selfcheck.check import Measurement, Session, largest_difference, worst_of
 from train.selfcheck.config import SelfcheckConfig
 from train.selfcheck.drawn import drawn_pictures, fill_by_rule, targets_of, torch_name
 from train.selfcheck.expected import Tolerance, load, rows
@@ -142,7 +142,7 @@ def measure_decode(session: Session) -> Measurement:
         "boxes": float(np.abs(boxes_xyxy.asnumpy()[0] - fixture["exp_dets_fm"][:, :4]).max()),
         "scores": float(np.abs(scores.asnumpy()[0] - fixture["exp_dets_fm"][:, 4]).max()),
     }
-    worst = max(difference.values())
+    _, worst = worst_of(difference)
     return Measurement(worst, DECODED_CELLS, "cells", f"{elsewhere} of {cells.shape[1]} objects elsewhere", difference)
 
 
@@ -171,9 +171,9 @@ def _measure_network(session: Session, name: str, file: str) -> Measurement:
     buffers = {key: state[key].asnumpy() for key in expected if key in state}
     shares = largest_difference(buffers, _like(expected, buffers))[2]
     found |= {key: each / tolerances["train_"] for key, each in shares.items()}
-    worst = max(found, key=lambda key: found[key])
+    worst, value = worst_of(found)
     shown = ", ".join(f"{mode.rstrip('_')} {tolerance:.0e}" for mode, tolerance in tolerances.items())
-    return Measurement(found[worst], 1.0, "of the tolerance", f"{worst}; of the largest value: {shown}", found)
+    return Measurement(value, 1.0, "of the tolerance", f"{worst}; of the largest value: {shown}", found)
 
 
 def _stored_channels(expected: dict[str, np.ndarray]) -> int:
@@ -202,8 +202,8 @@ def measure_five_steps(session: Session) -> Measurement:
             tolerance = max(first, later[t - 1]) if t else first
             wanted = float(fixture[f"exp_{name}"][t])
             found[f"step {t} {name}"] = abs(scalars[name] - wanted) / abs(wanted) / tolerance
-    worst = max(found, key=lambda key: found[key])
-    return Measurement(found[worst], 1.0, "of the tolerance", f"{worst}; step 0 may differ by {first:.0e}", found)
+    worst, value = worst_of(found)
+    return Measurement(value, 1.0, "of the tolerance", f"{worst}; step 0 may differ by {first:.0e}", found)
 
 
 def _parity_config(config: SelfcheckConfig, name: str) -> SelfcheckConfig:

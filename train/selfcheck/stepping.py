@@ -126,7 +126,7 @@ def measure_step_time(session: Session) -> Measurement:
     planned = _planned_for(session)
     if planned is None:
         return Measurement(step_ms, None, "ms", f"{detail}; selfcheck.report= would count its kernels", values)
-    kernels = planned["kernels_per_step"]["total"] * session.config.optim.accumulation
+    kernels = planned["kernels_per_step"]["total"] * trained.micro_batches
     values["us_per_kernel"] = step_ms * 1e3 / kernels
     detail = f"{step_ms:.1f} ms for {kernels} kernels, {detail}"
     limit = SLOW_US_PER_KERNEL if session.on_ascend else None
