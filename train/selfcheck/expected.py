@@ -43,12 +43,14 @@ class Tolerance:
 
     def of(self, session: Session) -> float:
         """At the configured precision."""
-        runtime = session.config.runtime
-        if runtime.precision is Precision.bf16:
-            return 8 * self._fp16
-        if runtime.precision is Precision.fp16 or (session.on_ascend and runtime.allow_hf32):
-            return self._fp16
-        return self._ascend if session.on_ascend else self._cpu
+        low = {Precision.fp16: self._fp16, Precision.bf16: 8 * self._fp16}
+        return low.get(session.config.runtime.precision, self.in_fp32(session))
+
+    def in_fp32(self, session: Session) -> float:
+        """For what computes in fp32 at every precision."""
+        if session.on_ascend:
+            return self._fp16 if session.config.runtime.allow_hf32 else self._ascend
+        return self._cpu
 
 
 def rows(fixture: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

@@ -63,7 +63,7 @@ def measure_layer(session: Session) -> Measurement:
     ours = {"out": output.asnumpy(), "grad_x": of_x.asnumpy()}
     for name, gradient in zip(parameters, of_parameters, strict=True):
         ours[f"grad_{_LAYER_PARAMETERS[name]}"] = gradient.asnumpy()
-    return _compared(ours, {key: expected[key] for key in ours}, LAYER.of(session))
+    return _compared(ours, {key: expected[key] for key in ours}, LAYER.in_fp32(session))
 
 
 class _LayerAndGradients(nn.Cell):
@@ -104,7 +104,7 @@ def measure_losses(session: Session) -> Measurement:
     for parameter, gradient in zip(loss.trainable_params(), by_parameter, strict=True):
         ours[f"grad_{parameter.name.replace('.', '_')}"] = gradient.asnumpy()
     expected = rows(fixture, "exp_")
-    return _compared(ours, {name: expected[name] for name in ours}, LOSSES.of(session))
+    return _compared(ours, {name: expected[name] for name in ours}, LOSSES.in_fp32(session))
 
 
 class _LossAndGradients(nn.Cell):

@@ -137,12 +137,17 @@ def test_differences_are_shares_of_each_arrays_largest_value():
 
 
 def test_tolerances_follow_device_and_precision():
-    def of(on_ascend, precision="fp32", allow_hf32=False):
+    tolerance = Tolerance(cpu=1e-5, fp16=1e-2)
+
+    def having(on_ascend, precision="fp32", allow_hf32=False):
         runtime = SimpleNamespace(precision=Precision[precision], allow_hf32=allow_hf32)
-        session = SimpleNamespace(on_ascend=on_ascend, config=SimpleNamespace(runtime=runtime))
-        return Tolerance(cpu=1e-5, fp16=1e-2).of(session)
+        return SimpleNamespace(on_ascend=on_ascend, config=SimpleNamespace(runtime=runtime))
+
+    def of(*arguments, **options):
+        return tolerance.of(having(*arguments, **options))
 
     assert of(False) == of(False, allow_hf32=True) == 1e-5
     assert of(True) == 1e-3
     assert of(True, allow_hf32=True) == of(False, "fp16") == 1e-2
     assert of(True, "bf16") == 8e-2
+    assert tolerance.in_fp32(having(True, "bf16")) == 1e-3
