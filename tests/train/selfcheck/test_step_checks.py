@@ -99,7 +99,8 @@ def test_an_overflow_that_is_skipped_passes(dynamic):
 
 
 @pytest.mark.parametrize(
-    ("kind", "message"), [(Blind, "the overflow was not seen"), (Drifting, "1 tensors changed, such as network/hm.weight")]
+    ("kind", "message"),
+    [(Blind, "the overflow was not seen"), (Drifting, "1 tensors changed, such as network/hm.weight")],
 )
 def test_an_overflow_that_is_not_skipped_fails(kind, message):
     found = stepping.measure_overflow(session(trained(kind)))
