@@ -100,7 +100,7 @@ def _command(config_name: str, command: str, schema: type, described: set[type])
     inherited = set()
     for other_command, other in COMMANDS.values():
         if other in schema.__bases__:
-            yield f"Every key of `{other_command}`, for which `conf/{config_name}.yaml` has defaults of its own, and these:\n"
+            yield f"Every key of `{other_command}`, with defaults of its own in `conf/{config_name}.yaml`, and:\n"
             inherited = {key.name for key in keys_of(other)}
     if own := [key for key in keys_of(schema) if key.group is None and key.name not in inherited]:
         yield _table(own)

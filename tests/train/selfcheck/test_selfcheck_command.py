@@ -1,4 +1,4 @@
-"""The command: refusals, what stays when a check breaks off, the report, real runs on this CPU and in the simulation."""
+"""The command: refusals, what stays when a check breaks off, the report, real runs on this CPU and simulated."""
 
 import json
 import os
