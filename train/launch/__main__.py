@@ -26,12 +26,15 @@ from train.launch.hosts import Hosts
 from train.launch.plan import HostPlan, plan_host
 from train.launch.processes import given_environment
 from train.launch.supervise import INTERRUPTED, Limits, Signals, say, supervise
+from train.launch.worker import SELFCHECK
 from train.preflight.run import run_preflight
 from train.run_dir import make_logs_dir, make_run_dir, named_run_dir, parent_run_dir
+from train.selfcheck.config import SelfcheckConfig
 
-_USAGE = """usage: bash scripts/run_distribute.sh N [rank_table.json] [--dry-run] key=value ...
+_USAGE = """usage: bash scripts/run_distribute.sh N [rank_table.json] [--selfcheck] [--dry-run] key=value ...
   N                number of ranks on all hosts
   rank_table.json  the hosts and their devices; without it all ranks are on this host, or in the pods of an AscendJob
+  --selfcheck      python -m train.selfcheck instead: what the devices compute, how fast ranks exchange gradients
   --dry-run        print every process's environment and command, start nothing
   key=value        overrides of python -m train, such as experiment=mot20_finetune
 exit codes: 0 done, 1 failed, 2 refused arguments or configuration, 130 ended by a signal
@@ -51,12 +54,14 @@ class Arguments:
         table: path of the rank table.
         dry_run: only print.
         words: overrides of `python -m train`.
+        selfcheck: the ranks make the self-check instead of training.
     """
 
     num_ranks: int
     table: Path | None
     dry_run: bool
     words: list[str]
+    selfcheck: bool = False
 
 
 def parse(words: list[str]) -> Arguments:
@@ -65,8 +70,8 @@ def parse(words: list[str]) -> Arguments:
     Raises:
         ConfigError: it is not of the form that the usage text shows.
     """
-    dry_run = "--dry-run" in words
-    words = [word for word in words if word != "--dry-run"]
+    dry_run, selfcheck = "--dry-run" in words, SELFCHECK in words
+    words = [word for word in words if word not in ("--dry-run", SELFCHECK)]
     if not words or not words[0].isdecimal() or int(words[0]) < 1:
         raise ConfigError(f"the first word must be the number of ranks\n{_USAGE}")
     num_ranks, rest = int(words[0]), words[1:]
@@ -74,7 +79,7 @@ def parse(words: list[str]) -> Arguments:
     for word in rest:
         if "=" not in word and not word.startswith("~"):
             raise ConfigError(f"{word}: not of the form key=value\n{_USAGE}")
-    return Arguments(num_ranks, table, dry_run, rest)
+    return Arguments(num_ranks, table, dry_run, rest, selfcheck)
 
 
 def launch(arguments: Arguments) -> int:
@@ -84,7 +89,11 @@ def launch(arguments: Arguments) -> int:
         FairMOTError: something is refused, or the hosts do not come together.
         KeyboardInterrupt: a signal came before anything was started.
     """
-    config = compose(arguments.words, TrainConfig, "train")
+    config: TrainConfig = (
+        compose(arguments.words, SelfcheckConfig, "selfcheck")
+        if arguments.selfcheck
+        else compose(arguments.words, TrainConfig, "train")
+    )
     if config.preflight:
         return 0 if run_preflight(config, arguments.num_ranks, arguments.table) else FairMOTError.exit_code
     job = _job(arguments, config)
@@ -125,7 +134,7 @@ def _job(arguments: Arguments, config: TrainConfig) -> Job:
         starter=choose_starter(wanted, device, arguments.num_ranks, table is not None),
         num_ranks=arguments.num_ranks,
         table=table,
-        words=arguments.words,
+        words=[SELFCHECK, *arguments.words] if arguments.selfcheck else arguments.words,
         run_dir=named_run_dir(config, num_hosts, "hosts") or f"{parent_run_dir(config)}/<time>",
         device=device,
         master=meeting_point(table, pods),

@@ -195,6 +195,7 @@ def test_the_dry_run_shows_every_process_of_every_host(starter):
         ("8 table.json epochs=3", (8, Path("table.json"), False, ["epochs=3"])),
         ("8 --dry-run epochs=3 ~mlflow", (8, None, True, ["epochs=3", "~mlflow"])),
         ("1 a/b --dry-run", (1, Path("a/b"), True, [])),
+        ("2 --selfcheck epochs=3", (2, None, False, ["epochs=3"], True)),
         ("2 run_dir=/a/table.json", (2, None, False, ["run_dir=/a/table.json"])),
     ],
 )
