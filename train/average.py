@@ -6,7 +6,15 @@ from collections.abc import Iterator, Sequence
 import mindspore as ms
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
-from train.packing import Packing, Part, read_arrays, write_arrays
+from train.packing import Packing, Part, add_in_place, read_arrays, write_arrays
+
+_map = ops.HyperMap()
+_difference = ops.MultitypeFuncGraph("difference")
+
+
+@_difference.register("Tensor", "Tensor", "Tensor")
+def _share_of_difference(share: Tensor, weight: Tensor, average: Tensor) -> Tensor:
+    return (weight - average) * share
 
 
 class WeightAverage(nn.Cell):
@@ -28,7 +36,7 @@ class WeightAverage(nn.Cell):
         self.pack = Packing(weights) if is_flat else None
         held = self.pack.zeros() if self.pack is not None else [ops.zeros_like(weight) for weight in weights]
         names = ["ema"] if is_flat else [f"ema.{weight.name}" for weight in weights]
-        self.held = tuple(Parameter(zeros, name=name, requires_grad=False) for name, zeros in zip(names, held))
+        self.held = ParameterTuple(Parameter(zeros, name=name, requires_grad=False) for name, zeros in zip(names, held))
         self.updates = Parameter(Tensor(0.0, ms.float32), name="ema.updates", requires_grad=False)
         self.reset()
 
@@ -45,8 +53,7 @@ class WeightAverage(nn.Cell):
         updates = self.updates.add_(applied)
         new_share = (1 - ops.minimum(self.decay, (1 + updates) / (10 + updates))) * applied
         newest = self.weights if self.pack is None else self.pack(self.weights)
-        for average, weight in zip(self.held, newest):
-            average.add_((weight - average) * new_share)
+        add_in_place(self.held, _map(ops.partial(_difference, new_share), newest, self.held))
         return updates
 
     def reset(self) -> None:

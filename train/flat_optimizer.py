@@ -1,11 +1,11 @@
 """The optimisers' formulas over all parameters as one vector: the way on Ascend, where the number of kernels counts."""
 
 import mindspore as ms
-from mindspore import Parameter, Tensor, mint, nn, ops
+from mindspore import Parameter, ParameterTuple, Tensor, mint, nn, ops
 from mindspore.ops.auto_generate import SplitWithSize
 
 from train.optimizer import OptimConfig, Optimizer, OptimizerName, decay_groups
-from train.packing import Packing, Part
+from train.packing import Packing, Part, add_in_place
 
 _SHARES_OF_RANKS = (0.5, 0.35)
 """Of the gradients that the first two collectives reduce. The network's last layers are ready first; what is reduced
@@ -44,12 +44,11 @@ class FlatOptimizer(nn.Cell):
         super().__init__(auto_prefix=False)
         decayed, plain = decay_groups(parameters)
         # Their gradients come in this order: the last layers' first, those of biases and norms throughout.
-        self.weights = (*reversed(decayed), *plain)
+        self.weights = ParameterTuple((*reversed(decayed), *plain))
         self.pack = Packing(self.weights, shares)
-        self.shapes = tuple(self.pack.shapes)
         self.split = SplitWithSize()
         self.sizes = tuple(self.pack.sizes)
-        self.decayed = self.weights[: len(decayed)]
+        self.decayed = ParameterTuple(self.weights[: len(decayed)])
         self.pack_decayed = Packing(self.decayed)
         self.not_decayed = ops.zeros(sum(self.sizes[len(decayed) :]), ms.float32)
         is_decoupled = config.name is OptimizerName.adamw
@@ -59,11 +58,9 @@ class FlatOptimizer(nn.Cell):
         self.global_step = _parameter("global_step", ops.zeros(1, ms.int32))
         self.is_sgd = config.name is OptimizerName.sgd
         moments = ("moments",) if self.is_sgd else ("moment1", "moment2")
-        self.moments = tuple(_parameter(name, ops.zeros(self.pack.total, ms.float32)) for name in moments)
-        if self.is_sgd:
-            self.scalars = (_parameter("momentum", Tensor(config.momentum, ms.float32)),)
-        else:
-            self.scalars = tuple(_parameter(name, Tensor(1.0, ms.float32)) for name in ("beta1_power", "beta2_power"))
+        self.moments = ParameterTuple(_parameter(name, ops.zeros(self.pack.total, ms.float32)) for name in moments)
+        scalars = {"momentum": config.momentum} if self.is_sgd else {"beta1_power": 1.0, "beta2_power": 1.0}
+        self.scalars = ParameterTuple(_parameter(name, Tensor(value, ms.float32)) for name, value in scalars.items())
         self.betas = tuple(config.betas)
         self.eps = config.eps
 
@@ -98,9 +95,7 @@ class FlatOptimizer(nn.Cell):
             change = change - self._decay(self.decoupled_decay) * (rate * applied)
         self.learning_rate.copy_(rate)
         self.global_step.add_(finite.astype(ms.int32))
-        changes = self.split(change, self.sizes, 0)
-        for i in range(len(self.weights)):
-            self.weights[i].add_(changes[i].reshape(self.shapes[i]))
+        add_in_place(self.weights, self.split(change, self.sizes, 0))
         return finite
 
     def _decay(self, share: float) -> Tensor:
