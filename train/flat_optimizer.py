@@ -103,7 +103,7 @@ class FlatOptimizer(nn.Cell):
         return ops.concat((self.pack_decayed(self.decayed)[0] * share, self.not_decayed))
 
     def _adam(self, gradient: Tensor, rate: Tensor, applied: Tensor, finite: Tensor) -> Tensor:
-        """Advance the moments and give the change of all weights; epsilon is outside the bias correction."""
+        """Advance the moments and give the change of all weights; epsilon is added before the bias correction."""
         first, second = self.moments
         power1, power2 = self.scalars
         beta1, beta2 = self.betas
