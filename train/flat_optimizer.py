@@ -89,27 +89,29 @@ class FlatOptimizer(nn.Cell):
         gradient = mint.where(finite, gradient, 0.0)
         applied = finite.astype(ms.float32)
         if self.coupled_decay > 0:
-            gradient = gradient + self._decay(self.coupled_decay)
+            gradient = gradient + self._decay(self.coupled_decay * applied)
         change = self._sgd(gradient, rate, finite) if self.is_sgd else self._adam(gradient, rate, applied, finite)
         if self.decoupled_decay > 0:
-            change = change - self._decay(self.decoupled_decay) * (rate * applied)
+            change = change - self._decay(self.decoupled_decay * rate * applied)
         self.learning_rate.copy_(rate)
         self.global_step.add_(finite.astype(ms.int32))
         add_in_place(self.weights, self.split(change, self.sizes, 0))
         return finite
 
-    def _decay(self, share: float) -> Tensor:
+    def _decay(self, share: Tensor) -> Tensor:
         """A share of every weight that decays, and 0 for the others: float32 [all elements]."""
         return ops.concat((self.pack_decayed(self.decayed)[0] * share, self.not_decayed))
 
     def _adam(self, gradient: Tensor, rate: Tensor, applied: Tensor, finite: Tensor) -> Tensor:
         """Advance the moments and give the change of all weights; epsilon is added before the bias correction."""
+        # Moments are only written: a vector that is read and then written is copied first.
         first, second = self.moments
         power1, power2 = self.scalars
         beta1, beta2 = self.betas
         grown1, grown2 = power1 * beta1, power2 * beta2
-        mean = first.add_((gradient - first) * ((1 - beta1) * applied))
-        square = second.add_((gradient * gradient - second) * ((1 - beta2) * applied))
+        share1, share2 = (1 - beta1) * applied, (1 - beta2) * applied
+        mean = first.mul_(1 - share1).add_(gradient * share1)
+        square = second.mul_(1 - share2).add_(gradient * gradient * share2)
         size = mint.where(finite, -rate * ops.sqrt(1 - grown2) / (1 - grown1), 0.0)
         change = mean / (ops.sqrt(square) + self.eps) * size
         power1.copy_(mint.where(finite, grown1, power1))
@@ -117,8 +119,7 @@ class FlatOptimizer(nn.Cell):
         return change
 
     def _sgd(self, gradient: Tensor, rate: Tensor, finite: Tensor) -> Tensor:
-        velocity = mint.where(finite, self.moments[0] * self.scalars[0] + gradient, self.moments[0])
-        self.moments[0].copy_(velocity)
+        velocity = self.moments[0].mul_(mint.where(finite, self.scalars[0], 1.0)).add_(gradient)
         return velocity * mint.where(finite, -rate, 0.0)
 
 
