@@ -37,7 +37,7 @@ def train(config: TrainConfig) -> None:
         start = choose_start(config, run_dir, trainer.state, world)
         world.check_identical(trainer.state.all_parameters(), "at start")
         summarize_start(config, world, run_dir, index, trainer, start)
-        if config.runtime.profile_steps and (alone_ms := world.all_reduce_ms(trainer.state.optimizer.weights)):
+        if config.runtime.profile_steps and (alone_ms := world.all_reduce_ms(trainer.state.optimizer.zeros())):
             trainer.logger.metrics(trainer.state.progress.step, {"all_reduce_ms": alone_ms})
         status = "FAILED"
         try:

@@ -20,8 +20,8 @@ from train.average import WeightAverage
 from train.batch_norm import set_batch_norm
 from train.config import TrainConfig, as_yaml
 from train.distributed import ALONE, World
+from train.flat_optimizer import build_optimizer
 from train.loop import Trainer, planned_steps
-from train.optimizer import Optimizer
 from train.precision import set_precision
 from train.profiling import StepProfiler
 from train.report.logger import RunLogger
@@ -113,7 +113,7 @@ def build_state(config: TrainConfig, identities: IdentityTable, world: World = A
     return TrainState(
         network,
         loss,
-        Optimizer(config.optim, network.trainable_params() + loss.trainable_params()),
+        build_optimizer(config.optim, network.trainable_params() + loss.trainable_params(), world.size),
         LossScale(config.runtime.loss_scale),
         identities=identities,
         model=config.model,
@@ -160,7 +160,7 @@ def build_step(config: TrainConfig, state: TrainState, world: World) -> TrainOne
         state.loss,
         state.optimizer,
         state.loss_scale,
-        reduce_gradients=world.gradient_reducer(state.optimizer.weights),
+        reduce_gradients=world.gradient_reducer(),
         reduce_scalars=world.vector_reducer(),
         clip_norm=config.optim.clip_norm,
         accumulation=config.optim.accumulation,

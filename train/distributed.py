@@ -38,19 +38,20 @@ class World:
         """Whether this process writes logs and checkpoints."""
         return self.rank == 0
 
-    def gradient_reducer(self, parameters: Iterable[Parameter]) -> nn.Cell | None:
-        """A cell that turns gradients of `parameters`, in their order, into their means; None when alone."""
-        if self.size == 1:
-            return None
-        return nn.DistributedGradReducer(list(parameters), mean=True, degree=self.size)
+    def gradient_reducer(self) -> nn.Cell | None:
+        """A cell that turns a tuple of gradients into their means, one collective each; None when alone."""
+        return None if self.size == 1 else _GradientMean(self.size)
 
-    def all_reduce_ms(self, parameters: Iterable[Parameter]) -> float | None:
-        """Milliseconds that the all-reduce of all gradients takes by itself; None when alone."""
-        parameters = list(parameters)
-        reducer = self.gradient_reducer(parameters)
+    def all_reduce_ms(self, gradients: Iterable[Tensor]) -> float | None:
+        """Milliseconds that the all-reduce of all gradients takes by itself; None when alone.
+
+        Args:
+            gradients: of the step's shapes, with whatever values.
+        """
+        reducer = self.gradient_reducer()
         if reducer is None:
             return None
-        gradients = tuple(ops.zeros_like(parameter) for parameter in parameters)
+        gradients = tuple(gradients)
         times_s = []
         for _ in range(4):  # the first one compiles
             began_at_s = time.perf_counter()
@@ -152,6 +153,25 @@ def _to_words(number: int, count: int = 2) -> np.ndarray:
 
 def _from_words(words: np.ndarray) -> int:
     return sum(int(word) << (24 * i) for i, word in enumerate(words))
+
+
+_map = ops.HyperMap()
+_mean = ops.MultitypeFuncGraph("mean")
+
+
+@_mean.register("Function", "Tensor", "Tensor")
+def _mean_of_tensor(all_reduce: ops.AllReduce, share: Tensor, gradient: Tensor) -> Tensor:
+    return all_reduce(gradient) * share
+
+
+class _GradientMean(nn.Cell):
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.all_reduce = ops.AllReduce(ops.ReduceOp.SUM)
+        self.share = Tensor(1 / size, ms.float32)
+
+    def construct(self, gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return _map(ops.partial(_mean, self.all_reduce, self.share), gradients)
 
 
 class _VectorMean(nn.Cell):

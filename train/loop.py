@@ -277,7 +277,7 @@ class Meter:
         trainer, now = self._trainer, time.perf_counter()
         progress = trainer.state.progress
         values = {name: value for name, value in self._last.items() if name not in ("overflow", "stop")}
-        values["learning_rate"] = float(trainer.step.optimizer.update.learning_rate.asnumpy())
+        values["learning_rate"] = float(trainer.step.optimizer.learning_rate.asnumpy())
         if self._window_steps and self._window_began_at_s is not None:
             elapsed_s = now - self._window_began_at_s
             values["images_per_second"] = self._window_steps * trainer.samples_per_step / elapsed_s

@@ -1,10 +1,13 @@
 """One optimiser over network and loss parameters, and learning rates as a pure function of progress."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
 from mindspore import Parameter, Tensor, nn, ops
+
+from train.packing import Part
 
 
 class OptimizerName(Enum):
@@ -140,7 +143,9 @@ def _decay(config: OptimConfig, epoch_progress: float, epochs: int) -> float:
 
 
 class Optimizer(nn.Cell):
-    """Updates parameters from gradients at a rate handed in with every call.
+    """Updates parameters one by one, by MindSpore's own kernels: the way on CPUs.
+
+    Its interface is that of `train.flat_optimizer.FlatOptimizer`.
 
     Args:
         config: which optimiser.
@@ -149,8 +154,7 @@ class Optimizer(nn.Cell):
 
     def __init__(self, config: OptimConfig, parameters: list[Parameter]) -> None:
         super().__init__(auto_prefix=False)
-        decayed = [parameter for parameter in parameters if parameter.ndim > 1]
-        plain = [parameter for parameter in parameters if parameter.ndim <= 1]
+        decayed, plain = decay_groups(parameters)
         coupled = 0.0 if config.name is OptimizerName.adamw else config.weight_decay
         groups = [
             {"params": members, "weight_decay": decay}
@@ -164,16 +168,62 @@ class Optimizer(nn.Cell):
             self.update = nn.Adam(groups, config.lr, beta1, beta2, config.eps)
         self.decayed = tuple(decayed)
         self.decoupled_decay = config.weight_decay if config.name is OptimizerName.adamw else 0.0
+        self.learning_rate = self.update.learning_rate
 
     @property
     def weights(self) -> tuple[Parameter, ...]:
-        """The parameters in the order in which `construct` wants their gradients."""
+        """The parameters in the order in which their gradients are wanted."""
         return tuple(self.update.parameters)
 
-    def construct(self, gradients: tuple[Tensor, ...], rate: Tensor) -> Tensor:
-        """Gradients in the order of `weights` and the scalar learning rate; changes the parameters."""
-        ops.assign(self.update.learning_rate, rate)
-        if self.decoupled_decay > 0:
-            for parameter in self.decayed:
-                ops.assign_sub(parameter, rate * self.decoupled_decay * parameter)
-        return self.update(gradients)
+    def state(self) -> dict[str, Parameter | Part]:
+        """Moments and counters by their names in a checkpoint."""
+        trained = {id(weight) for weight in self.weights}
+        return {entry.name: entry for entry in self.get_parameters() if id(entry) not in trained}
+
+    def zeros(self) -> list[Tensor]:
+        """Gradients of zero, as `pack` gives them."""
+        return [ops.zeros_like(weight) for weight in self.weights]
+
+    def pack(self, gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Gradients of `weights` as `construct` wants them: as they are."""
+        return gradients
+
+    def construct(self, gradients: tuple[Tensor, ...], factor: Tensor, rate: Tensor, finite: Tensor) -> Tensor:
+        """Change the parameters, or nothing.
+
+        Args:
+            gradients: from `pack`.
+            factor: scalar that they are multiplied by.
+            rate: scalar learning rate.
+            finite: bool scalar; false: they are not, and nothing changes.
+
+        Returns:
+            Whether anything changed.
+        """
+        if finite:
+            ops.assign(self.learning_rate, rate)
+            if self.decoupled_decay > 0:
+                for parameter in self.decayed:
+                    ops.assign_sub(parameter, rate * self.decoupled_decay * parameter)
+            self.update(_multiply(gradients, factor))
+        return finite
+
+
+def decay_groups(parameters: Iterable[Parameter]) -> tuple[list[Parameter], list[Parameter]]:
+    """The parameters that weight decay applies to, and the others: biases, norms, s_det and s_id."""
+    parameters = list(parameters)
+    decayed = [parameter for parameter in parameters if parameter.ndim > 1]
+    return decayed, [parameter for parameter in parameters if parameter.ndim <= 1]
+
+
+_map = ops.HyperMap()
+_scaled = ops.MultitypeFuncGraph("scaled")
+
+
+@_scaled.register("Tensor", "Tensor")
+def _scaled_tensor(factor: Tensor, gradient: Tensor) -> Tensor:
+    return gradient * factor
+
+
+def _multiply(gradients: tuple[Tensor, ...], factor: Tensor) -> tuple[Tensor, ...]:
+    return _map(ops.partial(_scaled, factor), gradients)

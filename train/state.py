@@ -2,7 +2,7 @@
 
 import dataclasses
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ from fairmot.model.network import FairMOT, ModelConfig
 from fairmot.weights.checkpoint import EMA, GROUPS, Checkpoint, Tensors, read_checkpoint, shortened, tensor_differences
 from fairmot.weights.weights_file import read_weights_file
 from train.average import WeightAverage
+from train.flat_optimizer import FlatOptimizer
 from train.optimizer import Optimizer
+from train.packing import Part, read_arrays, whole_parameters, write_arrays
 from train.step import SCALARS, LossScale
 
 _OFFSETS = ".conv_offset_mask."
@@ -84,7 +86,7 @@ class TrainState:
 
     network: FairMOT
     loss: nn.Cell
-    optimizer: Optimizer
+    optimizer: Optimizer | FlatOptimizer
     loss_scale: LossScale
     identities: IdentityTable
     model: ModelConfig
@@ -100,32 +102,29 @@ class TrainState:
         """The tensor files of its checkpoints."""
         return GROUPS if self.average is None else (*GROUPS, EMA)
 
-    def parameters(self, group: str) -> dict[str, Parameter]:
-        """The parameters of one checkpoint file by the names they have there."""
+    def parameters(self, group: str) -> dict[str, Parameter | Part]:
+        """The parameters of one checkpoint file, or what parts of them, by the names they have there."""
         if group == "network":
             return self.network.state()
         if group == "loss":
             return dict(self.loss.parameters_and_names())
         if group == EMA and self.average is not None:
-            averages = {average.name.removeprefix("ema."): average for average in self.average.averages}
+            averages = self.average.averages
             return {name: averages.get(name, buffer) for name, buffer in self.network.state().items()}
-        trained = {id(parameter) for parameter in self.optimizer.weights}
-        moments = [parameter for parameter in self.optimizer.get_parameters() if id(parameter) not in trained]
         counters = [*self.loss_scale.get_parameters(), *([self.average.updates] if self.average is not None else [])]
-        return {parameter.name: parameter for parameter in (*moments, *counters)}
+        return self.optimizer.state() | {parameter.name: parameter for parameter in counters}
 
     def all_parameters(self) -> Iterable[Parameter]:
         """Every parameter of every group, in a fixed order."""
         for group in self.groups:
-            yield from self.parameters(group).values()
+            yield from whole_parameters(self.parameters(group))
 
     def tensors(self, copy: bool = True) -> dict[str, Tensors]:
         """All arrays, by checkpoint file. Without `copy` they may change with the next step."""
-        take = np.array if copy else np.asarray
-        return {
-            group: {name: take(parameter.asnumpy()) for name, parameter in self.parameters(group).items()}
-            for group in self.groups
-        }
+        groups = {group: read_arrays(self.parameters(group)) for group in self.groups}
+        if not copy:
+            return groups
+        return {group: {name: np.array(array) for name, array in arrays.items()} for group, arrays in groups.items()}
 
     def manifest(self, mlflow_run_id: str | None, world_size: int) -> dict[str, Any]:
         """What checkpoint.json remembers of this state."""
@@ -166,7 +165,7 @@ class TrainState:
                 "Set the keys as in its config.yaml, or take its network weights alone by weights="
             )
         for group in self.groups:
-            _assign(self.parameters(group), arrays[group])
+            write_arrays(self.parameters(group), arrays[group])
         self.progress = Progress(**checkpoint.manifest["progress"])
 
     def _differences_in_meaning(self, checkpoint: Checkpoint) -> list[str]:
@@ -185,12 +184,6 @@ class TrainState:
                 f"optim.ema_decay: the checkpoint {'has' if EMA in checkpoint.groups else 'lacks'} averaged weights"
             )
         return differences
-
-
-def _assign(parameters: Mapping[str, Parameter], arrays: Tensors) -> None:
-    for name, parameter in parameters.items():
-        if name in arrays:
-            parameter.set_data(ms.Tensor(arrays[name].astype(ms.dtype_to_nptype(parameter.dtype))))
 
 
 @dataclass(frozen=True)
@@ -238,7 +231,7 @@ def load_weights(network: FairMOT, path: Path) -> WeightsReport:
     taken = {name: array for name, array in found.items() if name in wanted and wanted[name].shape == array.shape}
     if not taken:
         raise CheckpointError(f"weights={path}: none of its {len(found)} tensors fits this network by name and shape")
-    _assign(wanted, taken)
+    write_arrays(wanted, taken)
     return WeightsReport(
         taken=list(taken),
         other_shape=[name for name in found if name in wanted and name not in taken],

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 import mindspore as ms
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.amp import all_finite
+from mindspore.ops.auto_generate import SplitWithSize
 
 from fairmot.device import return_unused_memory
 from fairmot.losses.fairmot_loss import SCALARS as LOSS_SCALARS
 from train.average import WeightAverage
+from train.flat_optimizer import FlatOptimizer
 from train.optimizer import Optimizer
 
 SCALARS = (*LOSS_SCALARS, "stop", "gradient_norm", "loss_scale", "overflow_steps", "overflow")
@@ -62,11 +64,9 @@ class LossScale(nn.Cell):
             kept = ops.select(grow, ops.minimum(self.value * 2.0, self.maximum), self.value * 1.0)
             lowered = ops.maximum(self.value * 0.5, 1.0)
             good = ops.select(ops.logical_or(grow, ops.logical_not(finite)), ops.zeros_like(good), good)
-            ops.assign(self.value, ops.select(finite, kept, lowered))
-            ops.assign(self.good_steps, good)
-        overflows = self.overflow_steps + ops.logical_not(finite).astype(ms.int32)
-        ops.assign(self.overflow_steps, overflows)
-        return overflows
+            self.value.copy_(ops.select(finite, kept, lowered))
+            self.good_steps.copy_(good)
+        return self.overflow_steps.add_(ops.logical_not(finite).astype(ms.int32))
 
 
 class TrainOneStep(nn.Cell):
@@ -88,7 +88,7 @@ class TrainOneStep(nn.Cell):
         self,
         network: nn.Cell,
         loss: nn.Cell,
-        optimizer: Optimizer,
+        optimizer: Optimizer | FlatOptimizer,
         loss_scale: LossScale,
         reduce_gradients: nn.Cell | None = None,
         reduce_scalars: nn.Cell | None = None,
@@ -108,12 +108,13 @@ class TrainOneStep(nn.Cell):
         self.clip_norm = clip_norm
         self.accumulation = accumulation
         self.differentiate = ops.value_and_grad(self.forward, None, optimizer.weights, has_aux=True)
+        self.split = SplitWithSize()
         # On CPUs it costs a tenth of a step. A device that saturates has to be asked, elsewhere the norm knows.
         self.all_finite = None if ms.get_context("device_target") == "CPU" else all_finite
         if accumulation > 1:
             self.accumulated = tuple(
-                Parameter(ops.zeros_like(weight), name=f"accumulated.{weight.name}", requires_grad=False)
-                for weight in optimizer.weights
+                Parameter(zeros, name=f"accumulated.{i}", requires_grad=False)
+                for i, zeros in enumerate(optimizer.zeros())
             )
             self.accumulated_scalars = Parameter(
                 ops.zeros(len(LOSS_SCALARS), ms.float32), name="accumulated_scalars", requires_grad=False
@@ -174,17 +175,18 @@ class TrainOneStep(nn.Cell):
         """
         scale = self.loss_scale.value * 1.0
         (_, scalars), gradients = self.differentiate(scale, image, hm, reg_mask, ind, wh, reg, ids)
+        gradients = self.optimizer.pack(gradients)
         if self.accumulation == 1:
             return self.update(gradients, scalars, scale, rate, stop)
         for total, gradient in zip(self.accumulated, gradients):
-            ops.assign_add(total, gradient / self.accumulation)
-        ops.assign_add(self.accumulated_scalars, scalars / self.accumulation)
+            total.add_(gradient / self.accumulation)
+        self.accumulated_scalars.add_(scalars / self.accumulation)
         result = ops.zeros(len(SCALARS), ms.float32)
         if is_update:
             result = self.update(self.accumulated, self.accumulated_scalars * 1.0, scale, rate, stop)
             for total in self.accumulated:
-                ops.assign(total, ops.zeros_like(total))
-            ops.assign(self.accumulated_scalars, ops.zeros_like(self.accumulated_scalars))
+                total.copy_(ops.zeros_like(total))
+            self.accumulated_scalars.copy_(ops.zeros_like(self.accumulated_scalars))
         return result
 
     def update(
@@ -192,22 +194,27 @@ class TrainOneStep(nn.Cell):
     ) -> Tensor:
         """Reduce, unscale, test, clip and apply scaled gradients; a step with an overflow changes nothing."""
         scalars = ops.concat((scalars, stop.reshape(1)))
+        rank_is_finite = None if self.all_finite is None else self.all_finite(gradients)
         if self.reduce_gradients is not None and self.reduce_scalars is not None:
             gradients = self.reduce_gradients(gradients)
-            scalars = self.reduce_scalars(scalars)
+            if rank_is_finite is None:
+                scalars = self.reduce_scalars(scalars)
+            else:
+                # A saturating device hides another rank's overflow inside the reduced values: ask every rank.
+                sent = ops.concat((scalars, rank_is_finite.astype(ms.float32).reshape(1)))
+                scalars, share = self.split(self.reduce_scalars(sent), (len(LOSS_SCALARS) + 1, 1), 0)
+                rank_is_finite = share.squeeze(0) > 0.999
         norm = _global_norm(gradients)
-        finite = ops.isfinite(norm) if self.all_finite is None else self.all_finite(gradients)
-        if self.reduce_scalars is not None:
-            # A saturating device hides another rank's overflow inside the reduced values: ask every rank.
-            finite = self.reduce_scalars(finite.astype(ms.float32).reshape(1)).squeeze(0) > 0.999
+        finite = ops.isfinite(norm)
+        if rank_is_finite is not None:
+            finite = ops.logical_and(finite, rank_is_finite)
         norm = norm / scale
         factor = 1.0 / scale
         if self.clip_norm > 0:
             factor = factor * ops.minimum(self.clip_norm / (norm + 1e-6), 1.0)
-        if finite:
-            self.optimizer(_multiply(gradients, factor), rate)
-            if self.average is not None:
-                self.average()
+        self.optimizer(gradients, factor, rate, finite)
+        if self.average is not None:
+            self.average(finite)
         overflows = self.loss_scale(finite)
         rest = ops.stack((norm, scale, overflows.astype(ms.float32), ops.logical_not(finite).astype(ms.float32)))
         return ops.concat((scalars, rest))
@@ -215,7 +222,6 @@ class TrainOneStep(nn.Cell):
 
 _map = ops.HyperMap()
 _squared_sum = ops.MultitypeFuncGraph("squared_sum")
-_scaled = ops.MultitypeFuncGraph("scaled")
 
 
 @_squared_sum.register("Tensor")
@@ -223,14 +229,5 @@ def _squared_sum_of_tensor(gradient: Tensor) -> Tensor:
     return (gradient * gradient).reshape(-1).sum()  # one axis: several take a CPU six times as long
 
 
-@_scaled.register("Tensor", "Tensor")
-def _scaled_tensor(factor: Tensor, gradient: Tensor) -> Tensor:
-    return gradient * factor
-
-
 def _global_norm(gradients: tuple[Tensor, ...]) -> Tensor:
     return ops.sqrt(ops.stack(_map(_squared_sum, gradients)).sum())
-
-
-def _multiply(gradients: tuple[Tensor, ...], factor: Tensor) -> tuple[Tensor, ...]:
-    return _map(ops.partial(_scaled, factor), gradients)

@@ -6,7 +6,9 @@ from hydra.errors import HydraException
 from small_run import compose_config
 
 from fairmot.cli.command import CONF_DIR, explain, known_keys
+from fairmot.device import Device
 from fairmot.errors import ConfigError
+from train.batch_norm import BatchNorm
 from train.config import TrainConfig
 
 OVERLAYS = [
@@ -29,6 +31,8 @@ RECIPES = {  # the paper's table: epochs, batch, learning rate, epochs after whi
     "mot20_ft_mix_dla34": (20, 12, 1e-4, [15]),
     "mot20_finetune": (20, 12, 1e-4, [15]),
     "all_yolov5s": (30, 16, 5e-4, [20]),
+    "mix_large_batch_8npu": (60, 16, 5e-4, [40]),  # PaddleDetection's, like the next one
+    "mix_large_batch_64npu": (60, 2, 5e-4, [40]),
 }
 
 
@@ -78,6 +82,15 @@ def test_the_chain_through_crowdhuman_builds_one_network():
 def test_the_light_backbones_recipe():
     config = compose_config(["experiment=all_yolov5s"])
     assert (config.model.reid_dim, config.loss.wh_weight, config.loss.multi_loss.name) == (64, 0.5, "fix")
+
+
+@pytest.mark.parametrize("npus", [8, 64])
+def test_the_large_batch_recipes_are_one_for_any_number_of_npus(npus):
+    config = compose_config([f"experiment=mix_large_batch_{npus}npu"])
+    assert config.batch_size_per_rank * npus * config.optim.accumulation == 128
+    assert (config.device, config.batch_norm) == (Device.ascend, BatchNorm.sync)
+    assert config.optim.ema_decay == 0.9998
+    assert {"mot17", "prw", "crowdhuman"} < config.data.train.keys()
 
 
 def test_an_experiment_and_a_debug_overlay_go_together():

@@ -10,6 +10,7 @@ from fairmot.model.layers import batch_norm
 from train.average import WeightAverage
 from train.batch_norm import BatchNorm, replace_batch_norms, set_batch_norm
 from train.optimizer import LrScaling, OptimConfig, batch_factor
+from train.packing import read_arrays
 from train.step import TrainOneStep
 
 
@@ -18,10 +19,15 @@ def graph_mode():
     ms.set_context(mode=ms.GRAPH_MODE)
 
 
-def test_the_average_follows_the_weights_and_stands_in_for_them():
+def copied(average):
+    return {name: array.copy() for name, array in read_arrays(average.averages).items()}
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_the_average_follows_the_weights_and_stands_in_for_them(flat):
     parts = tiny_parts()
     network = parts[0]
-    average = WeightAverage(network.trainable_params(), decay=0.2)
+    average = WeightAverage(network.trainable_params(), decay=0.2, flat=flat)
     step = TrainOneStep(*parts, average=average)
     expected = {weight.name: weight.asnumpy().copy() for weight in average.weights}
     for update in (1, 2, 3):
@@ -29,26 +35,32 @@ def test_the_average_follows_the_weights_and_stands_in_for_them():
         decay = min(0.2, (1 + update) / (10 + update))
         for weight in average.weights:
             expected[weight.name] = decay * expected[weight.name] + (1 - decay) * weight.asnumpy()
-    for mean in average.averages:
-        np.testing.assert_allclose(mean.asnumpy(), expected[mean.name.removeprefix("ema.")], rtol=1e-5, atol=1e-7)
+    means = copied(average)
+    for name, mean in means.items():
+        np.testing.assert_allclose(mean, expected[name], rtol=1e-5, atol=1e-7)
     trained = values(step)
     with average.in_place_of_weights():
-        for weight, mean in zip(average.weights, average.averages, strict=True):
-            np.testing.assert_array_equal(weight.asnumpy(), mean.asnumpy())
+        for weight in average.weights:
+            np.testing.assert_array_equal(weight.asnumpy(), means[weight.name])
             assert not np.array_equal(weight.asnumpy(), trained[weight.name])
     assert all(np.array_equal(array, trained[name]) for name, array in values(step).items())
     average.reset()
-    for weight, mean in zip(average.weights, average.averages, strict=True):
-        np.testing.assert_array_equal(weight.asnumpy(), mean.asnumpy())
+    means = copied(average)
+    for weight in average.weights:
+        np.testing.assert_array_equal(weight.asnumpy(), means[weight.name])
 
 
-def test_a_step_that_overflows_is_not_averaged():
+@pytest.mark.parametrize("flat", [False, True])
+def test_a_step_that_overflows_is_not_averaged(flat):
     parts = tiny_parts()
-    average = WeightAverage(parts[0].trainable_params(), decay=0.9)
+    average = WeightAverage(parts[0].trainable_params(), decay=0.9, flat=flat)
+    before = copied(average)
     batch = tiny_batch(0)
     batch[0] = ms.Tensor(np.full_like(batch[0].asnumpy(), np.inf))
     assert call(TrainOneStep(*parts, average=average), batch)["overflow"] == 1
     assert average.updates.asnumpy() == 0
+    for name, mean in copied(average).items():
+        np.testing.assert_array_equal(mean, before[name])
 
 
 class Normalised(nn.Cell):

@@ -7,19 +7,20 @@ import numpy as np
 import pytest
 from mindspore import Parameter, Tensor
 
+from train.flat_optimizer import FlatOptimizer
 from train.optimizer import OptimConfig, Optimizer, OptimizerName, Schedule, learning_rate
 
 WEIGHT = np.arange(6, dtype=np.float32).reshape(2, 3) - 2
 BIAS = np.array([0.5, -0.5], np.float32)
 
 
-def optimise(config, steps=4, rate=0.1):
+def optimise(config, steps=4, rate=0.1, make=Optimizer):
     """Weight and bias after a few steps whose gradient is 0.3 * value + 0.1."""
     weight, bias = Parameter(Tensor(WEIGHT), name="w"), Parameter(Tensor(BIAS), name="b")
-    optimizer = Optimizer(config, [bias, weight])
+    optimizer = make(config, [bias, weight])
     for _ in range(steps):
         gradients = tuple(Tensor(0.3 * parameter.asnumpy() + 0.1) for parameter in optimizer.weights)
-        optimizer(gradients, Tensor(rate, ms.float32))
+        optimizer(optimizer.pack(gradients), Tensor(1.0), Tensor(rate, ms.float32), Tensor(True))
     return weight.asnumpy(), bias.asnumpy()
 
 
@@ -34,15 +35,22 @@ def adam(value, decay_in_gradient, decoupled, steps=4, rate=0.1):
     return value
 
 
+@pytest.fixture(autouse=True)
+def graph_mode():
+    ms.set_context(mode=ms.GRAPH_MODE)
+
+
+@pytest.mark.parametrize("make", [Optimizer, FlatOptimizer])
 @pytest.mark.parametrize(("name", "in_gradient", "decoupled"), [("adam", 0.2, 0.0), ("adamw", 0.0, 0.2)])
-def test_adam_and_adamw_decay_weights_only(name, in_gradient, decoupled):
-    weight, bias = optimise(OptimConfig(name=OptimizerName[name], weight_decay=0.2))
+def test_adam_and_adamw_decay_weights_only(name, in_gradient, decoupled, make):
+    weight, bias = optimise(OptimConfig(name=OptimizerName[name], weight_decay=0.2), make=make)
     np.testing.assert_allclose(weight, adam(WEIGHT, in_gradient, decoupled), rtol=2e-4, atol=1e-5)
     np.testing.assert_allclose(bias, adam(BIAS, 0.0, 0.0), rtol=2e-4, atol=1e-5)
 
 
-def test_sgd_with_momentum():
-    weight, _ = optimise(OptimConfig(name=OptimizerName.sgd, momentum=0.5, weight_decay=0.2))
+@pytest.mark.parametrize("make", [Optimizer, FlatOptimizer])
+def test_sgd_with_momentum(make):
+    weight, _ = optimise(OptimConfig(name=OptimizerName.sgd, momentum=0.5, weight_decay=0.2), make=make)
     value, velocity = WEIGHT.astype(np.float64), 0.0
     for _ in range(4):
         velocity = 0.5 * velocity + (0.3 * value + 0.1 + 0.2 * value)

@@ -81,7 +81,7 @@ def test_without_a_compiler_the_command_ends_with_one_message(tmp_path):
         ([], {"ranks": 1, "rank": 0, "collectives_per_step": 0}),
         (
             ["simulate.ranks=8", "simulate.rank=7", "validate_every_epochs=0", "simulate.identities=100"],
-            {"ranks": 8, "rank": 7, "collectives_per_step": 189, "identities": 101, "detector_kernels": None},
+            {"ranks": 8, "rank": 7, "collectives_per_step": 4, "identities": 101, "detector_kernels": None},
         ),
         (["simulate.ranks=8", "device=ascend", "batch_norm=sync"], {"ranks": 8, "rank": 0}),
         (["device=ascend", "runtime.precision=bf16"], {"ranks": 1}),
@@ -94,7 +94,7 @@ def test_a_narrow_network_compiles_for_ascend(tmp_path, words, expected):
     report = json.loads((tmp_path / "report.json").read_text())
     assert expected.items() <= report.items()
     kernels = report["kernels_per_step"]
-    assert kernels["total"] > 1500
+    assert kernels["total"] > 1000
     assert (kernels["host"], kernels["other"]) == (0, 0)
     assert kernels["hccl"] == report["collectives_per_step"]
     assert report["fits"] == {"32": True, "64": True}
