@@ -38,8 +38,10 @@ def make(monkeypatch):
     mode = ms.get_context("mode")
     ms.set_context(mode=ms.GRAPH_MODE)
 
+    gather = ops.Gather()
+
     def index_select(tensor, axis, indices):
-        return ops.gather(tensor, indices, axis)
+        return gather(tensor, indices, axis)
 
     monkeypatch.setattr(ascend_deform_conv, "index_select", index_select)
 
