@@ -14,8 +14,10 @@ class AscendConv2d(nn.Conv2d):
 
     def construct(self, features: Tensor) -> Tensor:
         """[B, in, H, W] -> [B, out, H', W']."""
-        bias = self.bias if self.has_bias else None
-        return functional.conv2d(features, self.weight, bias, self.stride, self.padding, self.dilation, self.group)
+        # Unlike MindSpore's own layers, a function is not given its parameters in the cell's precision.
+        weight = self.weight.astype(features.dtype)
+        bias = self.bias.astype(features.dtype) if self.has_bias else None
+        return functional.conv2d(features, weight, bias, self.stride, self.padding, self.dilation, self.group)
 
 
 class AscendConv2dTranspose(nn.Conv2dTranspose):
@@ -23,13 +25,17 @@ class AscendConv2dTranspose(nn.Conv2dTranspose):
 
     def construct(self, features: Tensor) -> Tensor:
         """[B, in, H, W] -> [B, out, H', W']."""
+        weight = self.weight.astype(features.dtype)
         return functional.conv_transpose2d(
-            features, self.weight, None, self.stride, self.padding, self.output_padding, self.group, self.dilation
+            features, weight, None, self.stride, self.padding, self.output_padding, self.group, self.dilation
         )
 
 
 class AscendBatchNorm2d(nn.BatchNorm2d):
-    """MindSpore's BatchNorm2d; the operator weighs a new batch by momentum, as the layer's attribute does."""
+    """MindSpore's BatchNorm2d; the operator weighs a new batch by momentum, as the layer's attribute does.
+
+    It takes maps in half precision beside fp32 parameters and works its statistics out in fp32.
+    """
 
     def construct(self, features: Tensor) -> Tensor:
         """[B, C, H, W] -> the same shape, by the batch's statistics while training unless they are frozen."""
