@@ -18,10 +18,10 @@ def on_ascend() -> bool:
 
 def conv(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, has_bias: bool = False) -> nn.Conv2d:
     """A convolution padded to keep the size at stride 1; [B, in, H, W] -> [B, out, H / stride, W / stride]."""
-    if is_same_convolution(in_channels, out_channels, kernel_size, stride):
+    kind = AscendConv2d if on_ascend() else nn.Conv2d
+    if kind is nn.Conv2d and is_same_convolution(in_channels, out_channels, kernel_size, stride):
         return SameConv2d(in_channels, out_channels, kernel_size, has_bias)
     padding = kernel_size // 2
-    kind = AscendConv2d if on_ascend() else nn.Conv2d
     return kind(in_channels, out_channels, kernel_size, stride, pad_mode="pad", padding=padding, has_bias=has_bias)
 
 
