@@ -2,11 +2,9 @@
 
 import functools
 
-import mindspore as ms
 import numpy as np
 from mindspore import Tensor, ops
 from mindspore.ops import constexpr
-
 
 _WINDOW_CELLS = 9
 _WINDOW_TAPS = Tensor(np.arange(_WINDOW_CELLS, dtype=np.int32))

@@ -71,12 +71,21 @@ class _Arranged(nn.Cell):
         self.order, self.inverse = Tensor(_ORDER), Tensor(np.argsort(_ORDER).astype(np.int32))
         self.is_mask = Tensor((np.arange(_CHANNELS) >= _OFFSETS).reshape(1, _CHANNELS, 1, 1))
         self.sigmoid_gradient = _grad_ops.SigmoidGrad()
+        self.is_ordered = False
+
+    def take_ordered(self) -> np.ndarray:
+        """Expect channels in the operator's order from now on, without training; which of the original's they are."""
+        self.is_ordered = True
+        return _ORDER
 
     def construct(self, offset_mask: Tensor) -> Tensor:
         """[B, 27, H, W] -> the same shape: nine offsets x, nine offsets y, nine masks."""
-        height, width = offset_mask.shape[2:]
-        ordered = index_select(offset_mask, 1, self.order)
-        return ops.select(self.is_mask, ops.sigmoid(ordered), ordered + _nudges(height, width))
+        ordered = offset_mask if self.is_ordered else index_select(offset_mask, 1, self.order)
+        masks, offsets = ops.sigmoid(ordered), ordered
+        if self.training:
+            height, width = offset_mask.shape[2:]
+            offsets = ordered + _nudges(height, width)
+        return ops.select(self.is_mask, masks, offsets)
 
     def bprop(self, offset_mask: Tensor, out: Tensor, gradient: Tensor) -> tuple[Tensor]:
         """Gradient of the input, [B, 27, H, W]."""

@@ -21,13 +21,14 @@ class AscendConv2d(nn.Conv2d):
 
 
 class AscendConv2dTranspose(nn.Conv2dTranspose):
-    """MindSpore's Conv2dTranspose of pad_mode "pad", without bias."""
+    """MindSpore's Conv2dTranspose of pad_mode "pad", its bias added in the same kernel."""
 
     def construct(self, features: Tensor) -> Tensor:
         """[B, in, H, W] -> [B, out, H', W']."""
         weight = self.weight.astype(features.dtype)
+        bias = self.bias.astype(features.dtype) if self.has_bias else None
         return functional.conv_transpose2d(
-            features, weight, None, self.stride, self.padding, self.output_padding, self.group, self.dilation
+            features, weight, bias, self.stride, self.padding, self.output_padding, self.group, self.dilation
         )
 
 

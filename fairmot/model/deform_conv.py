@@ -30,6 +30,13 @@ class DeformConv(nn.Cell):
         """[B, in, H, W] -> [B, out, H, W]; what lies outside the map counts 0."""
         return self.convolve(features, self.conv_offset_mask(features))
 
+    def order_positions(self) -> None:
+        """Let offsets and masks come in the order of Ascend's operator; afterwards the layer must not be saved."""
+        if self.moved_convolution is not None:
+            layer, order = self.conv_offset_mask, self.moved_convolution.arrange.take_ordered()
+            for parameter in (layer.weight, layer.bias):
+                parameter.set_data(Tensor(parameter.asnumpy()[order]))
+
     def convolve(self, features: Tensor, offset_mask: Tensor) -> Tensor:
         """Convolve at given positions.
 

@@ -101,3 +101,16 @@ def test_it_is_the_originals(make):
     for key, gradient in {"grad_weight": by_weight, "grad_bias": by_bias}.items():
         tolerance = 1e-5 * np.abs(expected[key]).max()
         np.testing.assert_allclose(gradient.asnumpy(), expected[key], rtol=0, atol=tolerance, err_msg=key)
+
+
+def test_folded_it_takes_positions_in_the_operators_order(make):
+    generator = np.random.default_rng(4)
+    layer = make(True, generator.standard_normal((OUT_CHANNELS, CHANNELS, 3, 3)).astype(np.float32), np.zeros(4)).layer
+    layer.set_train(False)
+    for parameter in layer.conv_offset_mask.get_parameters():
+        parameter.set_data(ms.Tensor(generator.standard_normal(parameter.shape).astype(np.float32)))
+    features = ms.Tensor(generator.standard_normal((BATCH, CHANNELS, HEIGHT, WIDTH)).astype(np.float32))
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    before = layer(features).asnumpy()
+    layer.order_positions()
+    np.testing.assert_allclose(layer(features).asnumpy(), before, rtol=0, atol=1e-5)
