@@ -8,16 +8,16 @@ from mindspore import Parameter, Tensor, nn
 from fairmot.model.deform_conv import DeformConv
 from fairmot.model.layers import Identity
 
-_Convolution = nn.Conv2d | nn.Conv2dTranspose | DeformConv
+_CONVOLUTIONS = (nn.Conv2d, nn.Conv2dTranspose, DeformConv)
 
 
 def fold_batch_norms(network: nn.Cell) -> None:
     """Give every convolution the weight and bias that spare the batch normalisation after it.
 
-    On Ascend each of these is a launch. What the network says stays the same but for rounding; afterwards it can neither
-    be trained nor saved. Every batch normalisation must come after its convolution in the order of children.
+    On Ascend each of these is a launch. What the network says stays the same but for rounding; afterwards it can be
+    neither trained nor saved. Every batch normalisation must come after its convolution in the order of children.
     """
-    convolution: _Convolution | None = None
+    convolution: nn.Cell | None = None
     for parent, name, cell in list(_layers(network)):
         if not isinstance(cell, nn.BatchNorm2d):
             convolution = cell
@@ -35,13 +35,13 @@ def fold_batch_norms(network: nn.Cell) -> None:
 def _layers(parent: nn.Cell) -> Iterator[tuple[nn.Cell, str, nn.Cell]]:
     """Convolutions and batch normalisations below `parent` in order, each with what holds it and its name there."""
     for name, cell in parent.name_cells().items():
-        if isinstance(cell, _Convolution | nn.BatchNorm2d):
+        if isinstance(cell, (*_CONVOLUTIONS, nn.BatchNorm2d)):
             yield parent, name, cell
         else:
             yield from _layers(cell)
 
 
-def _fold(convolution: _Convolution, norm: nn.BatchNorm2d) -> None:
+def _fold(convolution: nn.Cell, norm: nn.BatchNorm2d) -> None:
     gamma, beta, mean, variance = (
         parameter.asnumpy().astype(np.float64)
         for parameter in (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
