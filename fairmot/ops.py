@@ -1,7 +1,13 @@
 """Small tensor operations shared by model and losses."""
 
-import mindspore as ms
+import functools
+
+import numpy as np
 from mindspore import Tensor, ops
+from mindspore.ops import constexpr
+
+_WINDOW_CELLS = 9
+_WINDOW_TAPS = Tensor(np.arange(_WINDOW_CELLS, dtype=np.int32))
 
 
 def gather_at(feature_map: Tensor, indices: Tensor) -> Tensor:
@@ -25,20 +31,33 @@ def windows_at(feature_map: Tensor, indices: Tensor) -> Tensor:
         indices: [B, K] int32, y * W + x.
 
     Returns:
-        [B, K, C, 9], a window's cells row by row.
+        [B, C, K, 9], a window's cells row by row.
     """
     batch, channels, height, width = feature_map.shape
     slots = indices.shape[1]
-    taps = ops.arange(9).astype(ms.int32)
-    y = (indices // width).expand_dims(2) + (taps // 3 - 1)
-    x = (indices % width).expand_dims(2) + (taps % 3 - 1)
-    inside = ops.logical_and(
-        ops.logical_and(y >= 0, y < height),
-        ops.logical_and(x >= 0, x < width),
-    )
-    cells = ops.clamp(y, 0, height - 1) * width + ops.clamp(x, 0, width - 1)
-    values = _gathered(feature_map, cells.reshape(batch, slots * 9)).reshape(batch, channels, slots, 9)
-    return values.transpose(0, 2, 1, 3) * inside.expand_dims(2).astype(feature_map.dtype)
+    # Looked up: worked out, places and borders are some thirty small operations, each a launch on Ascend.
+    cells, inside = _window_tables(height, width)
+    taps = (indices.expand_dims(2) * _WINDOW_CELLS + _WINDOW_TAPS).reshape(-1)
+    cells = ops.gather_elements(cells, 0, taps).reshape(batch, slots * _WINDOW_CELLS)
+    inside = ops.gather_elements(inside, 0, taps).reshape(batch, 1, slots, _WINDOW_CELLS)
+    values = _gathered(feature_map, cells).reshape(batch, channels, slots, _WINDOW_CELLS)
+    return values * inside.astype(feature_map.dtype)
+
+
+@constexpr
+@functools.cache
+def _window_tables(height: int, width: int) -> tuple[Tensor, Tensor]:
+    """The 3x3 cells about each cell of a map, both [height * width * 9].
+
+    Returns:
+        int32 cells y * width + x, the nearest of the map for those outside; float32 1 where inside, else 0.
+    """
+    steps = np.arange(-1, 2)
+    y = np.arange(height)[:, None, None, None] + steps[:, None]
+    x = np.arange(width)[:, None, None] + steps
+    cells = np.clip(y, 0, height - 1) * width + np.clip(x, 0, width - 1)
+    inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    return Tensor(cells.astype(np.int32).reshape(-1)), Tensor(inside.astype(np.float32).reshape(-1))
 
 
 def _gathered(feature_map: Tensor, indices: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from enum import Enum
 import mindspore as ms
 from mindspore import nn
 
+from fairmot.model.ascend_layers import AscendBatchNorm2d
 from fairmot.model.network import FairMOT
 
 
@@ -34,7 +35,9 @@ def set_precision(network: FairMOT, precision: Precision) -> None:
     for room in (network.backbone, network.heads):
         room.to_float(_LOW[precision])
         for _, cell in room.cells_and_names():
-            if isinstance(cell, (nn.BatchNorm2d, nn.SyncBatchNorm)):
+            if isinstance(cell, AscendBatchNorm2d):
+                cell.add_flags(fp16=False, fp32=False, bf16=False)  # maps as they come, parameters as they are
+            elif isinstance(cell, (nn.BatchNorm2d, nn.SyncBatchNorm)):
                 cell.to_float(ms.float32)  # running means and variances do not fit into half precision
             elif isinstance(cell, nn.MaxPool2d) and precision is Precision.bf16:
                 cell.to_float(ms.float32)  # Ascend's max pooling does not know bf16

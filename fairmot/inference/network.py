@@ -13,6 +13,7 @@ from fairmot.device import Device, say_device, use_device
 from fairmot.errors import CheckpointError, ConfigError
 from fairmot.inference.detector import Detector
 from fairmot.model.decode import Decode
+from fairmot.model.folding import fold_batch_norms
 from fairmot.model.network import FairMOT, ModelConfig, build_network
 from fairmot.ops import gather_at, l2_normalize
 from fairmot.weights.checkpoint import Checkpoint, tensor_differences
@@ -109,7 +110,12 @@ class NetworkDetector(Detector):
         """
         use_device(device)
         trained = load_network(path)
+<<<<<<< HEAD
         say_device(device)
+=======
+        if device is Device.ascend:
+            fold_batch_norms(trained.network)
+>>>>>>> h-model
         return cls(
             trained.network,
             trained.input_size_hw,

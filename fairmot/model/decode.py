@@ -4,6 +4,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from fairmot.model.layers import max_pool
 from fairmot.ops import gather_at, l2_normalize
 
 _PEAK_WINDOW_CELLS = 3
@@ -23,7 +24,7 @@ class Decode(nn.Cell):
     def __init__(self, max_objects: int) -> None:
         super().__init__()
         self.max_objects = max_objects
-        self.window_maximum = nn.MaxPool2d(_PEAK_WINDOW_CELLS, stride=1, pad_mode="same")
+        self.window_maximum = max_pool(_PEAK_WINDOW_CELLS, 1, pad_mode="same")
 
     def construct(
         self, hm: Tensor, wh: Tensor, embedding: Tensor, reg: Tensor | None = None

@@ -3,7 +3,8 @@
 import mindspore as ms
 from mindspore import Parameter, Tensor, nn, ops
 
-from fairmot.model.layers import conv
+from fairmot.model.ascend_deform_conv import MovedConvolution
+from fairmot.model.layers import conv, on_ascend
 
 _TAPS = 9
 """Samples a 3x3 kernel takes for each cell."""
@@ -23,10 +24,18 @@ class DeformConv(nn.Cell):
         self.bias = Parameter(ops.zeros(out_channels, ms.float32))
         self.conv_offset_mask = conv(in_channels, 3 * _TAPS, 3, has_bias=True)
         self.sampled_sum = _SampledSum()
+        self.moved_convolution = MovedConvolution() if on_ascend() else None
 
     def construct(self, features: Tensor) -> Tensor:
         """[B, in, H, W] -> [B, out, H, W]; what lies outside the map counts 0."""
         return self.convolve(features, self.conv_offset_mask(features))
+
+    def order_positions(self) -> None:
+        """Let offsets and masks come in the order of Ascend's operator; afterwards the layer must not be saved."""
+        if self.moved_convolution is not None:
+            layer, order = self.conv_offset_mask, self.moved_convolution.arrange.take_ordered()
+            for parameter in (layer.weight, layer.bias):
+                parameter.set_data(Tensor(parameter.asnumpy()[order]))
 
     def convolve(self, features: Tensor, offset_mask: Tensor) -> Tensor:
         """Convolve at given positions.
@@ -43,6 +52,9 @@ class DeformConv(nn.Cell):
         Returns:
             [B, out, H, W].
         """
+        if self.moved_convolution is not None:
+            weight, bias = self.weight.astype(features.dtype), self.bias.astype(features.dtype)
+            return self.moved_convolution(features, offset_mask, weight, bias)
         batch, channels, height, width = features.shape
         out_channels = self.weight.shape[0]
         rows = features.transpose(0, 2, 3, 1).reshape(-1, channels)

@@ -2,7 +2,7 @@
 
 from mindspore import Tensor, nn, ops
 
-from fairmot.model.layers import batch_norm, conv, conv_bn_relu
+from fairmot.model.layers import batch_norm, conv, conv_bn_relu, max_pool
 
 DLA34_LEVELS = (1, 1, 1, 2, 2, 1)
 DLA34_CHANNELS = (16, 32, 64, 128, 256, 512)
@@ -44,7 +44,7 @@ class _TreeBase(nn.Cell):
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
-        self.down = nn.MaxPool2d(stride, stride) if stride > 1 else None
+        self.down = max_pool(stride, stride) if stride > 1 else None
         if in_channels != out_channels:
             self.project = nn.SequentialCell(conv(in_channels, out_channels, 1), batch_norm(out_channels))
         else:

@@ -1,13 +1,15 @@
 """The four heads: maps over the decoder's whole map, or what they would hold at given cells alone."""
 
 from mindspore import Tensor, nn, ops
+from mindspore.mint.nn import functional
 
-from fairmot.model.layers import conv
+from fairmot.model.layers import conv, on_ascend
 from fairmot.ops import windows_at
 
 HEADS = ("hm", "wh", "id", "reg")
 """The order in which every network returns its maps."""
 
+_WINDOW_SIDE = 3
 _CENTRE_OF_WINDOW = 4
 
 
@@ -29,10 +31,26 @@ class Head(nn.SequentialCell):
                 conv(hidden_channels, out_channels, 1, has_bias=True),
             )
         self.is_deep = hidden_channels > 0
+        self.by_convolution = on_ascend() and self.is_deep
         self.matmul = ops.MatMul(transpose_b=True)
 
     def at_windows(self, windows: Tensor) -> Tensor:
-        """What the head's map holds in the middle of windows of its input: [N, C, 9] -> [N, out]."""
+        """What the head's map holds in the middle of windows of its input: [B, C, K, 9] -> [B, K, out].
+
+        On Ascend windows stand below each other as a map of their own: bias and both gradients of a convolution come in
+        its one kernel. On CPUs, a product of matrices is faster.
+        """
+        batch, channels, slots, _ = windows.shape
+        if self.by_convolution:
+            stacked = windows.reshape(batch, channels, slots * _WINDOW_SIDE, _WINDOW_SIDE)
+            weight, bias = self[0].weight.astype(windows.dtype), self[0].bias.astype(windows.dtype)
+            hidden = functional.conv2d(stacked, weight, bias, _WINDOW_SIDE)
+            return self[2](self[1](hidden)).squeeze(3).transpose(0, 2, 1)
+        rows = windows.transpose(0, 2, 1, 3).reshape(batch * slots, channels, -1)
+        return self.at_rows(rows).reshape(batch, slots, -1)
+
+    def at_rows(self, windows: Tensor) -> Tensor:
+        """As `at_windows` by products of matrices: [N, C, 9] -> [N, out]."""
         if not self.is_deep:
             return self.product(windows[:, :, _CENTRE_OF_WINDOW], self[0])
         hidden = self.product(windows.reshape(windows.shape[0], -1), self[0])
@@ -70,8 +88,6 @@ class Heads(nn.Cell):
         """
         if centres is None:
             return self.hm(features), self.wh(features), self.id(features), self.reg(features)
-        batch, slots = centres.shape
-        windows = windows_at(features, centres).reshape(batch * slots, features.shape[1], -1)
+        windows = windows_at(features, centres)
         wh, embedding, reg = self.wh.at_windows(windows), self.id.at_windows(windows), self.reg.at_windows(windows)
-        shape = (batch, slots, -1)
-        return self.hm(features), wh.reshape(shape), embedding.reshape(shape), reg.reshape(shape)
+        return self.hm(features), wh, embedding, reg

@@ -1,7 +1,9 @@
-"""Layers with the original's settings, so that no network file repeats them."""
+"""Layers with the original's settings, so that no network file repeats them, and the operators of this device."""
 
+import mindspore as ms
 from mindspore import Tensor, nn
 
+from fairmot.model.ascend_layers import AscendBatchNorm2d, AscendConv2d, AscendConv2dTranspose, AscendMaxPool2d
 from fairmot.model.same_convolution import SameConv2d, is_same_convolution
 
 # PyTorch's momentum weighs the new batch (0.1), MindSpore's the history.
@@ -9,12 +11,18 @@ BATCH_NORM_MOMENTUM = 0.9
 BATCH_NORM_EPSILON = 1e-5
 
 
+def on_ascend() -> bool:
+    """Whether networks built now run on an NPU, see `fairmot.device.use_device`."""
+    return bool(ms.get_context("device_target") == "Ascend")
+
+
 def conv(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, has_bias: bool = False) -> nn.Conv2d:
     """A convolution padded to keep the size at stride 1; [B, in, H, W] -> [B, out, H / stride, W / stride]."""
-    if is_same_convolution(in_channels, out_channels, kernel_size, stride):
+    kind = AscendConv2d if on_ascend() else nn.Conv2d
+    if kind is nn.Conv2d and is_same_convolution(in_channels, out_channels, kernel_size, stride):
         return SameConv2d(in_channels, out_channels, kernel_size, has_bias)
     padding = kernel_size // 2
-    return nn.Conv2d(in_channels, out_channels, kernel_size, stride, pad_mode="pad", padding=padding, has_bias=has_bias)
+    return kind(in_channels, out_channels, kernel_size, stride, pad_mode="pad", padding=padding, has_bias=has_bias)
 
 
 class BatchNorm2d(nn.BatchNorm2d):
@@ -29,9 +37,24 @@ class BatchNorm2d(nn.BatchNorm2d):
 
 def batch_norm(
     channels: int, momentum: float = BATCH_NORM_MOMENTUM, epsilon: float = BATCH_NORM_EPSILON
-) -> BatchNorm2d:
+) -> nn.BatchNorm2d:
     """Batch normalisation with the epsilon and momentum of most of the original's layers."""
-    return BatchNorm2d(channels, eps=epsilon, momentum=momentum)
+    kind = AscendBatchNorm2d if on_ascend() else BatchNorm2d
+    return kind(channels, eps=epsilon, momentum=momentum)
+
+
+def max_pool(window: int, stride: int, pad_mode: str = "valid", padding: int = 0) -> nn.MaxPool2d:
+    """The highest cell of every window, [B, C, H, W] -> [B, C, H', W'].
+
+    Args:
+        window: height and width, cells; odd for pad_mode "same".
+        stride: cells between windows; 1 for pad_mode "same".
+        pad_mode: valid: windows within the map; same: as many as cells; pad: by `padding`.
+        padding: cells around the map for pad_mode "pad".
+    """
+    if on_ascend():
+        return AscendMaxPool2d(window, stride, window // 2 if pad_mode == "same" else padding)
+    return nn.MaxPool2d(window, stride, pad_mode=pad_mode, padding=padding)
 
 
 def conv_bn_relu(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1) -> nn.SequentialCell:
@@ -39,21 +62,33 @@ def conv_bn_relu(in_channels: int, out_channels: int, kernel_size: int, stride: 
     return nn.SequentialCell(conv(in_channels, out_channels, kernel_size, stride), batch_norm(out_channels), nn.ReLU())
 
 
+def conv_transpose(
+    in_channels: int, out_channels: int, kernel_size: int, stride: int, groups: int = 1
+) -> nn.Conv2dTranspose:
+    """A transposed convolution whose kernel is two strides wide, without bias.
+
+    [B, in, H, W] -> [B, out, H * stride, W * stride].
+    """
+    kind = AscendConv2dTranspose if on_ascend() else nn.Conv2dTranspose
+    padding = (kernel_size - stride) // 2
+    return kind(
+        in_channels,
+        out_channels,
+        kernel_size,
+        stride=stride,
+        pad_mode="pad",
+        padding=padding,
+        group=groups,
+        has_bias=False,
+    )
+
+
 def upsample(channels: int, factor: int) -> nn.Conv2dTranspose:
     """Depthwise transposed convolution that starts as bilinear interpolation and is trained.
 
     [B, C, H, W] -> [B, C, H * factor, W * factor]. Initialised in `fairmot.model.init`.
     """
-    return nn.Conv2dTranspose(
-        channels,
-        channels,
-        2 * factor,
-        stride=factor,
-        pad_mode="pad",
-        padding=factor // 2,
-        group=channels,
-        has_bias=False,
-    )
+    return conv_transpose(channels, channels, 2 * factor, factor, groups=channels)
 
 
 class Identity(nn.Cell):

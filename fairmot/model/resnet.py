@@ -6,7 +6,7 @@ from mindspore import Tensor, nn, ops
 
 from fairmot.model.backbone import Backbone, scaled
 from fairmot.model.heads import HEADS
-from fairmot.model.layers import batch_norm, conv
+from fairmot.model.layers import batch_norm, conv, conv_transpose, max_pool
 from fairmot.model.neck import Node, NodeConv
 from fairmot.model.residual import BasicBlock, Block, Bottleneck, block_stack
 
@@ -34,7 +34,7 @@ class ResNet(Backbone):
         self.conv1 = conv(3, channels[0], 7, stride=2)
         self.bn1 = batch_norm(channels[0])
         self.relu = ops.ReLU()
-        self.maxpool = nn.MaxPool2d(3, stride=2, pad_mode="pad", padding=1)
+        self.maxpool = max_pool(3, 2, pad_mode="pad", padding=1)
         for i in range(4):
             before = self.encoded_channels[i - 1] if i else channels[0]
             setattr(self, f"layer{i + 1}", block_stack(block, before, channels[i], _COUNTS[i], stride=2 if i else 1))
@@ -91,7 +91,7 @@ def _enlarge(in_channels: int, out_channels: int, node_conv: NodeConv) -> list[n
         node_conv(in_channels, out_channels),
         batch_norm(out_channels),
         nn.ReLU(),
-        nn.Conv2dTranspose(out_channels, out_channels, 4, stride=2, pad_mode="pad", padding=1, has_bias=False),
+        conv_transpose(out_channels, out_channels, 4, 2),
         batch_norm(out_channels),
         nn.ReLU(),
     ]

@@ -7,7 +7,7 @@ from mindspore import Tensor, nn, ops
 
 from fairmot.model.backbone import Backbone
 from fairmot.model.heads import HEADS
-from fairmot.model.layers import Identity, batch_norm, conv
+from fairmot.model.layers import Identity, batch_norm, conv, max_pool
 
 # The original weighs a new batch by 0.03 and sets a large epsilon.
 _MOMENTUM = 0.97
@@ -86,7 +86,7 @@ class PyramidPooling(nn.Cell):
         hidden = in_channels // 2
         self.cv1 = ConvUnit(in_channels, hidden)
         self.cv2 = ConvUnit(4 * hidden, out_channels)
-        self.pool = nn.MaxPool2d(_POOL_CELLS, stride=1, pad_mode="same")
+        self.pool = max_pool(_POOL_CELLS, 1, pad_mode="same")
 
     def construct(self, features: Tensor) -> Tensor:
         """[B, in, H, W] -> [B, out, H, W]."""

@@ -76,7 +76,7 @@ def test_windows_hold_zeros_outside_the_map():
     for image, cells in enumerate(CELLS):
         for slot, cell in enumerate(cells):
             y, x = divmod(int(cell), WIDTH)
-            np.testing.assert_array_equal(windows[image, slot, 0], padded[image, 0, y : y + 3, x : x + 3].ravel())
+            np.testing.assert_array_equal(windows[image, 0, slot], padded[image, 0, y : y + 3, x : x + 3].ravel())
 
 
 @pytest.mark.parametrize("name", ["dlaconv_34", "dla_34", "yolov5s"])
