@@ -137,7 +137,8 @@ def use_device(device: Device, executor: ExecutorConfig | None = None) -> None:
             # Also where Ascend is the target already, as it is wherever MindSpore finds CANN: it has no number yet.
             ms.set_device(_TARGETS[device], int(os.environ.get("DEVICE_ID", "0")))
             executor = executor or ExecutorConfig()
-            _set_executor(*(getattr(executor, field.name) for field in fields(ExecutorConfig)))
+            if ms.get_context("device_target") == _TARGETS[device]:  # MindSpore puts msrun's scheduler on the CPU
+                _set_executor(*(getattr(executor, field.name) for field in fields(ExecutorConfig)))
         elif ms.get_context("device_target") != _TARGETS[device]:
             ms.set_device(_TARGETS[device])  # once MindSpore has run something it refuses even the one it has
     except (RuntimeError, ValueError) as error:
@@ -148,13 +149,24 @@ def use_device(device: Device, executor: ExecutorConfig | None = None) -> None:
 def _set_executor(
     jit_level: JitLevel, allow_hf32: bool, deterministic: bool, op_compile: bool, overflow_mode: OverflowMode
 ) -> None:
-    """Hand the settings to MindSpore, after the device and before anything runs on it."""
-    ms.set_context(jit_config={"jit_level": jit_level.value})
-    ascend.op_precision.conv_allow_hf32(allow_hf32)
-    ascend.op_precision.matmul_allow_hf32(allow_hf32)
-    ascend.op_tuning.op_compile(op_compile)
-    if deterministic:
-        ms.set_deterministic(True)
+    """Hand the settings to MindSpore, after the device and before anything runs on it.
+
+    Raises:
+        ConfigError: this process has others already.
+    """
+    try:
+        ascend.op_precision.conv_allow_hf32(allow_hf32)
+        ascend.op_precision.matmul_allow_hf32(allow_hf32)
+        ascend.op_tuning.op_compile(op_compile)
+        if deterministic:
+            ms.set_deterministic(True)
+        ms.set_context(jit_config={"jit_level": jit_level.value})
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(
+            "device=ascend: an NPU's settings (runtime.jit_level, allow_hf32, deterministic, op_compile) are fixed for "
+            f"a process, so no sweep can go over them; start a process for each ({reason})"
+        ) from error
     os.environ["MS_ASCEND_CHECK_OVERFLOW_MODE"] = overflow_mode.value
 
 

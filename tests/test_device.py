@@ -15,15 +15,22 @@ from fairmot.errors import ConfigError
 from fairmot.model.network import ModelConfig, build_network
 from fairmot.weights.weights_file import weights_file
 
-SIMULATED = {"MS_SIMULATION_LEVEL": "1", "RANK_SIZE": "1", "RANK_ID": "0", "DEVICE_ID": "0"}
+SIMULATED = {"MS_SIMULATION_LEVEL": "1", "RANK_SIZE": "1", "RANK_ID": "0", "DEVICE_ID": "5"}
 ASK = """
-import json, os
+import dataclasses, json, os
 import mindspore as ms
 from mindspore._c_expression import AscendOpPrecisionConf, AscendOpTuningConf, DeviceManagerConf, MSContext
 from mindspore._c_expression import ms_ctx_param
+from fairmot.errors import ConfigError
 from fairmot.device import Device, ExecutorConfig, JitLevel, OverflowMode, use_device
+executor = EXECUTOR
 for _ in range(2):  # the second time nothing is left to do
-    use_device(Device.ascend, EXECUTOR)
+    use_device(Device.ascend, executor)
+try:
+    use_device(Device.ascend, dataclasses.replace(executor, jit_level=JitLevel.O1, allow_hf32=False))
+    refused = ""
+except ConfigError as error:
+    refused = str(error)
 precision = AscendOpPrecisionConf.get_instance()
 print(json.dumps({
     "device": list(ms.get_current_device()),
@@ -33,6 +40,7 @@ print(json.dumps({
     "hccl": os.environ.get("HCCL_DETERMINISTIC"),
     "op_compile": AscendOpTuningConf.get_instance().jit_compile(),
     "overflow": os.environ["MS_ASCEND_CHECK_OVERFLOW_MODE"],
+    "refused": refused,
 }))
 """
 
@@ -42,9 +50,9 @@ print(json.dumps({
     ("executor", "expected"),
     [
         (
-            "None",
+            "ExecutorConfig()",
             {
-                "device": ["Ascend", 0],
+                "device": ["Ascend", 5],
                 "jit_level": "O0",
                 "hf32": ["0", "0"],
                 "deterministic": True,
@@ -57,7 +65,7 @@ print(json.dumps({
             "ExecutorConfig(JitLevel.O1, allow_hf32=True, deterministic=False, op_compile=True, "
             "overflow_mode=OverflowMode.saturation)",
             {
-                "device": ["Ascend", 0],
+                "device": ["Ascend", 5],
                 "jit_level": "O1",
                 "hf32": ["1", "1"],
                 "deterministic": False,
@@ -70,8 +78,26 @@ print(json.dumps({
     ids=["defaults", "others"],
 )
 def test_the_settings_reach_mindspore(tmp_path, executor, expected):
-    said = run_with_ascend(ASK.replace("EXECUTOR", executor), tmp_path, **SIMULATED)
-    assert json.loads(said.splitlines()[-1]) == expected
+    said = json.loads(run_with_ascend(ASK.replace("EXECUTOR", executor), tmp_path, **SIMULATED).splitlines()[-1])
+    assert "are fixed for a process, so no sweep can go over them" in said.pop("refused")
+    assert said == expected
+
+
+SCHEDULER = """
+import os
+import mindspore as ms
+from fairmot.device import Device, use_device
+use_device(Device.ascend)
+print(ms.get_context("device_target"), os.environ.get("HCCL_DETERMINISTIC"))
+"""
+
+
+@needs_tools
+def test_msruns_scheduler_needs_no_settings(tmp_path):
+    """MindSpore keeps it on the CPU, where it would complain of each of them."""
+    addresses = {"MS_WORKER_NUM": "1", "MS_SCHED_HOST": "127.0.0.1", "MS_SCHED_PORT": "8118"}
+    said = run_with_ascend(SCHEDULER, tmp_path, MS_ROLE="MS_SCHED", **addresses)
+    assert said.splitlines()[-1] == "CPU None"
 
 
 def npus_below(folder: Path, *names: str) -> Path:
@@ -124,22 +150,6 @@ def test_an_npu_is_found_and_not_taken(tmp_path):
     said = run_with_ascend(FIND, tmp_path).splitlines()[-1]
     assert said.startswith("FoundDevice(device=<Device.ascend: 'ascend'>, reason='2 NPU(s) here, and CANN is loaded')")
     assert said.endswith(" False")
-
-
-OTHERWISE = """
-from fairmot.device import Device, ExecutorConfig, use_device
-use_device(Device.ascend)
-try:
-    use_device(Device.ascend, ExecutorConfig(op_compile=True))
-except Exception as error:
-    print(type(error).__name__, error)
-"""
-
-
-@needs_tools
-def test_other_settings_in_one_process_are_refused(tmp_path):
-    said = run_with_ascend(OTHERWISE, tmp_path, **SIMULATED).splitlines()[-1]
-    assert said.startswith("ConfigError device=ascend cannot be used: ")
 
 
 CONVERT = """

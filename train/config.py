@@ -149,9 +149,9 @@ class TrainConfig:
                 "validate_every_epochs=0"
             )
         if self.batch_norm is BatchNorm.sync:
-            self._check_npu("batch_norm=sync", "no synchronised batch normalisation; choose rank or frozen")
+            self._check_npu("batch_norm=sync", "has no synchronised batch normalisation; choose rank or frozen")
         if self.runtime.precision is Precision.bf16:
-            self._check_npu("runtime.precision=bf16", "no bfloat16 convolution in MindSpore; choose fp32 or fp16")
+            self._check_npu("runtime.precision=bf16", "has no bfloat16 convolution in MindSpore; choose fp32 or fp16")
         if not self.data.train:
             raise ValueError("data.train is empty: name at least one list file, such as '+data.train.mine=mine.train'")
 
@@ -162,7 +162,7 @@ class TrainConfig:
         device, reason = find_device(self.device)
         if device is Device.cpu:
             asked = "" if self.device is Device.cpu else f" (device=auto: {reason})"
-            raise ValueError(f"{setting}: device=cpu{asked} has {lack}")
+            raise ValueError(f"{setting}: device=cpu{asked} {lack}")
 
 
 def as_yaml(config: TrainConfig) -> str:
