@@ -42,7 +42,7 @@ class _Progress:
                     self._graph = what.removeprefix("compiling ").strip("'").removesuffix(".construct")
                     continue
                 else:
-                    self._stage = "compiled"
+                    self._stage = "compiled, finishing"
                 self._say()
         if time.monotonic() - self._said_at_s > _QUIET_S:
             self._say()
