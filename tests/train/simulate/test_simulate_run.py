@@ -2,30 +2,39 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
+from ascend_process import needs_tools
 
 from fairmot.cli.command import compose
 from fairmot.errors import ConfigError, FairMOTError
 from train.config import TrainConfig
 from train.simulate.config import Chip
+from train.simulate.graphs import KINDS
 from train.simulate.run import _raise_failure, environment_of_child
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-NARROW = ["experiment=quickstart", "data.input_size=[64,96]", "batch_size_per_rank=2", "data.root=nowhere"]
+NARROW = ["experiment=quickstart", "data.input_size=[64,96]", "batch_size_per_rank=1", "data.root=nowhere"]
 
 
 def configured(*words: str) -> TrainConfig:
     return compose([*NARROW, *words], TrainConfig, "train")
 
 
-def dry_run(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def command_and_environment(*words: str, **variables: str) -> tuple[list[str], dict[str, str]]:
     python_path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH", "")]))
     command = [sys.executable, "-m", "train", *NARROW, "simulate.chip=910b", "simulate.report=report.json", *words]
-    environment = os.environ | {"PYTHONPATH": python_path} | variables
+    return command, os.environ | {"PYTHONPATH": python_path} | variables
+
+
+def dry_run(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    command, environment = command_and_environment(*words, **variables)
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -38,6 +47,7 @@ def dry_run(folder: Path, *words: str, **variables: str) -> subprocess.Completed
         (["simulate.chip=910b", "simulate.ranks=12"], "hosts with 910b have 8 NPUs; give a multiple of 8"),
         (["simulate.chip=a3", "simulate.ranks=24"], "hosts with a3 have 16 NPUs"),
         (["simulate.objects=0"], "simulate.objects=0: must be at least 1"),
+        (["simulate.time_limit_s=0"], "simulate.time_limit_s=0: must be at least 1"),
     ],
 )
 def test_what_cannot_be_simulated_is_refused(words, message):
@@ -53,6 +63,7 @@ def test_the_child_gets_a_simulated_rank_and_nothing_of_a_launcher(tmp_path):
     assert given["HOME"] == "/home/me"
     assert (given["RANK_SIZE"], given["RANK_ID"], given["DEVICE_ID"]) == ("16", "11", "3")
     assert (given["MS_SIMULATION_LEVEL"], given["FAIRMOT_SIMULATED_SOC"]) == ("1", "Ascend910B4")
+    assert given["FAIRMOT_SIMULATED_DEVICES"] == "8"
     assert given["LD_LIBRARY_PATH"] == "/lib64"
 
 
@@ -75,29 +86,56 @@ def test_without_a_compiler_the_command_ends_with_one_message(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        ([], {"ranks": 1, "rank": 0, "collectives_per_step": 0}),
-        (
-            ["simulate.ranks=8", "simulate.rank=7", "validate_every_epochs=0", "simulate.identities=100"],
-            {"ranks": 8, "rank": 7, "collectives_per_step": 189, "identities": 101, "detector_kernels": None},
-        ),
-        (["simulate.ranks=8", "device=ascend", "batch_norm=sync"], {"ranks": 8, "rank": 0}),
-        (["device=ascend", "runtime.precision=bf16"], {"ranks": 1}),
-    ],
-    ids=["alone", "rank 7 of 8", "sync", "bf16"],
-)
-def test_a_narrow_network_compiles_for_ascend(tmp_path, words, expected):
-    done = dry_run(tmp_path, *words)
+def test_a_dry_run_reports_and_leaves_nothing_else(tmp_path):
+    done = dry_run(tmp_path, "simulate.ranks=8", "simulate.rank=7", "simulate.identities=100", "device=cpu")
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "report.json").read_text())
+    expected = {"ranks": 8, "rank": 7, "identities": 101, "objects": 128, "fits": {"32": True, "64": True}}
     assert expected.items() <= report.items()
     kernels = report["kernels_per_step"]
-    assert kernels["total"] > 1500
-    assert (kernels["host"], kernels["other"]) == (0, 0)
-    assert kernels["hccl"] == report["collectives_per_step"]
-    assert report["fits"] == {"32": True, "64": True}
+    assert kernels["total"] == sum(kernels[kind] for kind in KINDS) == sum(report["kernels_by_graph"].values())
+    assert kernels["total"] == sum(row["kernels"] for row in report["kernels_by_name"])
+    assert kernels["hccl"] == report["collectives_per_step"] > 0
+    assert report["detector_kernels"]["total"] > 100  # quickstart validates
+    # The gradients of all parameters are reduced, and little else.
+    assert report["parameter_bytes"] <= report["collective_bytes"] < 1.1 * report["parameter_bytes"]
     assert report["parameter_bytes"] > 1e6
     assert len(report["kernels_by_line"]) == 20
-    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]  # nothing else is written
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+    assert "TrainOneStep: generating kernels" in done.stderr
+    assert "DetectionGraph: compiled" in done.stderr
+    assert "device=cpu does not count" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_step_that_does_not_fit_says_so(tmp_path):
+    done = dry_run(tmp_path, "simulate.chip=910b4", "batch_size_per_rank=8000", "validate_every_epochs=0")
+    assert done.returncode == 1
+    assert "does not fit into the device's memory" in done.stderr
+    assert "lower batch_size_per_rank" in done.stderr
+    assert not (tmp_path / "report.json").exists()
+
+
+def test_a_dry_run_ends_at_its_time_limit(tmp_path):
+    """Long before MindSpore is ready."""
+    done = dry_run(tmp_path, "simulate.time_limit_s=1")
+    assert done.returncode == 1
+    assert "error: simulate: not compiled within simulate.time_limit_s=1 seconds" in done.stderr
+
+
+@needs_tools
+def test_ctrl_c_ends_the_compiling_process_too(tmp_path):
+    (tmp_path / "temporary").mkdir()
+    command, environment = command_and_environment(TMPDIR=str(tmp_path / "temporary"))
+    parent = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    below = psutil.Process(parent.pid)
+    until_s = time.monotonic() + 300
+    while not below.children() and time.monotonic() < until_s:
+        time.sleep(0.1)
+    (child,) = below.children()
+    parent.send_signal(signal.SIGINT)
+    said = parent.communicate(timeout=60)[1]
+    assert parent.returncode == 130, said
+    assert not child.is_running()
+    assert "Traceback" not in said
+    assert list((tmp_path / "temporary").iterdir()) == []
