@@ -53,22 +53,30 @@ def rows_of(experiments: list[str], words: list[str]) -> dict[str, list[str]]:
     return {same[0]: same for same in rows.values()}
 
 
-def row(experiments: list[str], words: list[str]) -> str:
-    """One row of the table; what does not compile says why instead."""
-    batch, names = "", ", ".join(experiments)
+def row(experiments: list[str], configs: list[TrainConfig]) -> str:
+    """One row of the table; what does not compile says why instead.
+
+    Args:
+        experiments: that share it.
+        configs: of the first of them, one a level of LEVELS.
+    """
+    (height, width), batch = configs[0].data.input_size, configs[0].batch_size_per_rank
+    names = [", ".join(experiments), f"{batch} x {height}x{width}"]
     reports = []
-    for level in LEVELS:
-        config = compose([f"experiment={experiments[0]}", f"runtime.jit_level={level}", *words], TrainConfig, "train")
-        batch = f"{config.batch_size_per_rank} x {config.data.input_size[0]}x{config.data.input_size[1]}"
+    for level, config in zip(LEVELS, configs, strict=True):
         try:
             reports.append(simulated(config))
         except FairMOTError as error:
-            return f"| {names} | {batch} | {level}: {' '.join(str(error).split())} |"
+            return "| " + " | ".join([*names, f"{level}: {' '.join(str(error).split())}"]) + " |"
     kernels = [str(report["kernels_per_step"]["total"]) for report in reports]
-    peaks = [f"{report['peak_gb']:.1f}, {report['peak_gb_with_fragments']:.1f}" for report in reports]
     collectives = " / ".join(dict.fromkeys(str(report["collectives_per_step"]) for report in reports))
+    peaks = [f"{_gb(report['peak_gb'])}, {_gb(report['peak_gb_with_fragments'])}" for report in reports]
     fits = ["yes" if all(report["fits"][memory] for report in reports) else "no" for memory in ("32", "64")]
-    return "| " + " | ".join([names, batch, *kernels, collectives, *peaks, *fits]) + " |"
+    return "| " + " | ".join([*names, *kernels, collectives, *peaks, *fits]) + " |"
+
+
+def _gb(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.1f}"
 
 
 def main() -> None:
@@ -82,12 +90,19 @@ def main() -> None:
     words = [f"simulate.chip={arguments.chip}", f"simulate.ranks={arguments.ranks}", "data.root=no-data"]
     try:
         rows = rows_of(arguments.experiments or EXPERIMENTS, words)
+        configs = [
+            [
+                compose([f"experiment={experiment}", f"runtime.jit_level={level}", *words], TrainConfig, "train")
+                for level in LEVELS
+            ]
+            for experiment in rows
+        ]
     except FairMOTError as error:
         parser.error(str(error))
     logging.basicConfig(level=logging.INFO, format="%(threadName)s %(message)s")
     print(HEAD, flush=True)
     with ThreadPoolExecutor(arguments.at_once, thread_name_prefix="dry run") as pool:
-        for line in pool.map(lambda same: row(same, words), rows.values()):
+        for line in pool.map(row, rows.values(), configs):
             print(line, flush=True)
 
 
