@@ -13,29 +13,31 @@ Counts = dict[str, dict[str, int]]
 """Kind -> operator -> kernels."""
 
 
-def counts_of(report: dict[str, Any]) -> dict[str, Counts]:
-    """The kernels of a dry run's report, graph by graph."""
-    return {graph: _counts(rows) for graph, rows in _graphs(report).items()}
+_WAITS = "synchronisations_per_step"
 
 
 def write_golden(path: Path, report: dict[str, Any]) -> None:
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(counts_of(report), indent=1, sort_keys=True) + "\n")
+    golden = {graph: _counts(rows) for graph, rows in _graphs(report).items()} | {_WAITS: report[_WAITS]}
+    path.write_text(json.dumps(golden, indent=1, sort_keys=True) + "\n")
 
 
 def differences(path: Path, report: dict[str, Any]) -> list[str]:
     """What a change has made of the kernels of `path`; nothing where all is as it was."""
     if not path.is_file():
         return [f"{path.name} is missing: renew the golden table"]
-    golden: dict[str, Counts] = json.loads(path.read_text())
-    graphs = _graphs(report)
+    golden = json.loads(path.read_text())
+    waits, graphs = golden.pop(_WAITS), _graphs(report)
     if golden.keys() != graphs.keys():
         return [f"graphs {sorted(graphs)} instead of {sorted(golden)}"]
-    return [
-        f"{graph}: {found}"
+    found = [
+        f"{graph}: {difference}"
         for graph, rows in graphs.items()
-        for found in [*_worse_paths(golden[graph], rows), *_other_numbers(golden[graph], _counts(rows))]
+        for difference in [*_worse_paths(golden[graph], rows), *_other_numbers(golden[graph], _counts(rows))]
     ]
+    if report[_WAITS] != waits:
+        found.append(f"step: the host waits for the device {report[_WAITS]} times instead of {waits}")
+    return found
 
 
 def _graphs(report: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:

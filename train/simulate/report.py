@@ -73,7 +73,8 @@ def make_report(chip: Chip, measured: Measured, log: Log, folder: Path, project:
         "warnings": [
             *_warnings_of_kernels(step, log.kinds),
             *(f"detector: {warning}" for warning in _warnings_of_kernels(detector, log.kinds)),
-            *_warnings_of_memory(fragments_gb, chip),
+            *(["the log does not say how much device memory was planned"] if fragments_gb is None else []),
+            *filter(None, [does_not_fit(fragments_gb, chip)]),
         ],
     }
 
@@ -142,16 +143,15 @@ def _listed(kernels: Iterable[Kernel]) -> str:
     return ", ".join(listed) + (" ..." if len(most) > 8 else "")
 
 
-def _warnings_of_memory(fragments_gb: float | None, chip: Chip) -> list[str]:
+def does_not_fit(fragments_gb: float | None, chip: Chip) -> str | None:
+    """What is to be said of a peak of memory that the chip does not have; None: it fits, or is not known."""
     memory_gb = CHIPS[chip].memory_gb
-    if fragments_gb is None:
-        return ["the log does not say how much device memory was planned"]
-    if fragments_gb <= memory_gb * _USABLE:
-        return []
-    return [
+    if fragments_gb is None or fragments_gb <= memory_gb * _USABLE:
+        return None
+    return (
         f"{fragments_gb:.1f} GB do not fit into {memory_gb} GB of {chip.value}: lower batch_size_per_rank (with "
         "optim.accumulation the step keeps its samples) or data.input_size"
-    ]
+    )
 
 
 def as_text(report: Mapping[str, Any]) -> str:

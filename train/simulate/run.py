@@ -25,7 +25,7 @@ from train.config import TrainConfig, as_yaml
 from train.simulate.child import Measured
 from train.simulate.config import CHIPS, Chip
 from train.simulate.graphs import read_log
-from train.simulate.report import as_text, make_report
+from train.simulate.report import as_text, does_not_fit, make_report
 from train.simulate.stand_ins import cann_paths
 from train.simulate.watch import run_watched
 
@@ -39,7 +39,8 @@ def simulate(config: TrainConfig) -> None:
 
     Raises:
         ConfigError: no stand-ins for CANN can be made here, or a value is refused.
-        FairMOTError: it does not compile for the chip; the message says why.
+        FairMOTError: it does not compile for the chip; the message says why. It compiles and is reported, but does not
+            fit into the chip's memory.
     """
     report = simulated(config)
     print(as_text(report), flush=True)
@@ -48,6 +49,8 @@ def simulate(config: TrainConfig) -> None:
             write_atomic(Path(config.simulate.report), json.dumps(report, indent=2) + "\n")
         except OSError as error:
             raise FairMOTError(f"simulate.report={config.simulate.report}: {error.strerror}") from error
+    if message := does_not_fit(report["peak_gb_with_fragments"], Chip(report["chip"])):
+        raise FairMOTError(f"simulate: {message}")
 
 
 def simulated(config: TrainConfig) -> dict[str, Any]:
@@ -138,11 +141,6 @@ def _raise_failure(exit_code: int, written: Mapping[str, Any], log: str) -> None
     """
     if "error" in written:
         raise (ConfigError if written["exit_code"] == ConfigError.exit_code else FairMOTError)(written["error"])
-    if "emory isn't enough" in log or "emory not enough" in log:
-        raise FairMOTError(
-            "simulate: the step does not fit into the device's memory; lower batch_size_per_rank (optim.accumulation "
-            "keeps a step's samples) or data.input_size"
-        )
     said = [line for line in log.splitlines() if line.strip() and not re.match(r"\[(INFO|WARNING)\]", line)]
     reasons = [line for line in said if re.match(r"\w*Error\b", line) or "failed" in line] or said[-5:]
     raise FairMOTError(
