@@ -15,6 +15,7 @@ from ascend_process import needs_tools
 from fairmot.cli.command import compose
 from fairmot.errors import ConfigError, FairMOTError
 from train.config import TrainConfig
+from train.simulate import run
 from train.simulate.config import Chip
 from train.simulate.graphs import KINDS
 from train.simulate.run import _raise_failure, environment_of_child
@@ -105,15 +106,22 @@ def test_a_dry_run_reports_and_leaves_nothing_else(tmp_path):
     assert "device=cpu does not count" in done.stderr
 
 
-@pytest.mark.slow
-def test_a_step_that_does_not_fit_says_so(tmp_path):
-    done = dry_run(tmp_path, "simulate.chip=910b4", "batch_size_per_rank=8000", "validate_every_epochs=0")
-    assert done.returncode == 1
-    report = json.loads((tmp_path / "report.json").read_text())
-    assert report["peak_gb_with_fragments"] > 30
-    assert report["fits"]["32"] is False
-    message = f"error: simulate: {report['peak_gb_with_fragments']:.1f} GB do not fit into 32 GB of 910b4: lower batch"
-    assert message in done.stderr
+@pytest.mark.parametrize(
+    ("peak_gb", "chip", "fits"), [(39.8, "910b4", False), (39.8, "910b", True), (None, "910a", True)]
+)
+def test_a_step_that_does_not_fit_is_reported_and_refused(tmp_path, monkeypatch, capsys, peak_gb, chip, fits):
+    """Simulation plans beyond any memory: quickstart with a batch of 8000 gave 39.8 GB on a 910b4."""
+    found = {"chip": chip, "peak_gb_with_fragments": peak_gb}
+    monkeypatch.setattr(run, "simulated", lambda config: found)
+    monkeypatch.setattr(run, "as_text", lambda report: "the report")
+    config = configured(f"simulate.chip={chip}", f"simulate.report={tmp_path / 'report.json'}")
+    if fits:
+        run.simulate(config)
+    else:
+        with pytest.raises(FairMOTError, match=r"simulate: 39\.8 GB do not fit into 32 GB of 910b4: lower batch_size"):
+            run.simulate(config)
+    assert json.loads((tmp_path / "report.json").read_text()) == found
+    assert capsys.readouterr().out == "the report\n"
 
 
 def test_a_dry_run_ends_at_its_time_limit(tmp_path):
