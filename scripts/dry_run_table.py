@@ -26,6 +26,7 @@ from train.simulate.run import simulated
 
 EXPERIMENTS = sorted(path.stem for path in (CONF_DIR / "experiment").glob("*.yaml"))
 LEVELS = ("O0", "O1")
+_logger = logging.getLogger(__name__)
 HEAD = (
     "| experiment | batch a rank | kernels O0 | O1 | collectives | peak GB, with fragments: O0 | O1 | fits 32 | 64 |\n"
     "|---|---|---|---|---|---|---|---|---|"
@@ -64,6 +65,7 @@ def row(experiments: list[str], configs: list[TrainConfig]) -> str:
     names = [", ".join(experiments), f"{batch} x {height}x{width}"]
     reports = []
     for level, config in zip(LEVELS, configs, strict=True):
+        _logger.info("%s, jit_level %s", experiments[0], level)
         try:
             reports.append(simulated(config))
         except FairMOTError as error:
@@ -99,9 +101,9 @@ def main() -> None:
         ]
     except FairMOTError as error:
         parser.error(str(error))
-    logging.basicConfig(level=logging.INFO, format="%(threadName)s %(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(threadName)s: %(message)s")
     print(HEAD, flush=True)
-    with ThreadPoolExecutor(arguments.at_once, thread_name_prefix="dry run") as pool:
+    with ThreadPoolExecutor(arguments.at_once, thread_name_prefix="process") as pool:
         for line in pool.map(row, rows.values(), configs):
             print(line, flush=True)
 
