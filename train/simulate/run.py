@@ -30,7 +30,9 @@ from train.simulate.stand_ins import cann_paths
 from train.simulate.watch import run_watched
 
 _PROJECT = Path(__file__).resolve().parents[2]
-_OF_A_LAUNCHER = re.compile(r"MS_(ROLE|SCHED|WORKER|NODE|LOCAL|CLUSTER)|RANK_|DEVICE_ID|FAIRMOT_|GLOG_|MS_DEV_|MS_SUB")
+_OF_A_LAUNCHER = re.compile(
+    r"MS_(ROLE|SCHED|WORKER|NODE|LOCAL|CLUSTER)|RANK_|DEVICE_ID|FAIRMOT_|GLOG_|MS_DEV_|MS_SUB|MS_COMPILER_CACHE"
+)
 _logger = logging.getLogger(__name__)
 
 

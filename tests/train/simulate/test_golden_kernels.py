@@ -192,5 +192,5 @@ def test_a_missing_golden_file_fails(tmp_path):
     assert differences(tmp_path / "case.json", BEFORE) == ["case.json is missing: renew the golden table"]
 
 
-def test_the_table_holds_the_cases_and_nothing_else():
-    assert {path.stem for path in GOLDEN.glob("*.json")} == set(CASES)
+def test_no_file_is_left_of_a_case_that_is_gone():
+    assert {path.stem for path in GOLDEN.glob("*.json")} <= set(CASES)
