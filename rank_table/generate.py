@@ -7,6 +7,9 @@ Needs Python alone, no installation. The rank ids follow the dictionary order of
     output=rank_table.json          where to write
     hccn=/shared/hccn/{host}.conf   copies of every host's /etc/hccn.conf, which holds the devices' addresses; or
     device_ips=192.168.100.101,...  these addresses, host by host in the order of hosts=
+    spod=/shared/spod/{host}.txt    Atlas A3 super pods (version 1.2): what every host says of its devices, in order,
+                                    for npu in 0 1 2 3 4 5 6 7; do for chip in 0 1; do
+                                        npu-smi info -t spod-info -i $npu -c $chip; done; done > <host>.txt
 
 Exit codes: 0 written, 2 refused.
 """
@@ -21,9 +24,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # also from a chec
 
 from fairmot.errors import ConfigError
 from fairmot.files import write_atomic
-from train.cluster.rank_table import VERSION, faults_of
+from train.cluster.table_faults import PLAIN, SUPER_PODS, faults_of
 
-_KEYS = ("hosts", "devices", "output", "hccn", "device_ips")
+_KEYS = ("hosts", "devices", "output", "hccn", "device_ips", "spod")
 
 
 def main(words: list[str]) -> int:
@@ -35,6 +38,11 @@ def main(words: list[str]) -> int:
         options = _options(words)
         hosts = _hosts(options["hosts"])
         table = make_table(_device_ips(options, hosts))
+        if "spod" in options:
+            count = int(options["devices"])
+            add_super_pods(
+                table, {host: _read_spod(Path(options["spod"].replace("{host}", host)), count) for host in hosts}
+            )
         if faults := faults_of(table):
             raise ConfigError("\n".join(faults))
         write_atomic(options["output"], _as_text(table))
@@ -54,7 +62,24 @@ def make_table(device_ips: dict[str, list[str]]) -> dict[str, Any]:
             devices.append({"device_id": str(device_id), "device_ip": device_ip, "rank_id": str(rank)})
             rank += 1
         servers.append({"server_id": host, "device": devices, "host_nic_ip": "reserve"})
-    return {"version": VERSION, "server_count": str(len(servers)), "server_list": servers, "status": "completed"}
+    return {"version": PLAIN, "server_count": str(len(servers)), "server_list": servers, "status": "completed"}
+
+
+def add_super_pods(table: dict[str, Any], known: dict[str, tuple[str, list[str]]]) -> None:
+    """Make a table one of version 1.2.
+
+    Args:
+        table: its content.
+        known: super pod and the devices' numbers in it, of each host.
+    """
+    table["version"] = SUPER_PODS
+    pods: dict[str, list[dict[str, str]]] = {}
+    for server in table["server_list"]:
+        pod, numbers = known[server["server_id"]]
+        pods.setdefault(pod, []).append({"server_id": server["server_id"]})
+        for device, number in zip(server["device"], numbers, strict=True):
+            device["super_device_id"] = number
+    table["super_pod_list"] = [{"super_pod_id": pod, "server_list": servers} for pod, servers in pods.items()]
 
 
 def _as_text(table: dict[str, Any]) -> str:
@@ -116,6 +141,22 @@ def _read_hccn(path: Path, count: int) -> list[str]:
     if missing:
         raise ConfigError(f"hccn: {path}: no line {missing[0]}=; the host has {len(found)} devices there")
     return [found[str(device)] for device in range(count)]
+
+
+def _read_spod(path: Path, count: int) -> tuple[str, list[str]]:
+    """The lines `SDID : 2883584` and `Super Pod ID : 0` that npu-smi prints of each device."""
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise ConfigError(f"spod: {path}: cannot be read ({error.strerror})") from error
+    numbers = re.findall(r"\bSDID\s*:\s*(\d+)", text)
+    pods = set(re.findall(r"\bSuper Pod ID\s*:\s*(\d+)", text))
+    if len(numbers) != count or len(pods) != 1:
+        raise ConfigError(
+            f"spod: {path}: {len(numbers)} SDID and {len(pods)} different Super Pod ID; {count} devices of one host "
+            f"have {count} and 1 (npu-smi info -t spod-info, once a device)"
+        )
+    return pods.pop(), numbers
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ _fairmot_complete() {
     local line word choices
     COMPREPLY=()
     case "${COMP_WORDS[1]:-} ${COMP_WORDS[2]:-}" in
-        "-m train" | "-m train.deliver" | "-m fairmot."*) ;;
+        "-m train" | "-m train.deliver" | "-m train.selfcheck" | "-m fairmot."*) ;;
         *) return ;;
     esac
     [ "$COMP_CWORD" -gt 2 ] || return

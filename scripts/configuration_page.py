@@ -26,6 +26,7 @@ from fairmot.submit import SubmitConfig
 from fairmot.track import TrackConfig
 from train.config import TrainConfig
 from train.deliver import DeliverConfig
+from train.selfcheck.config import SelfcheckConfig
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
 
@@ -39,6 +40,7 @@ COMMANDS: dict[str, tuple[str, type]] = {
     "convert": ("python -m fairmot.convert", ConvertConfig),
     "export": ("python -m fairmot.export", ExportConfig),
     "deliver": ("python -m train.deliver", DeliverConfig),
+    "selfcheck": ("python -m train.selfcheck", SelfcheckConfig),
 }
 """YAML file of conf/ -> command and configuration."""
 
@@ -94,8 +96,14 @@ def _command(config_name: str, command: str, schema: type, described: set[type])
     composed = OmegaConf.load(CONF_DIR / f"{config_name}.yaml")
     assert isinstance(composed, DictConfig)
     yield f"## {command}\n\n{' '.join(str(composed.hydra.help.header).split())}\n"
-    yield _table([key for key in keys_of(schema) if key.group is None])
     known = []
+    inherited = set()
+    for other_command, other in COMMANDS.values():
+        if other in schema.__bases__:
+            yield f"Every key of `{other_command}`, with defaults of its own in `conf/{config_name}.yaml`, and:\n"
+            inherited = {key.name for key in keys_of(other)}
+    if own := [key for key in keys_of(schema) if key.group is None and key.name not in inherited]:
+        yield _table(own)
     for group, keys in all_keys(schema):
         assert group.group is not None
         if group.group in described:

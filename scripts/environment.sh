@@ -2,7 +2,7 @@
 # Sourced by the other scripts: a virtual environment with the project and everything it needs, made when absent or outdated.
 #   FAIRMOT_VENV   where it is (default: .venv in the project)
 #   FAIRMOT_PYTHON the Python to make it from (default: the first of 3.11, 3.12, 3.10 that is found)
-# Leaves its python in $PYTHON.
+# Leaves its python in $PYTHON, and the environment of CANN where that is installed (scripts/cann.sh).
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 FAIRMOT_VENV=${FAIRMOT_VENV:-.venv}
@@ -35,6 +35,7 @@ install_project() {
 }
 
 install_project
+source scripts/cann.sh
 # msrun starts the first `python` of the PATH.
 PATH="$(cd "$FAIRMOT_VENV/bin" && pwd):$PATH"
 export PATH

@@ -1,5 +1,6 @@
 """The Dockerfile and the cluster examples: linted, parsed, and their commands understood by the launcher itself."""
 
+import json
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ from packaging.specifiers import SpecifierSet
 
 from fairmot.cli.command import compose
 from fairmot.device import Device
+from train.cluster.pods import Pods, read_pods
 from train.cluster.rank_table import read_rank_table
 from train.config import TrainConfig
 from train.launch.__main__ import parse
@@ -23,7 +25,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 EXAMPLES = REPOSITORY / "docs" / "examples"
 DOCKERFILE = REPOSITORY / "Dockerfile.ascend"
 TABLE = REPOSITORY / "rank_table" / "2x8.json"
-SCRIPTS = sorted([*EXAMPLES.glob("*.sh"), *EXAMPLES.glob("*.sbatch")])
+SCRIPTS = sorted([*EXAMPLES.glob("*.sh"), *EXAMPLES.glob("*.sbatch"), *(REPOSITORY / "scripts").glob("*.sh")])
 
 
 def tool(name):
@@ -47,7 +49,8 @@ def arguments():
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_scripts_parse(script):
     subprocess.run(["bash", "-n", script], check=True)
-    subprocess.run([tool("shellcheck"), "--shell=bash", script], check=True)
+    options = ["--external-sources", "--source-path=SCRIPTDIR:.", "--shell=bash"]
+    subprocess.run([tool("shellcheck"), *options, script], cwd=REPOSITORY, check=True)
 
 
 def test_dockerfile_is_linted():
@@ -101,6 +104,58 @@ def test_scripts_install_nothing_in_the_image(tmp_path):
     )  # fmt: skip
     assert run.stdout.strip() == f"{tmp_path}/bin/python"
     assert run.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("installed", "found"),
+    [
+        (["ascend-toolkit"], "ascend-toolkit"),  # CANN 8
+        (["cann"], "cann"),  # CANN 9
+        (["ascend-toolkit", "cann"], "cann"),
+        ([], None),
+    ],
+    ids=str,
+)
+def test_scripts_set_the_environment_of_cann(tmp_path, installed, found):
+    """Its own script is not written for `set -eu`, which must hold again afterwards."""
+    for name in installed:
+        (tmp_path / name).mkdir()
+        set_env = f"false\nexport LD_LIBRARY_PATH={tmp_path}/lib:$LD_LIBRARY_PATH ASCEND_HOME_PATH={tmp_path}/{name}\n"
+        (tmp_path / name / "set_env.sh").write_text(set_env)
+    code = 'set -euo pipefail; source scripts/cann.sh; echo "${ASCEND_HOME_PATH:-none}"; echo "$SHELLOPTS"; echo "$NO"'
+    environment = {"PATH": os.environ["PATH"], "FAIRMOT_ASCEND": str(tmp_path)}
+    run = subprocess.run(
+        ["bash", "-c", code], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
+    )
+    home, options = run.stdout.splitlines()
+    assert home == (f"{tmp_path}/{found}" if found else "none")
+    assert {"errexit", "nounset", "pipefail"} <= set(options.split(":"))
+    assert (run.returncode, "NO: unbound variable" in run.stderr) == (1, True)
+
+
+def test_an_environment_of_cann_that_is_set_stays(tmp_path):
+    (tmp_path / "cann").mkdir()
+    (tmp_path / "cann" / "set_env.sh").write_text("export ASCEND_HOME_PATH=/another\n")
+    environment = {**os.environ, "FAIRMOT_ASCEND": str(tmp_path), "ASCEND_HOME_PATH": "/mine"}
+    command = ["bash", "-c", "source scripts/cann.sh && echo $ASCEND_HOME_PATH"]
+    run = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout == "/mine\n"
+
+
+def test_the_image_starts_in_the_environment_of_cann(tmp_path):
+    """The entry point as the image has it, but for where the project and CANN are."""
+    words = json.loads(next(words for name, words in instructions() if name == "ENTRYPOINT"))
+    words[2] = words[2].replace("/workspace/fairmot", str(REPOSITORY))
+    (tmp_path / "cann").mkdir()
+    (tmp_path / "cann" / "set_env.sh").write_text("export ASCEND_HOME_PATH=/of/cann\n")
+    environment = {"PATH": os.environ["PATH"], "FAIRMOT_ASCEND": str(tmp_path)}
+    command = [*words, "bash", "-c", 'echo "$ASCEND_HOME_PATH $1"', "bash", "a word"]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout == "/of/cann a word\n"
+    without = environment | {"FAIRMOT_ASCEND": str(tmp_path / "nowhere")}
+    run = subprocess.run(command, env=without, capture_output=True, text=True, check=False)
+    assert run.returncode
+    assert "no CANN in this image" in run.stderr
 
 
 def understood(words):
@@ -161,6 +216,45 @@ def test_volcano_container_starts_the_launcher(listening_folder):
     assert config.device is Device.ascend
     assert config.run_dir.startswith("/runs/")
     assert config.runtime.stop_grace_s < task["template"]["spec"]["terminationGracePeriodSeconds"]
+
+
+def test_ascend_job_fits_together():
+    job = yaml.safe_load((EXAMPLES / "ascendjob.yaml").read_text())
+    specs = job["spec"]["replicaSpecs"]
+    assert (job["kind"], job["metadata"]["labels"]["framework"]) == ("AscendJob", "mindspore")
+    assert specs["Scheduler"]["template"] == specs["Worker"]["template"]
+    assert specs["Scheduler"]["replicas"] == 1
+    assert job["spec"]["runPolicy"]["schedulingPolicy"]["minAvailable"] == 1 + specs["Worker"]["replicas"]
+    template = specs["Worker"]["template"]
+    label = "ring-controller.atlas"
+    assert template["metadata"]["labels"][label] == job["metadata"]["labels"][label]
+    container = template["spec"]["containers"][0]
+    assert container["name"] == "ascend"
+    assert container["resources"]["limits"] == container["resources"]["requests"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert ports["launchers"] == ports["ascendjob-port"] + 1
+    volumes = {volume["name"] for volume in template["spec"]["volumes"]}
+    assert {mount["name"] for mount in container["volumeMounts"]} == volumes
+
+
+def test_ascend_job_starts_the_launcher_in_every_pod(listening_folder):
+    """With what Ascend Operator sets in each of the two."""
+    job = yaml.safe_load((EXAMPLES / "ascendjob.yaml").read_text())
+    container = job["spec"]["replicaSpecs"]["Worker"]["template"]["spec"]["containers"][0]
+    each = container["resources"]["limits"]["huawei.com/Ascend910"]
+    port = str(container["ports"][0]["containerPort"])
+    operator = {"MS_WORKER_NUM": str(2 * each), "MS_LOCAL_WORKER": str(each), "MS_SCHED_PORT": port, "NPU_POD": "true"}
+    roles = [("MS_SCHED", "0", "172.16.0.4"), ("MS_WORKER", "1", "10.96.0.7")]
+    for node_rank, (role, number, host) in enumerate(roles):
+        given = operator | {"MS_ROLE": role, "MS_NODE_RANK": number, "MS_SCHED_HOST": host}
+        subprocess.run(container["args"], cwd=listening_folder, env={**os.environ, **given}, check=True, timeout=20)
+        started, config = understood(heard(listening_folder)[node_rank])
+        assert (started.num_ranks, started.table) == (16, None)
+        assert read_pods(given, started.num_ranks) == Pods(2, 8, node_rank, (host, 2222))
+        assert config.device is Device.ascend
+        assert config.run_dir.startswith("/runs/")
+    grace = job["spec"]["replicaSpecs"]["Worker"]["template"]["spec"]["terminationGracePeriodSeconds"]
+    assert config.runtime.stop_grace_s < grace
 
 
 @pytest.fixture

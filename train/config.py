@@ -25,6 +25,8 @@ class RuntimeConfig(ExecutorConfig):
     Attributes:
         precision: of the network's arithmetic: fp32, fp16, or bf16 (Ascend only).
         threads: CPU threads for operators; 0 leaves the choice to MindSpore.
+        bind_cores: with NPUs: the launcher binds each rank to CPU cores near its NPU, as npu-smi (topo) says;
+            where it does not say, with false, and on a CPU, each rank gets as many cores in order.
         check_ranks_every_steps: compare all ranks' parameters this often; 0: at the start only.
         loss_scale: scaling of the loss against fp16 underflow.
         log_system_every_steps: steps between two looks at every rank's processor and memory; 0: never.
@@ -38,6 +40,7 @@ class RuntimeConfig(ExecutorConfig):
 
     precision: Precision = Precision.fp32
     threads: int = 0
+    bind_cores: bool = True
     check_ranks_every_steps: int = 0
     loss_scale: LossScaleConfig = field(default_factory=LossScaleConfig)
     log_system_every_steps: int = 50

@@ -13,7 +13,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.communication import get_group_size, get_rank, init
 
-from fairmot.device import Device, ExecutorConfig, use_device
+from fairmot.device import Device, ExecutorConfig, find_device, use_device
 from fairmot.errors import FairMOTError
 from fairmot.files import write_atomic
 from train.shared_storage import is_listed, wait_until
@@ -172,7 +172,7 @@ def connect(device: Device, threads: int = 0, executor: ExecutorConfig | None = 
     """Prepare this process for graph mode on `device` and join the other ranks, if a launcher started any.
 
     Args:
-        device: cpu or ascend.
+        device: cpu, ascend, or auto as `find_device` says.
         threads: CPU threads for the operators; 0 leaves MindSpore's choice.
         executor: settings for an NPU; None: the defaults.
 
@@ -180,6 +180,7 @@ def connect(device: Device, threads: int = 0, executor: ExecutorConfig | None = 
         ConfigError: the device is not there.
         FairMOTError: the ranks did not find each other.
     """
+    device = find_device(device).device
     use_device(device, executor)
     if threads > 0:
         ms.set_context(runtime_num_threads=threads)

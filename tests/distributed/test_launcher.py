@@ -147,6 +147,25 @@ def test_a_hung_rank_is_reported_with_its_stack(launch, tmp_path):
     assert job.is_gone(within_s=0), job.processes()
 
 
+def test_a_death_in_one_pod_of_an_ascend_job_ends_the_other(launch, tmp_path):
+    """Both pods are this machine; Ascend Operator's variables alone say who they are."""
+    common = {
+        "MS_SCHED_HOST": "127.0.0.1", "MS_SCHED_PORT": str(free_port()), "MS_WORKER_NUM": "2", "MS_LOCAL_WORKER": "1",
+        "MS_SERVER_NUM": "0", "NPU_POD": "true",
+    }  # fmt: skip
+    roles = ({"MS_ROLE": "MS_SCHED", "MS_NODE_RANK": "0"}, {"MS_ROLE": "MS_WORKER", "MS_NODE_RANK": "1"})
+    pods = [launch(tmp_path / "run", environment=common | role, **LONG) for role in roles]
+    pods[0].wait_for("step 2/")
+    assert pods[0].port() == int(common["MS_SCHED_PORT"])
+    assert "device         cpu, 2 rank(s)" in pods[0].log(0)
+    os.kill(pods[1].rank_pid(1), signal.SIGKILL)
+    for pod in pods:
+        assert pod.end(timeout_s=30) == 1, pod.said()
+        assert "pod 1: rank 1 was killed by signal 9" in pod.said()
+    assert pods[0].is_gone(within_s=1), pods[0].processes()
+    assert whole_checkpoints(tmp_path / "run" / "checkpoints")
+
+
 @needs_two_cores
 def test_two_hosts_restart_together_and_lose_nothing(launch, whole, tmp_path):
     """Both 'hosts' are this machine, under two of its addresses; the rank of the second one is killed once."""

@@ -165,6 +165,7 @@ def test_versions(tmp_path, monkeypatch):
 
 def test_cann(tmp_path, monkeypatch):
     monkeypatch.setattr(host, "ASCEND", tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for name in ("ASCEND_HOME_PATH", "ASCEND_TOOLKIT_HOME"):
         monkeypatch.delenv(name, raising=False)
     assert "no CANN found" in host.check_cann().detail
@@ -175,6 +176,11 @@ def test_cann(tmp_path, monkeypatch):
     (tmp_path / "driver").mkdir()
     (tmp_path / "driver" / "version.info").write_text("Version=25.0.rc1\nascendhal_version=7.35\n")
     assert host.check_cann() == host.passed("CANN 9.1.0, driver 25.0.rc1")
+    own = tmp_path / "home" / "Ascend"  # installed by a user, without root
+    own.mkdir(parents=True)
+    (tmp_path / "cann").rename(own / "cann")
+    assert host.check_cann() == host.passed("CANN 9.1.0, driver 25.0.rc1")
+    (own / "cann").rename(tmp_path / "cann")
     info.write_text("version=8.5.0\n")
     assert host.check_cann().status is Status.warned
     info.write_text("version=7.0.0\n")
@@ -229,6 +235,29 @@ def test_npus(two_npus, monkeypatch):
     assert host.check_npus([0], {}).status is Status.warned
 
 
+def test_an_npu_of_two_devices(two_npus):
+    """Atlas A3: npu-smi counts NPUs, two devices each."""
+    for number in (2, 3):
+        (two_npus / "dev" / f"davinci{number}").touch()
+    (two_npus / "answer").write_text(
+        "| NPU   Name                | Health        | Power(W)    Temp(C)           Hugepages-Usage(page)|\n"
+        "| Chip  Phy-ID              | Bus-Id        | AICore(%)   Memory-Usage(MB)  HBM-Usage(MB)        |\n"
+        "| 0     Ascend910           | OK            | 170.7       49                0    / 0             |\n"
+        "| 0     0                   | 0000:9D:00.0  | 0           0    / 0          51255/ 65536         |\n"
+        "| 0     Ascend910           | OK            | -           51                0    / 0             |\n"
+        "| 1     1                   | 0000:9F:00.0  | 0           0    / 0          45292/ 65536         |\n"
+        "| 1     Ascend910           | OK            | 170.7       49                0    / 0             |\n"
+        "| 0     2                   | 0000:99:00.0  | 0           0    / 0          51255/ 65536         |\n"
+        "| 1     Ascend910           | Warning       | -           51                0    / 0             |\n"
+        "| 1     3                   | 0000:9B:00.0  | 0           0    / 0          45292/ 65536         |\n"
+        "| NPU     Chip              | Process id    | Process name             | Process memory(MB)      |\n"
+        "| 1       0                 | 4711          | python                   | 60000                   |\n"
+    )
+    assert host.check_npus([0, 1], {}).detail == "NPUs 0, 1 are there, npu-smi calls 2 of them healthy"
+    assert "in use: NPU 2 by process 4711" in host.check_npus([1, 2], {}).detail
+    assert host.check_npus([2, 3], {}).detail == "NPU 3: Warning"
+
+
 @pytest.mark.skipif(Path("/dev/davinci0").exists(), reason="this host has NPUs")
 def test_ascend_on_a_host_without_npus(root, tmp_path):
     job = Context(config(root, tmp_path, device="ascend"), 8, None)
@@ -251,6 +280,32 @@ def test_cores_and_memory(tmp_path, monkeypatch):
     (tmp_path / "memory.max").write_text("max\n")
     (tmp_path / "cpu.max").write_text("50000 100000\n")
     assert "0.5 cores" in host.check_cores_and_memory(1, 2).detail
+
+
+def test_pods_of_an_ascend_job(root, tmp_path, monkeypatch):
+    of_a_worker = {
+        "MS_SCHED_HOST": "10.96.0.7", "MS_SCHED_PORT": "22222", "MS_WORKER_NUM": "4", "MS_LOCAL_WORKER": "2",
+        "MS_NODE_RANK": "1", "MS_ROLE": "MS_WORKER",
+    }  # fmt: skip
+    for name, value in of_a_worker.items():
+        monkeypatch.setenv(name, value)
+    job = Context(config(root, tmp_path), 4, None)
+    assert after(job, "rank table").detail == "none needed: pod 1 of 2 (from 0), 2 ranks each"
+    assert (job.hosts, job.ranks_here) == (2, 2)
+    assert after(job, "ports") == host.skipped("pod 0 is the one that listens")
+    monkeypatch.setenv("MS_NODE_RANK", "0")
+    monkeypatch.setenv("MS_ROLE", "MS_SCHED")
+    first = Context(config(root, tmp_path), 4, None)
+    assert after(first, "rank table", "ports") == host.passed("22222 and 22223 can be listened on")
+    with pytest.raises(ConfigError, match="MS_WORKER_NUM=4, but 8 ranks are asked for"):
+        after(Context(config(root, tmp_path), 8, None), "rank table")
+
+
+def test_the_rank_table_start_is_warned_of(root, tmp_path, monkeypatch):
+    monkeypatch.setenv("LAUNCHER", "rank_table")
+    job = Context(config(root, tmp_path, device="ascend"), 2, write_table(tmp_path / "table.json", ["127.0.0.1"]))
+    finding = after(job, "rank table", "configuration")
+    assert (finding.status, "jit_level O2" in finding.mend) == (Status.warned, True)
 
 
 def test_ports(root, tmp_path, monkeypatch):

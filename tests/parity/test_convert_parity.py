@@ -10,7 +10,6 @@ from pathlib import Path
 import mindspore as ms
 import numpy as np
 import pytest
-from weights_rule import rule_value
 
 from fairmot.convert.__main__ import ConvertConfig, convert, fit, for_original
 from fairmot.convert.names import COUNTER, counters
@@ -20,6 +19,7 @@ from fairmot.inference.network import NetworkDetector
 from fairmot.model.heads import HEADS
 from fairmot.model.network import ModelConfig, build_network
 from fairmot.weights.weights_file import weights_file
+from train.selfcheck.drawn import rule_value
 from train.state import load_weights
 
 FIXTURES = Path(__file__).parent / "fixtures"

@@ -7,11 +7,11 @@ import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import nn, ops
-from weights_rule import fill_by_rule, torch_name
 
 from fairmot.model.deform_conv import DeformConv
 from fairmot.model.heads import HEADS
 from fairmot.model.network import ModelConfig, build_network
+from train.selfcheck.drawn import fill_by_rule, torch_name
 
 FIXTURES = Path(__file__).parent / "fixtures"
 pytestmark = pytest.mark.parity

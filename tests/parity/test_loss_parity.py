@@ -7,10 +7,10 @@ import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import nn, ops
-from weights_rule import targets_of
 
 from fairmot.losses.fairmot_loss import SCALARS, FairMOTLoss, LossConfig
 from fairmot.ops import gather_at
+from train.selfcheck.drawn import targets_of
 
 FIXTURES = Path(__file__).parent / "fixtures"
 HEADS = ("hm", "wh", "id", "reg")

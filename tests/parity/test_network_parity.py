@@ -7,10 +7,10 @@ from pathlib import Path
 import mindspore as ms
 import numpy as np
 import pytest
-from weights_rule import fill_by_rule, torch_name
 
 from fairmot.model.heads import HEADS
 from fairmot.model.network import ModelConfig, build_network
+from train.selfcheck.drawn import fill_by_rule, torch_name
 
 FIXTURES = Path(__file__).parent / "fixtures"
 pytestmark = pytest.mark.parity

@@ -6,11 +6,11 @@ from pathlib import Path
 import mindspore as ms
 import numpy as np
 import pytest
-from weights_rule import fill_by_rule, targets_of, torch_name
 
 from fairmot.losses.fairmot_loss import FairMOTLoss, LossConfig
 from fairmot.model.network import ModelConfig, build_network
 from train.optimizer import OptimConfig, Optimizer
+from train.selfcheck.drawn import fill_by_rule, targets_of, torch_name
 from train.step import SCALARS, LossScale, LossScaleConfig, TrainOneStep
 
 FIXTURES = Path(__file__).parent / "fixtures"

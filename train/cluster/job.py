@@ -5,10 +5,15 @@ from dataclasses import dataclass
 from enum import Enum
 
 from fairmot.errors import ConfigError
+from train.cluster.pods import Pods
 from train.cluster.rank_table import RankTable
 
 DEFAULT_PORT = 8118
 """Where msrun's scheduler listens unless MASTER_PORT says otherwise; msrun's own default."""
+RANK_TABLE_WARNING = (
+    "LAUNCHER=rank_table: MindSpore then compiles with jit_level O2 through its deprecated graph engine GE, whatever "
+    "runtime.jit_level asks for; without LAUNCHER the same table starts through msrun, kernel by kernel"
+)
 
 
 class Starter(Enum):
@@ -26,13 +31,14 @@ class Job:
     Attributes:
         starter: how the ranks find each other.
         num_ranks: of all hosts.
-        table: the hosts and devices; None for this host alone.
+        table: the hosts and devices; None for this host alone, or for `pods`.
         words: overrides of `python -m train`.
         run_dir: the common run directory.
         device: cpu or ascend.
         master: address and port of msrun's scheduler.
         hang_timeout_s: the launcher's patience with a rank that makes no step.
         divide_threads: whether MindSpore's threads follow each rank's share of cores.
+        pods: the pods of an AscendJob; None elsewhere, and beside a table.
     """
 
     starter: Starter
@@ -44,11 +50,19 @@ class Job:
     master: tuple[str, int]
     hang_timeout_s: int
     divide_threads: bool = True
+    pods: Pods | None = None
 
     @property
     def num_hosts(self) -> int:
         """How many launchers work together."""
-        return len(self.table.servers) if self.table else 1
+        return len(self.host_names)
+
+    @property
+    def host_names(self) -> list[str]:
+        """What people call the hosts, the leading one first."""
+        if self.table:
+            return [server.server_id for server in self.table.servers]
+        return self.pods.names if self.pods else ["localhost"]
 
 
 def choose_starter(wanted: str, device: str, num_ranks: int, has_table: bool) -> Starter:
@@ -69,8 +83,6 @@ def choose_starter(wanted: str, device: str, num_ranks: int, has_table: bool) ->
         raise ConfigError("LAUNCHER=rank_table needs a rank table and device=ascend; msrun works everywhere")
     if wanted:
         return Starter(wanted)
-    if has_table and device == "ascend":
-        return Starter.rank_table
     return Starter.msrun if num_ranks > 1 else Starter.alone
 
 
@@ -90,14 +102,17 @@ def named_port() -> int | None:
     return int(text)
 
 
-def meeting_point(table: RankTable | None) -> tuple[str, int]:
+def meeting_point(table: RankTable | None, pods: Pods | None = None) -> tuple[str, int]:
     """Address and port of msrun's scheduler: what the environment names, else the first host and the default.
 
     Args:
         table: the hosts; None for this one alone.
+        pods: those of an AscendJob, whose operator says where the scheduler is.
 
     Raises:
         ConfigError: MASTER_PORT names no port that can be used.
     """
-    address = os.environ.get("MASTER_ADDR") or (table.servers[0].server_id if table else "127.0.0.1")
+    if pods is not None:
+        return pods.scheduler
+    address = os.environ.get("MASTER_ADDR") or (table.servers[0].address if table else "127.0.0.1")
     return address, named_port() or DEFAULT_PORT

@@ -15,21 +15,26 @@ from pathlib import Path
 from fairmot.cli.command import compose
 from fairmot.device import find_device, say_device
 from fairmot.errors import ConfigError, FairMOTError
-from train.cluster.job import Job, choose_starter, meeting_point, named_port
+from train.cluster.job import RANK_TABLE_WARNING, Job, Starter, choose_starter, meeting_point, named_port
+from train.cluster.pods import read_pods
 from train.cluster.rank_table import SERVER_VARIABLE, find_server, read_rank_table
 from train.config import TrainConfig
 from train.distributed import ALONE
+from train.launch.cores import cores_near_npus
 from train.launch.dry_run import describe, headline
 from train.launch.hosts import Hosts
 from train.launch.plan import HostPlan, plan_host
 from train.launch.processes import given_environment
 from train.launch.supervise import INTERRUPTED, Limits, Signals, say, supervise
+from train.launch.worker import SELFCHECK
 from train.preflight.run import run_preflight
 from train.run_dir import make_logs_dir, make_run_dir, named_run_dir, parent_run_dir
+from train.selfcheck.config import SelfcheckConfig
 
-_USAGE = """usage: bash scripts/run_distribute.sh N [rank_table.json] [--dry-run] key=value ...
+_USAGE = """usage: bash scripts/run_distribute.sh N [rank_table.json] [--selfcheck] [--dry-run] key=value ...
   N                number of ranks on all hosts
-  rank_table.json  the hosts and their devices; without it all ranks are on this host
+  rank_table.json  the hosts and their devices; without it all ranks are on this host, or in the pods of an AscendJob
+  --selfcheck      python -m train.selfcheck instead: what the devices compute, how fast ranks exchange gradients
   --dry-run        print every process's environment and command, start nothing
   key=value        overrides of python -m train, such as experiment=mot20_finetune
 exit codes: 0 done, 1 failed, 2 refused arguments or configuration, 130 ended by a signal
@@ -49,12 +54,14 @@ class Arguments:
         table: path of the rank table.
         dry_run: only print.
         words: overrides of `python -m train`.
+        selfcheck: the ranks make the self-check instead of training.
     """
 
     num_ranks: int
     table: Path | None
     dry_run: bool
     words: list[str]
+    selfcheck: bool = False
 
 
 def parse(words: list[str]) -> Arguments:
@@ -63,8 +70,8 @@ def parse(words: list[str]) -> Arguments:
     Raises:
         ConfigError: it is not of the form that the usage text shows.
     """
-    dry_run = "--dry-run" in words
-    words = [word for word in words if word != "--dry-run"]
+    dry_run, selfcheck = "--dry-run" in words, SELFCHECK in words
+    words = [word for word in words if word not in ("--dry-run", SELFCHECK)]
     if not words or not words[0].isdecimal() or int(words[0]) < 1:
         raise ConfigError(f"the first word must be the number of ranks\n{_USAGE}")
     num_ranks, rest = int(words[0]), words[1:]
@@ -72,7 +79,7 @@ def parse(words: list[str]) -> Arguments:
     for word in rest:
         if "=" not in word and not word.startswith("~"):
             raise ConfigError(f"{word}: not of the form key=value\n{_USAGE}")
-    return Arguments(num_ranks, table, dry_run, rest)
+    return Arguments(num_ranks, table, dry_run, rest, selfcheck)
 
 
 def launch(arguments: Arguments) -> int:
@@ -82,30 +89,23 @@ def launch(arguments: Arguments) -> int:
         FairMOTError: something is refused, or the hosts do not come together.
         KeyboardInterrupt: a signal came before anything was started.
     """
-    config = compose(arguments.words, TrainConfig, "train")
+    config: TrainConfig = (
+        compose(arguments.words, SelfcheckConfig, "selfcheck")
+        if arguments.selfcheck
+        else compose(arguments.words, TrainConfig, "train")
+    )
     if config.preflight:
         return 0 if run_preflight(config, arguments.num_ranks, arguments.table) else FairMOTError.exit_code
-    table = read_rank_table(arguments.table, arguments.num_ranks) if arguments.table else None
-    num_hosts = len(table.servers) if table else 1
-    device, wanted = find_device(config.device).device.value, os.environ.get("LAUNCHER", "")
-    job = Job(
-        starter=choose_starter(wanted, device, arguments.num_ranks, table is not None),
-        num_ranks=arguments.num_ranks,
-        table=table,
-        words=arguments.words,
-        run_dir=named_run_dir(config, num_hosts, "hosts") or f"{parent_run_dir(config)}/<time>",
-        device=device,
-        master=meeting_point(table),
-        hang_timeout_s=config.runtime.hang_timeout_s,
-        divide_threads=not (config.runtime.threads or any("runtime.threads=" in word for word in arguments.words)),
-    )
+    job = _job(arguments, config)
+    if job.starter is Starter.rank_table:
+        say(f"warning: {RANK_TABLE_WARNING}")
     say_device(config.device)
     cores = sorted(os.sched_getaffinity(0))
+    near = cores_near_npus() if job.device == "ascend" and config.runtime.bind_cores else {}
     if arguments.dry_run:
-        _show(describe(job, cores, given_environment()))
+        _show(describe(job, cores, given_environment(), near))
         return 0
-    server = find_server(table, os.environ.get(SERVER_VARIABLE)) if table else None
-    node_rank = table.servers.index(server) if table and server else 0
+    node_rank = _node_rank(job)
     run_dir = make_run_dir(config, ALONE)
     make_logs_dir(config, run_dir)
     job = replace(job, run_dir=str(run_dir))
@@ -115,22 +115,56 @@ def launch(arguments: Arguments) -> int:
     try:
         hosts.gather(lambda: bool(signals.names), lambda text: say(f"launch: {text}"))
         say(f"launch: {headline(job)}; logs in {run_dir}/logs")
-        return supervise(partial(_prepare, job, node_rank, cores), run_dir, limits, hosts, signals)
+        return supervise(partial(_prepare, job, node_rank, cores, near), run_dir, limits, hosts, signals)
     finally:
         hosts.close()
 
 
-def _prepare(job: Job, node_rank: int, cores: list[int], folder: Path) -> HostPlan:
+def _job(arguments: Arguments, config: TrainConfig) -> Job:
+    """What the command line, the configuration and the environment ask for, seen as a whole.
+
+    Raises:
+        ConfigError: a faulty table, or something that contradicts something else.
+    """
+    table = read_rank_table(arguments.table, arguments.num_ranks) if arguments.table else None
+    pods = None if table else read_pods(os.environ, arguments.num_ranks)
+    num_hosts = len(table.servers) if table else pods.count if pods else 1
+    device, wanted = find_device(config.device).device.value, os.environ.get("LAUNCHER", "")
+    return Job(
+        starter=choose_starter(wanted, device, arguments.num_ranks, table is not None),
+        num_ranks=arguments.num_ranks,
+        table=table,
+        words=[SELFCHECK, *arguments.words] if arguments.selfcheck else arguments.words,
+        run_dir=named_run_dir(config, num_hosts, "hosts") or f"{parent_run_dir(config)}/<time>",
+        device=device,
+        master=meeting_point(table, pods),
+        hang_timeout_s=config.runtime.hang_timeout_s,
+        divide_threads=not (config.runtime.threads or any("runtime.threads=" in word for word in arguments.words)),
+        pods=pods,
+    )
+
+
+def _node_rank(job: Job) -> int:
+    """This host's number in the job.
+
+    Raises:
+        ConfigError: the table does not tell which of its servers this is.
+    """
+    if job.table:
+        return job.table.servers.index(find_server(job.table, os.environ.get(SERVER_VARIABLE)))
+    return job.pods.node_rank if job.pods else 0
+
+
+def _prepare(job: Job, node_rank: int, cores: list[int], near: dict[int, list[int]], folder: Path) -> HostPlan:
     """The plan of one attempt; on a single host each attempt has a port of its own."""
-    if job.num_hosts == 1 and named_port() is None:
+    if job.num_hosts == 1 and job.pods is None and named_port() is None:
         with socket.socket() as probe:
             probe.bind(("", 0))
             job = replace(job, master=(job.master[0], probe.getsockname()[1]))
-    return plan_host(job, node_rank, cores, given_environment(), folder)
+    return plan_host(job, node_rank, cores, given_environment(), folder, near)
 
 
 def _hosts(job: Job, node_rank: int) -> Hosts:
-    names = [server.server_id for server in job.table.servers] if job.table else ["localhost"]
     told = {
         "ranks": job.num_ranks,
         "device": job.device,
@@ -139,7 +173,7 @@ def _hosts(job: Job, node_rank: int) -> Hosts:
     }
     if job.table:
         told["rank table sha256"] = hashlib.sha256(job.table.path.read_bytes()).hexdigest()[:12]
-    return Hosts(names, node_rank, (job.master[0], job.master[1] + 1), told)
+    return Hosts(job.host_names, node_rank, (job.master[0], job.master[1] + 1), told)
 
 
 def _show(text: str) -> None:

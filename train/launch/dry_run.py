@@ -14,23 +14,26 @@ def headline(job: Job) -> str:
     """The job in half a sentence."""
     ways = {
         Starter.rank_table: f"by rank table {job.table.path if job.table else ''}",
-        Starter.msrun: "through msrun",
+        Starter.msrun: f"through msrun{f', devices of {job.table.path}' if job.table else ''}",
         Starter.alone: "alone",
     }
     return f"{job.num_ranks} rank(s) on {job.num_hosts} host(s), device={job.device}, {ways[job.starter]}"
 
 
-def describe(job: Job, cores: list[int], inherited: Mapping[str, str]) -> str:
+def describe(
+    job: Job, cores: list[int], inherited: Mapping[str, str], near: Mapping[int, list[int]] | None = None
+) -> str:
     """Every process of every host: what the launcher sets in its environment, and its command.
 
     Args:
         job: the whole job.
         cores: CPU cores of this host; the others are shown as if they had the same.
         inherited: the launcher's environment; what the user set there wins over the defaults, and is not shown.
+        near: which cores are near which NPU of this host.
     """
     lines = [f"{headline(job)}; run directory {job.run_dir}"]
     for node_rank in range(job.num_hosts):
-        host = plan_host(job, node_rank, cores, inherited, _FOLDER)
+        host = plan_host(job, node_rank, cores, inherited, _FOLDER, near)
         lines += ["", f"host {host.name} (number {node_rank})", "  environment of every process:"]
         lines += [f"    {name}={quote(value)}" for name, value in sorted(host.environment.items())]
         command = f"    $ {join(host.command)}"

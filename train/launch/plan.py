@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from train.cluster.job import Job, Starter
+from train.launch.cores import divide_cores
 from train.run_dir import RUN_DIR_VARIABLE
 
 WORKER = Path(__file__).resolve().with_name("worker.py")
@@ -18,6 +19,8 @@ _SMALL_CLUSTER = 64
 _HCCL_CONNECT_LIMITS_S = (120, 7200)
 _HCCL_LONGEST_S = 17340
 _NOT_INHERITED = ("RANK_TABLE_FILE", "RANK_ID", "RANK_SIZE", "MS_ROLE", "MS_NODE_ID")
+_VISIBLE = "ASCEND_RT_VISIBLE_DEVICES"
+"""CANN counts devices among those it lists; a table means the host's own numbers."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,13 @@ class HostPlan:
     """What one host starts.
 
     Attributes:
-        name: its address in the table; localhost without one.
+        name: its address in the table, or its number among the pods; localhost without either.
         node_rank: its number among the hosts.
         ranks: its ranks, ascending.
         environment: what is set for all its processes.
         command: msrun's, which starts all ranks; otherwise that of every rank.
         starts_each: whether `command` is started once a rank.
+        not_inherited: variables of the surrounding shell that none of its processes gets.
     """
 
     name: str
@@ -54,9 +58,17 @@ class HostPlan:
     environment: dict[str, str]
     command: list[str]
     starts_each: bool
+    not_inherited: tuple[str, ...]
 
 
-def plan_host(job: Job, node_rank: int, cores: list[int], inherited: Mapping[str, str], folder: Path) -> HostPlan:
+def plan_host(
+    job: Job,
+    node_rank: int,
+    cores: list[int],
+    inherited: Mapping[str, str],
+    folder: Path,
+    near: Mapping[int, list[int]] | None = None,
+) -> HostPlan:
     """What the host `node_rank` starts.
 
     Args:
@@ -65,32 +77,45 @@ def plan_host(job: Job, node_rank: int, cores: list[int], inherited: Mapping[str
         cores: its CPU cores, to be divided among its ranks.
         inherited: the environment it was started in, whose values win over this module's defaults.
         folder: of the launcher's temporary files.
+        near: which of the cores are near which of its NPUs; None: not to be heeded.
     """
     server = job.table.servers[node_rank] if job.table else None
-    count = len(server.devices) if server else job.num_ranks
+    count = len(server.devices) if server else job.num_ranks // job.num_hosts
+    devices = [device.device_id for device in server.devices] if server else _seen_devices(count, inherited)
+    shares = divide_cores(cores, devices, near or {})
     ranks = []
     for local_rank in range(count):
         device = server.devices[local_rank] if server else None
-        rank = device.rank if device else local_rank
-        first, last = local_rank * len(cores) // count, (local_rank + 1) * len(cores) // count
-        share = tuple(cores[first : max(last, first + 1)])  # more ranks than cores share one
+        rank = device.rank if device else node_rank * count + local_rank
         environment = {}
-        if job.starter is Starter.rank_table and device:
-            environment = {"RANK_ID": str(rank), "DEVICE_ID": str(device.device_id)}
-        elif job.starter is Starter.msrun:
+        if job.starter is not Starter.alone:
+            environment["RANK_ID"] = str(rank)
+        if job.starter is Starter.msrun:
             # Msrun numbers as if all hosts had equally many devices; the table knows better.
-            environment = {"RANK_ID": str(rank), "MS_NODE_ID": str(rank)}
-        ranks.append(RankPlan(rank, share, environment))
+            environment["MS_NODE_ID"] = str(rank)
+        if job.device == "ascend" and device:
+            # Msrun takes devices 0, 1, ...; the table says which.
+            environment["DEVICE_ID"] = str(device.device_id)
+        ranks.append(RankPlan(rank, shares[local_rank], environment))
     threads = max(1, len(cores) // count)
     words = [*job.words, f"runtime.threads={threads}"] if job.divide_threads else job.words
     return HostPlan(
-        name=server.server_id if server else "localhost",
+        name=job.host_names[node_rank],
         node_rank=node_rank,
         ranks=tuple(ranks),
-        environment=_environment(job, node_rank, threads, inherited, folder),
+        environment=_environment(job, threads, inherited, folder),
         command=_command(job, node_rank, count, words, inherited, folder),
         starts_each=job.starter is not Starter.msrun,
+        not_inherited=(*_NOT_INHERITED, *([_VISIBLE] if job.device == "ascend" and server else [])),
     )
+
+
+def _seen_devices(count: int, inherited: Mapping[str, str]) -> list[int]:
+    """The host's own numbers of devices 0, 1, ... as ranks see them."""
+    seen = inherited.get(_VISIBLE, "").split(",")
+    if len(seen) >= count and all(text.isdecimal() for text in seen):
+        return [int(text) for text in seen[:count]]
+    return list(range(count))
 
 
 def whole_environment(host: HostPlan, inherited: Mapping[str, str], local_rank: int | None) -> dict[str, str]:
@@ -101,7 +126,8 @@ def whole_environment(host: HostPlan, inherited: Mapping[str, str], local_rank: 
         inherited: the launcher's own environment.
         local_rank: which of its ranks; None for msrun.
     """
-    environment = {name: value for name, value in inherited.items() if name not in _NOT_INHERITED} | host.environment
+    kept = {name: value for name, value in inherited.items() if name not in host.not_inherited}
+    environment = kept | host.environment
     if local_rank is not None:
         environment |= host.ranks[local_rank].environment | {"FAIRMOT_LOCAL_RANK": str(local_rank)}
     return environment
@@ -127,7 +153,7 @@ def _command(
     ]
 
 
-def _environment(job: Job, node_rank: int, threads: int, inherited: Mapping[str, str], folder: Path) -> dict[str, str]:
+def _environment(job: Job, threads: int, inherited: Mapping[str, str], folder: Path) -> dict[str, str]:
     """What is set for all processes of a host: what must be, and defaults for what the user has not set."""
     environment = {
         RUN_DIR_VARIABLE: job.run_dir,
@@ -138,11 +164,11 @@ def _environment(job: Job, node_rank: int, threads: int, inherited: Mapping[str,
     if job.starter is Starter.msrun:
         # Msrun starts the first `python` of the PATH.
         environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{inherited.get('PATH', os.defpath)}"
-    defaults = _defaults(job, node_rank, threads)
+    defaults = _defaults(job, threads)
     return environment | {name: value for name, value in defaults.items() if name not in inherited}
 
 
-def _defaults(job: Job, node_rank: int, threads: int) -> dict[str, str]:
+def _defaults(job: Job, threads: int) -> dict[str, str]:
     """Defaults of environment variables, with the reason of each."""
     # The launcher is the one judge of hangs. Whoever waits for a hung rank must still be waiting when the launcher
     # loses patience, or its own time-out would be taken for the cause.
@@ -172,8 +198,4 @@ def _defaults(job: Job, node_rank: int, threads: int) -> dict[str, str]:
             # How long ranks wait for the first connection: one may still be indexing labels (120 s by default).
             "HCCL_CONNECT_TIMEOUT": str(min(max(patience_s, shortest_s), longest_s)),
         }
-        if job.starter is Starter.msrun and job.table:
-            # Msrun's ranks take devices 0, 1, ... of those they see.
-            devices = job.table.servers[node_rank].devices
-            defaults["ASCEND_RT_VISIBLE_DEVICES"] = ",".join(str(device.device_id) for device in devices)
     return defaults

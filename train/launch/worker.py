@@ -1,6 +1,7 @@
 """Start script of one process: a rank, or the scheduler that msrun starts beside the ranks.
 
-It prepares the process before anything heavy is imported, then becomes `python -m train <words>`. The launcher's
+It prepares the process before anything heavy is imported, then becomes `python -m train <words>`, or
+`python -m train.selfcheck <words>`. The launcher's
 temporary folder holds launch.json (what to become) and takes from each rank: rank_<k>.pid, rank_<k>.beat (see
 train.heartbeat) and rank_<k>.end (its exit code, written when the training's own work is over, whatever the
 frameworks' clean-up does to the process after that).
@@ -18,6 +19,9 @@ import time
 import traceback
 from pathlib import Path
 from typing import Any
+
+SELFCHECK = "--selfcheck"
+"""As the first word: the rank makes the self-check instead of training."""
 
 _PR_SET_PDEATHSIG = 1
 
@@ -78,8 +82,12 @@ def _die_with_launcher(launcher: int) -> None:
 
 def _train() -> int:
     """Run the training; returns its exit code, after everything it has to say is in the log."""
+    module = "train"
+    if sys.argv[1:2] == [SELFCHECK]:
+        module = f"train.{SELFCHECK.removeprefix('--')}"
+        del sys.argv[1]
     try:
-        runpy.run_module("train", run_name="__main__", alter_sys=True)
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
     except SystemExit as leaving:
         if isinstance(leaving.code, str):
             print(leaving.code, file=sys.stderr)

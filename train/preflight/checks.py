@@ -16,7 +16,8 @@ from fairmot.device import Device
 from fairmot.errors import DataError
 from fairmot.weights.checkpoint import whole_checkpoints
 from train.build import build_dataset, build_state, find_sequences
-from train.cluster.job import DEFAULT_PORT, Starter, choose_starter, named_port
+from train.cluster.job import DEFAULT_PORT, RANK_TABLE_WARNING, Starter, choose_starter, named_port
+from train.cluster.pods import read_pods
 from train.cluster.rank_table import SERVER_VARIABLE, find_server, read_rank_table
 from train.preflight import host
 from train.preflight.context import Context
@@ -41,6 +42,10 @@ _NEEDS_TABLE = "needs the rank table"
 def _check_table(job: Context) -> Finding:
     if job.table_path is None:
         job.ranks = job.ranks or 1
+        job.pods = read_pods(os.environ, job.ranks)
+        if job.pods is not None:
+            place = f"pod {job.pods.node_rank} of {job.pods.count} (from 0)"
+            return passed(f"none needed: {place}, {job.pods.ranks_each} ranks each")
         return skipped(f"none given: {job.ranks} rank(s) on this host")
     table = read_rank_table(job.table_path, job.ranks or None)
     job.table, job.ranks = table, table.num_ranks
@@ -59,6 +64,8 @@ def _check_configuration(job: Context) -> Finding:
     detail = f"{config.name}: device={_device(job)}, {job.ranks} rank(s), {samples} samples a step"
     if config.weights is not None and config.resume_from is not None:
         return warned(f"{detail}; resume_from= wins over weights=", "give one of the two")
+    if _starter(job) is Starter.rank_table:
+        return warned(detail, RANK_TABLE_WARNING)
     return passed(detail)
 
 
@@ -79,8 +86,14 @@ def _check_npus(job: Context) -> Finding:
         return host.check_npus(list(range(job.ranks_here)), {})
     if job.server is None:
         return skipped(_NEEDS_TABLE)
-    addresses = {device.device_id: device.device_ip for device in job.server.devices}
-    return host.check_npus(list(addresses), addresses)
+    devices = job.server.devices
+    addresses = {device.device_id: device.device_ip for device in devices if device.device_ip is not None}
+    return host.check_npus([device.device_id for device in devices], addresses)
+
+
+def _starter(job: Context) -> Starter:
+    wanted = os.environ.get("LAUNCHER", "")
+    return choose_starter(wanted, job.device.device.value, job.ranks, has_table=job.table is not None)
 
 
 def _check_port(job: Context) -> Finding:
@@ -89,14 +102,15 @@ def _check_port(job: Context) -> Finding:
         return skipped("one rank needs no scheduler")
     if job.table is None and job.table_path is not None:
         return skipped(_NEEDS_TABLE)
-    port = named_port()
+    port = job.pods.scheduler[1] if job.pods else named_port()
     if port is None and job.hosts == 1:
         return skipped("on one host a free port is chosen at the start")
     port = port or DEFAULT_PORT
     if job.table is not None and job.server is not job.table.servers[0]:
         return skipped(f"{job.table.servers[0].server_id} is the host that listens")
-    wanted = os.environ.get("LAUNCHER", "")
-    starter = choose_starter(wanted, job.device.device.value, job.ranks, has_table=job.table is not None)
+    if job.pods is not None and job.pods.node_rank:
+        return skipped("pod 0 is the one that listens")
+    starter = _starter(job)
     ports = [port] * (starter is Starter.msrun) + [port + 1] * (job.hosts > 1)
     return host.check_ports(ports) if ports else skipped("the rank-table start has no scheduler")
 

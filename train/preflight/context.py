@@ -5,6 +5,7 @@ from pathlib import Path
 
 from fairmot.data.index import LabelIndex
 from fairmot.device import Device, FoundDevice, find_device, list_npus
+from train.cluster.pods import Pods
 from train.cluster.rank_table import RankTable, Server
 from train.config import TrainConfig
 from train.run_dir import named_run_dir, parent_run_dir
@@ -20,6 +21,7 @@ class Context:
         table_path: the rank table; None: all ranks run on this host.
         table: its content, once read.
         server: this host's entry in it, once found.
+        pods: those of an AscendJob, once read.
         index: the labels, once read.
         checkpoint_bytes: size of one checkpoint, once the network has been built.
     """
@@ -29,18 +31,23 @@ class Context:
     table_path: Path | None
     table: RankTable | None = None
     server: Server | None = None
+    pods: Pods | None = None
     index: LabelIndex | None = None
     checkpoint_bytes: int | None = None
 
     @property
     def hosts(self) -> int:
         """How many take part."""
-        return len(self.table.servers) if self.table else 1
+        if self.table:
+            return len(self.table.servers)
+        return self.pods.count if self.pods else 1
 
     @property
     def ranks_here(self) -> int:
         """How many ranks run on this host."""
-        return len(self.server.devices) if self.server else max(self.ranks, 1)
+        if self.server:
+            return len(self.server.devices)
+        return self.pods.ranks_each if self.pods else max(self.ranks, 1)
 
     @property
     def device(self) -> FoundDevice:

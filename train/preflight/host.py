@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from train.preflight.finding import Finding, failed, passed, skipped, warned
+from train.preflight.npu_smi import read_answer
 from train.report.mlflow_delivery import MlflowConfig, resolve_tracking_uri
 from train.report.mlflow_run import masked
 
@@ -33,10 +34,6 @@ CGROUP = Path("/sys/fs/cgroup")
 
 _SHARED_DEVICES = ("davinci_manager", "devmm_svm", "hisi_hdc")
 _NPU_SMI_S = 30
-_HEALTH_ROW = re.compile(r"^\|\s*(\d+)\s+[\w-]*[A-Za-z][\w-]*\s*\|\s*([A-Za-z]\w*)", re.MULTILINE)
-"""| 0     910B1               | OK            | 88.4 ..."""
-_PROCESS_ROW = re.compile(r"^\|\s*(\d+)\s+\d+\s*\|\s*(\d+)\s*\|", re.MULTILINE)
-"""| 0       0                 | 12345         | python3 ..."""
 _MLFLOW_S = 3.0
 _RANK_BYTES = 2e9
 _FILES = "pass the devices and mounts of docs/cluster.md to the container, or install the driver on this host"
@@ -74,7 +71,8 @@ def check_cann() -> Finding:
     """CANN and driver, read where their installers write their versions."""
     machine = platform.machine()
     homes = [os.environ.get(name) for name in ("ASCEND_HOME_PATH", "ASCEND_TOOLKIT_HOME")]
-    places = [Path(home) for home in homes if home] + [ASCEND / "cann", ASCEND / "ascend-toolkit" / "latest"]
+    places = [Path(home) for home in homes if home]
+    places += [root / name for root in (ASCEND, Path.home() / "Ascend") for name in ("cann", "ascend-toolkit/latest")]
     names = (f"{machine}-linux/ascend_toolkit_install.info", "compiler/version.info")
     cann = _first_version([place / name for place in places for name in names])
     driver = _first_version([ASCEND / "driver" / "version.info"])
@@ -153,12 +151,11 @@ def _ask_npu_smi(device_ids: list[int]) -> Finding:
     if answer.returncode != 0:
         said = (answer.stderr or answer.stdout).strip().splitlines()[-1:]
         return failed(f"npu-smi info ended with {answer.returncode}: {' '.join(said)}", "look at the driver: dmesg")
-    health = {int(number): state for number, state in _HEALTH_ROW.findall(answer.stdout)}
+    health, processes = read_answer(answer.stdout)
     sick = [f"NPU {number}: {health[number]}" for number in device_ids if health.get(number, "OK") != "OK"]
     if sick:
         return failed(", ".join(sick), "npu-smi info -t health -i <NPU> says more; leave it out of the rank table")
-    processes = _PROCESS_ROW.findall(answer.stdout)
-    busy = [f"NPU {number} by process {process}" for number, process in processes if int(number) in device_ids]
+    busy = [f"NPU {number} by process {process}" for number, process in processes if number in device_ids]
     if busy:
         return warned(f"{present}, but in use: {', '.join(busy)}", "wait for that job, or end it")
     return passed(f"{present}, npu-smi calls {sum(number in health for number in device_ids)} of them healthy")

@@ -41,7 +41,8 @@ def main() -> int:
         ranks = tuple(RankPlan(first + i, (0,), {}) for i in range(count))
         environment = {"FAIRMOT_LAUNCH_FOLDER": str(folder), "PYTHONUNBUFFERED": "1"}
         command = [sys.executable, "-c", STAND_IN, json.dumps(orders["programs"])]
-        return HostPlan(names[orders["host"]], orders["host"], ranks, environment, command, starts_each=True)
+        name = names[orders["host"]]
+        return HostPlan(name, orders["host"], ranks, environment, command, starts_each=True, not_inherited=())
 
     hosts = Hosts(names, orders["host"], ("127.0.0.1", orders["port"]), {"programs": orders["programs"]})
     signals = Signals()

@@ -1,5 +1,6 @@
 """What the launcher would start: processes, environments, commands; and how it understands its command line."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from fairmot.errors import ConfigError
-from train.cluster.job import Job, Starter, choose_starter
+from train.cluster.job import Job, Starter, choose_starter, meeting_point
+from train.cluster.pods import Pods
 from train.cluster.rank_table import read_rank_table
 from train.launch import __main__ as launcher
 from train.launch.dry_run import describe
@@ -31,7 +33,8 @@ def job(starter, name="2x8.json", device="ascend", num_ranks=16, **changes):
 @pytest.mark.parametrize(
     ("wanted", "device", "num_ranks", "has_table", "starter"),
     [
-        ("", "ascend", 8, True, Starter.rank_table),
+        ("", "ascend", 8, True, Starter.msrun),
+        ("", "ascend", 1, True, Starter.alone),
         ("", "ascend", 8, False, Starter.msrun),
         ("", "cpu", 2, True, Starter.msrun),
         ("", "cpu", 2, False, Starter.msrun),
@@ -79,10 +82,64 @@ def test_msrun_gets_scheduler_and_node_rank_from_the_table():
         "--worker_num=16", "--local_worker_num=8", "--master_addr=10.0.0.1", "--master_port=8118", "--node_rank=1",
     ]  # fmt: skip
     assert "--join=True" not in host.command
-    assert host.ranks[3].environment == {"RANK_ID": "11", "MS_NODE_ID": "11"}
-    assert "RANK_TABLE_FILE" not in whole_environment(host, {"RANK_TABLE_FILE": "/user/hccl.json"}, None)
-    assert host.environment["ASCEND_RT_VISIBLE_DEVICES"] == "0,1,2,3,4,5,6,7"
+    assert host.ranks[3].environment == {"RANK_ID": "11", "MS_NODE_ID": "11", "DEVICE_ID": "3"}
     assert host.environment["PATH"].endswith(f"{os.pathsep}/bin")
+
+
+def table_of(path, *device_ids):
+    """A table of one host with these devices, by ascending rank."""
+    devices = [
+        {"device_id": str(number), "device_ip": f"192.168.0.{number}", "rank_id": str(rank)}
+        for rank, number in enumerate(device_ids)
+    ]
+    document = {"version": "1.0", "server_count": "1", "status": "completed"}
+    document["server_list"] = [{"server_id": "127.0.0.1", "device": devices}]
+    path.write_text(json.dumps(document))
+    return read_rank_table(path)
+
+
+@pytest.mark.parametrize("starter", [Starter.msrun, Starter.rank_table])
+@pytest.mark.parametrize("device_ids", [(4, 5, 6, 7), (6, 1, 3)], ids=str)
+def test_a_rank_takes_the_device_of_the_table(starter, device_ids, tmp_path):
+    table = table_of(tmp_path / "table.json", *device_ids)
+    host = plan_host(job(starter, num_ranks=len(device_ids), table=table), 0, [0], {}, FOLDER)
+    assert [rank.environment["DEVICE_ID"] for rank in host.ranks] == [str(number) for number in device_ids]
+    assert [rank.environment["RANK_ID"] for rank in host.ranks] == [str(rank) for rank in range(len(device_ids))]
+
+
+def test_a_single_rank_takes_the_device_of_the_table(tmp_path):
+    table = table_of(tmp_path / "table.json", 5)
+    host = plan_host(job(Starter.alone, num_ranks=1, table=table), 0, [0], {}, FOLDER)
+    assert host.ranks[0].environment == {"DEVICE_ID": "5"}
+    on_cpu = plan_host(job(Starter.alone, num_ranks=1, table=table, device="cpu"), 0, [0], {}, FOLDER)
+    assert on_cpu.ranks[0].environment == {}
+
+
+def test_without_a_table_msrun_counts_the_devices_that_the_user_lets_it_see():
+    inherited = {"ASCEND_RT_VISIBLE_DEVICES": "4,5", "DEVICE_ID": "7"}
+    host = plan_host(job(Starter.msrun, name=None, num_ranks=2), 0, [0], inherited, FOLDER)
+    assert [rank.environment for rank in host.ranks] == [{"RANK_ID": str(k), "MS_NODE_ID": str(k)} for k in range(2)]
+    assert whole_environment(host, inherited, None)["ASCEND_RT_VISIBLE_DEVICES"] == "4,5"
+
+
+def test_msrun_does_not_pass_on_the_table_nor_another_count_of_devices():
+    """With RANK_TABLE_FILE MindSpore leaves out its AllFinite kernel; a table means the host's own numbers."""
+    inherited = {"RANK_TABLE_FILE": "/user/hccl.json", "ASCEND_RT_VISIBLE_DEVICES": "7,6,5,4,3,2,1,0"}
+    host = plan_host(job(Starter.msrun), 1, [0], inherited, FOLDER)
+    assert not {"RANK_TABLE_FILE", "ASCEND_RT_VISIBLE_DEVICES"} & whole_environment(host, inherited, None).keys()
+    assert not any("rank_table" in word for word in host.command)
+
+
+def test_each_pod_of_an_ascend_job_starts_its_own_ranks():
+    pods = Pods(count=2, ranks_each=8, node_rank=1, scheduler=("10.96.0.7", 2222))
+    in_pods = job(Starter.msrun, name=None, pods=pods, master=meeting_point(None, pods))
+    host = plan_host(in_pods, 1, list(range(8)), {}, FOLDER)
+    assert host.name == "pod 1"
+    assert host.command[1:6] == [
+        "--worker_num=16", "--local_worker_num=8", "--master_addr=10.96.0.7", "--master_port=2222", "--node_rank=1",
+    ]  # fmt: skip
+    assert [rank.rank for rank in host.ranks] == list(range(8, 16))
+    assert host.ranks[0].environment == {"RANK_ID": "8", "MS_NODE_ID": "8"}  # msrun gives devices 0 to 7
 
 
 @pytest.mark.parametrize(
@@ -138,6 +195,7 @@ def test_the_dry_run_shows_every_process_of_every_host(starter):
         ("8 table.json epochs=3", (8, Path("table.json"), False, ["epochs=3"])),
         ("8 --dry-run epochs=3 ~mlflow", (8, None, True, ["epochs=3", "~mlflow"])),
         ("1 a/b --dry-run", (1, Path("a/b"), True, [])),
+        ("2 --selfcheck epochs=3", (2, None, False, ["epochs=3"], True)),
         ("2 run_dir=/a/table.json", (2, None, False, ["run_dir=/a/table.json"])),
     ],
 )
@@ -162,12 +220,19 @@ def run_command(monkeypatch, capsys, *words, **environment):
 
 def test_a_dry_run_of_the_example_needs_no_device(monkeypatch, capsys, tmp_path):
     table = str(TABLES / "2x8.json")
-    code, shown, _ = run_command(
-        monkeypatch, capsys, "16", table, "--dry-run", "device=ascend", f"run_dir={tmp_path}/run"
-    )
-    assert code == 0
-    assert shown.startswith(f"16 rank(s) on 2 host(s), device=ascend, by rank table {table}")
+    words = ["16", table, "--dry-run", "device=ascend", f"run_dir={tmp_path}/run"]
+    code, shown, said = run_command(monkeypatch, capsys, *words)
+    assert (code, said) == (0, "")
+    assert shown.startswith(f"16 rank(s) on 2 host(s), device=ascend, through msrun, devices of {table}")
     assert not (tmp_path / "run").exists()
+
+
+def test_the_rank_table_start_says_what_it_changes(monkeypatch, capsys, tmp_path):
+    words = ["16", str(TABLES / "2x8.json"), "--dry-run", "device=ascend", f"run_dir={tmp_path}/run"]
+    code, shown, said = run_command(monkeypatch, capsys, *words, LAUNCHER="rank_table")
+    assert code == 0
+    assert shown.startswith("16 rank(s) on 2 host(s), device=ascend, by rank table ")
+    assert said.startswith("warning: LAUNCHER=rank_table: MindSpore then compiles with jit_level O2")
 
 
 def test_a_dry_run_may_be_cut_short():
@@ -199,6 +264,7 @@ def test_a_host_that_hangs_up_is_no_success(monkeypatch):
         (["2", "epochs=0"], {}, "epochs=0: must be at least 1"),
         (["2", "experiment=mot2"], {}, "unknown experiment 'mot2'"),
         (["2"], {"LAUNCHER": "mpirun"}, "LAUNCHER=mpirun: must be msrun or rank_table"),
+        (["2"], {"MS_LOCAL_WORKER": "1"}, "but not MS_SCHED_HOST"),
         (["2"], {"MASTER_PORT": "70000"}, "MASTER_PORT=70000: must be a number from 1024 to 65534"),
     ],
 )

@@ -42,6 +42,19 @@ def test_a_rank_takes_the_npu_that_its_starter_names(starter, target, chosen, mo
     assert chosen == [("Ascend", 3)]
 
 
+def test_ranks_that_choose_their_device_themselves_meet_through_hccl(chosen, monkeypatch):
+    """device=auto on an NPU: MindSpore's collectives for CPUs would be the wrong ones."""
+    for name, value in STARTED_BY["dry run"].items():
+        monkeypatch.setenv(name, value)
+    backends = []
+    monkeypatch.setattr(distributed, "init", backends.append)
+    monkeypatch.setattr(distributed, "get_rank", lambda: 11)
+    monkeypatch.setattr(distributed, "get_group_size", lambda: 16)
+    monkeypatch.setattr(distributed.ms, "set_auto_parallel_context", lambda **settings: None)
+    assert connect(Device.auto) == World(11, 16)
+    assert (backends, chosen) == (["hccl"], [("Ascend", 3)])
+
+
 def test_alone_it_takes_the_first_npu(chosen):
     assert connect(Device.ascend) == World()
     assert chosen == [("Ascend", 0)]

@@ -1,9 +1,15 @@
-"""How the parity fixtures fill weights and name things (see tests/parity/README.md)."""
+"""Weights and pictures drawn by a rule, as those of the original PyTorch code's fixtures (see tests/parity/README.md).
+
+Nobody has to store them: every tensor has a stream of random numbers of its own, seeded by its PyTorch name.
+"""
 
 import math
 import zlib
+from collections.abc import Mapping
 
+import mindspore as ms
 import numpy as np
+from mindspore import Parameter, Tensor
 
 _TO_TORCH = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
 
@@ -29,19 +35,20 @@ def rule_value(name: str, shape: tuple[int, ...], is_batch_norm: bool) -> np.nda
     return draw * np.float32(0.05 * scale if name.endswith("conv_offset_mask.weight") else scale)
 
 
-def fill_by_rule(state: dict) -> None:
-    """Set every parameter of a network's or loss's `state` (name -> Parameter) to the fixture's value."""
-    import mindspore as ms
-
+def fill_by_rule(state: Mapping[str, Parameter]) -> None:
+    """Set every parameter of a network's or loss's `state` to the fixture's value."""
     for name, parameter in state.items():
         is_batch_norm = name.rsplit(".", 1)[1] in ("gamma", "beta", "moving_mean", "moving_variance")
-        parameter.set_data(ms.Tensor(rule_value(torch_name(name), parameter.shape, is_batch_norm)))
+        parameter.set_data(Tensor(rule_value(torch_name(name), parameter.shape, is_batch_norm)))
 
 
-def targets_of(fixture, prefix: str) -> list:
+def drawn_pictures(seed: int) -> np.ndarray:
+    """Two pictures of noise, float32 [2, 3, 96, 160] from 0 to 1."""
+    return np.random.Generator(np.random.PCG64(seed)).random((2, 3, 96, 160), dtype=np.float32)
+
+
+def targets_of(fixture: Mapping[str, np.ndarray], prefix: str) -> list[Tensor]:
     """The six target columns of a fixture as tensors of the loader's types, in the loader's order."""
-    import mindspore as ms
-
-    kinds = {"hm": np.float32, "reg_mask": np.int32, "ind": np.int32}
+    kinds: dict[str, type] = {"hm": np.float32, "reg_mask": np.int32, "ind": np.int32}
     kinds |= {"wh": np.float32, "reg": np.float32, "ids": np.int32}
     return [ms.Tensor(fixture[f"{prefix}{name}"].astype(kind)) for name, kind in kinds.items()]
