@@ -96,8 +96,8 @@ def test_a_dry_run_reports_and_leaves_nothing_else(tmp_path):
     assert kernels["total"] == sum(row["kernels"] for row in report["kernels_by_name"])
     assert kernels["hccl"] == report["collectives_per_step"] > 0
     assert report["detector_kernels"]["total"] > 100  # quickstart validates
-    # The gradients of all parameters are reduced, and little else.
-    assert report["parameter_bytes"] <= report["collective_bytes"] < 1.1 * report["parameter_bytes"]
+    # The gradients of all weights are reduced, and little else; running statistics are not.
+    assert 0.9 < report["collective_bytes"] / report["parameter_bytes"] < 1.1
     assert report["parameter_bytes"] > 1e6
     assert len(report["kernels_by_line"]) == 20
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
