@@ -10,6 +10,12 @@ import fairmot  # noqa: F401  (sets the CPU kernels' limit before anything impor
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--renew-golden", action="store_true", help="write the table of kernels anew (test_golden_kernels.py)"
+    )
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder with material that must not be committed (real sequences, fixtures made from them)."""

@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from ascend_process import needs_tools, run_with_ascend
 from blob_sequences import run_command_in_process, write_sequence
 from mindspore import Tensor, nn, ops
 
@@ -25,6 +26,7 @@ from fairmot.model.layers import Identity, conv_bn_relu, upsample
 from fairmot.model.network import BACKBONES, ModelConfig, build_network
 from fairmot.mot.rows import read_results
 from fairmot.weights.checkpoint import GROUPS, save_checkpoint
+from train.simulate.graphs import read_log
 
 INPUT_SIZE = (64, 96)
 
@@ -132,6 +134,35 @@ def test_a_file_finds_what_its_checkpoint_finds(files, own, kind, batch_size):
     assert isinstance(own, NetworkDetector)
     assert (exported.num_classes, exported.input_size_hw) == (own.num_classes, own.input_size_hw) == (2, INPUT_SIZE)
     assert_same(exported.detect(frames(5)), own.detect(frames(5)))
+
+
+ON_AN_NPU = """
+import os, runpy, sys
+os.dup2(os.open("log.txt", os.O_CREAT | os.O_WRONLY), 2)
+sys.argv = [MODULE, *WORDS]
+runpy.run_module(MODULE, run_name="__main__")
+"""
+SIMULATED = {
+    **{"MS_SIMULATION_LEVEL": "1", "RANK_SIZE": "1", "RANK_ID": "0", "DEVICE_ID": "0"},
+    **{"MS_SUBMODULE_LOG_v": "{DEVICE:1}"},
+}
+
+
+@needs_tools
+@pytest.mark.slow
+@pytest.mark.parametrize("module", ["fairmot.track", "fairmot.evaluate"])
+def test_the_commands_run_a_mindir_file_with_npu_kernels(files, tmp_path, module):
+    """Compiled for Ascend in MindSpore's simulation: every kernel is CANN's, and what it finds means nothing."""
+    write_sequence(tmp_path / "seq", n_frames=4)
+    source = "source=seq" if module == "fairmot.track" else "gt=seq"
+    words = [source, f"checkpoint={files['mindir']}", "output=out", "device=ascend", "batch_size=2"]
+    program = ON_AN_NPU.replace("MODULE", repr(module)).replace("WORDS", repr(words))
+    run_with_ascend(program, tmp_path, **SIMULATED)
+    log = (tmp_path / "log.txt").read_text(errors="replace")
+    kinds = read_log(log.splitlines()).kinds
+    assert {"Conv2D", "TopkExt"} & kinds.keys()
+    assert set(kinds.values()) <= {"aclnn", "aclop", "runtime"}, kinds
+    assert list((tmp_path / "out").rglob("seq.txt"))
 
 
 def test_fewer_objects_may_be_taken_than_a_file_gives(files):

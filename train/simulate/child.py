@@ -27,7 +27,7 @@ from fairmot.errors import FairMOTError
 from train.build import build_dataset, build_detector, build_state, build_step
 from train.config import TrainConfig
 from train.distributed import connect
-from train.simulate.graphs import saved_graphs
+from train.simulate.graphs import count_branches, saved_graphs
 from train.state import TrainState
 
 
@@ -46,6 +46,7 @@ class Measured:
         parameter_bytes: of network and losses.
         optimizer_bytes: of everything else that a checkpoint holds.
         host_to_device_bytes: one micro-batch's.
+        branches: of the step: how often the host waits for a value to know which graph comes next.
         step_graphs: names of the files that hold the step's graphs; further ones are the detector's.
     """
 
@@ -59,6 +60,7 @@ class Measured:
     parameter_bytes: int
     optimizer_bytes: int
     host_to_device_bytes: int
+    branches: int
     step_graphs: list[str]
 
 
@@ -86,6 +88,7 @@ def compile_all(config: TrainConfig, graphs: Path) -> Measured:
     began_at_s = time.perf_counter()
     step(*map(Tensor, batch), Tensor(config.optim.lr, ms.float32), Tensor(0.0, ms.float32), Tensor(True))
     compile_s = time.perf_counter() - began_at_s
+    branches = count_branches(graphs)
     step_graphs = sorted(path.name for path in saved_graphs(graphs))
     detector_s = _compile_detector(config, state) if config.validate_every_epochs else None
     trained = {group: _bytes(state.parameters(group).values()) for group in state.groups}
@@ -101,6 +104,7 @@ def compile_all(config: TrainConfig, graphs: Path) -> Measured:
         weights,
         sum(trained.values()),
         sum(column.nbytes for column in batch),
+        branches,
         step_graphs,
     )
 

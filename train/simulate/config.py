@@ -41,6 +41,7 @@ class SimulateConfig:
         report: file for the report as JSON; null: it is only printed.
         identities: of the classifier where the data is not there to be counted.
         objects: slots of a sample where neither the data is there nor data.max_objects given.
+        time_limit_s: after so long without an end the compiling is given up.
     """
 
     chip: Chip | None = None
@@ -49,9 +50,10 @@ class SimulateConfig:
     report: str | None = None
     identities: int = 1000
     objects: int = 128
+    time_limit_s: int = 7200
 
     def __post_init__(self) -> None:
-        for key in ("ranks", "identities", "objects"):
+        for key in ("ranks", "identities", "objects", "time_limit_s"):
             if getattr(self, key) < 1:
                 raise ValueError(f"simulate.{key}={getattr(self, key)}: must be at least 1")
         if not 0 <= self.rank < self.ranks:

@@ -2,10 +2,10 @@
 
 import csv
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 _NODE = re.compile(r"\s+%\d+\([^)]*\) = (?:PrimFunc_)?(\w[^\s(]*)\(")
 _SHAPES = re.compile(r"\s+: \(.*\) -> \(")
@@ -46,6 +46,18 @@ class Kernel:
     source: str
     backward: bool
     types: str
+
+
+class Collective(NamedTuple):
+    """One collective of a step.
+
+    Attributes:
+        name: of its operator, such as AllReduce.
+        bytes: that one rank puts in.
+    """
+
+    name: str
+    bytes: int
 
 
 @dataclass
@@ -121,13 +133,20 @@ def read_graph(lines: Iterable[str], project: Path) -> Iterator[Kernel]:
         yield Kernel(name, graph, source, "Gradients" in scope, types)
 
 
-def read_collectives(folder: Path) -> tuple[Counter[str], int]:
-    """How many collectives of each kind a step makes, and the bytes that one rank puts in."""
-    kinds: Counter[str] = Counter()
-    total_bytes = 0
+def read_collectives(folder: Path) -> list[Collective]:
+    """The collectives of a step, in their order."""
+    found = []
     for path in sorted(folder.rglob("comm_execute_order.csv")):
         with path.open(encoding="utf-8", newline="") as stream:
             for row in csv.DictReader(stream):
-                kinds[row["primitive"]] += 1
-                total_bytes += sum(int(size) for size in re.findall(r"\d+", row["input_size"]))
-    return kinds, total_bytes
+                sizes = re.findall(r"\d+", row["input_size"])
+                found.append(Collective(row["primitive"], sum(map(int, sizes))))
+    return found
+
+
+def count_branches(folder: Path) -> int:
+    """How often the host waits for a value of the device, to decide which graph comes next, in all saved graphs."""
+    return sum(
+        path.read_text(encoding="utf-8", errors="replace").count(" = SwitchActor(")
+        for path in folder.rglob("final_actor_set_*.ir")
+    )

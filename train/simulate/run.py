@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import re
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -26,11 +25,14 @@ from train.config import TrainConfig, as_yaml
 from train.simulate.child import Measured
 from train.simulate.config import CHIPS, Chip
 from train.simulate.graphs import read_log
-from train.simulate.report import as_text, make_report
+from train.simulate.report import as_text, does_not_fit, make_report
 from train.simulate.stand_ins import cann_paths
+from train.simulate.watch import run_watched
 
 _PROJECT = Path(__file__).resolve().parents[2]
-_OF_A_LAUNCHER = re.compile(r"MS_(ROLE|SCHED|WORKER|NODE|LOCAL|CLUSTER)|RANK_|DEVICE_ID|FAIRMOT_|GLOG_|MS_DEV_|MS_SUB")
+_OF_A_LAUNCHER = re.compile(
+    r"MS_(ROLE|SCHED|WORKER|NODE|LOCAL|CLUSTER)|RANK_|DEVICE_ID|FAIRMOT_|GLOG_|MS_DEV_|MS_SUB|MS_COMPILER_CACHE"
+)
 _logger = logging.getLogger(__name__)
 
 
@@ -39,7 +41,8 @@ def simulate(config: TrainConfig) -> None:
 
     Raises:
         ConfigError: no stand-ins for CANN can be made here, or a value is refused.
-        FairMOTError: it does not compile for the chip; the message says why.
+        FairMOTError: it does not compile for the chip; the message says why. It compiles and is reported, but does not
+            fit into the chip's memory.
     """
     report = simulated(config)
     print(as_text(report), flush=True)
@@ -48,6 +51,8 @@ def simulate(config: TrainConfig) -> None:
             write_atomic(Path(config.simulate.report), json.dumps(report, indent=2) + "\n")
         except OSError as error:
             raise FairMOTError(f"simulate.report={config.simulate.report}: {error.strerror}") from error
+    if message := does_not_fit(report["peak_gb_with_fragments"], Chip(report["chip"])):
+        raise FairMOTError(f"simulate: {message}")
 
 
 def simulated(config: TrainConfig) -> dict[str, Any]:
@@ -68,19 +73,16 @@ def simulated(config: TrainConfig) -> dict[str, Any]:
         folder = Path(name)
         config_file, result, log_file = folder / "config.yaml", folder / "measured.json", folder / "log.txt"
         config_file.write_text(as_yaml(_for_child(config, folder)), encoding="utf-8")
-        with log_file.open("wb") as log:
-            done = subprocess.run(
-                [sys.executable, "-m", "train.simulate.child", str(config_file), str(result)],
-                cwd=folder,
-                env=environment_of_child(config, chip, libraries, packages, folder, os.environ),
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                check=False,
-            )
+        exit_code = run_watched(
+            [sys.executable, "-m", "train.simulate.child", str(config_file), str(result)],
+            environment_of_child(config, chip, libraries, packages, folder, os.environ),
+            log_file,
+            config.simulate.time_limit_s,
+        )
         text = log_file.read_text(encoding="utf-8", errors="replace")
         written = json.loads(result.read_text(encoding="utf-8")) if result.is_file() else {}
-        if done.returncode != 0 or "error" in written or not written:
-            _raise_failure(done.returncode, written, text)
+        if exit_code != 0 or "error" in written or not written:
+            _raise_failure(exit_code, written, text)
         return make_report(chip, Measured(**written), read_log(text.splitlines()), folder, _PROJECT)
 
 
@@ -117,6 +119,7 @@ def environment_of_child(
     return kept | {
         **{name: os.pathsep.join(filter(None, parts)) for name, parts in paths.items()},
         "FAIRMOT_SIMULATED_SOC": CHIPS[chip].soc_name,
+        "FAIRMOT_SIMULATED_DEVICES": str(CHIPS[chip].devices_per_host),
         "MS_SIMULATION_LEVEL": "1",
         "RANK_SIZE": str(ranks),
         "RANK_ID": str(rank),
@@ -127,6 +130,7 @@ def environment_of_child(
         "MS_DEV_SAVE_GRAPHS_PATH": str(folder / "graphs"),
         "MS_DEV_DUMP_IR_PASSES": "graph_build",
         "MS_SUBMODULE_LOG_v": "{DEVICE:1}",
+        "MS_JIT_DISPLAY_PROGRESS": "1",
     }
 
 
@@ -139,11 +143,6 @@ def _raise_failure(exit_code: int, written: Mapping[str, Any], log: str) -> None
     """
     if "error" in written:
         raise (ConfigError if written["exit_code"] == ConfigError.exit_code else FairMOTError)(written["error"])
-    if "emory isn't enough" in log or "emory not enough" in log:
-        raise FairMOTError(
-            "simulate: the step does not fit into the device's memory; lower batch_size_per_rank (optim.accumulation "
-            "keeps a step's samples) or data.input_size"
-        )
     said = [line for line in log.splitlines() if line.strip() and not re.match(r"\[(INFO|WARNING)\]", line)]
     reasons = [line for line in said if re.match(r"\w*Error\b", line) or "failed" in line] or said[-5:]
     raise FairMOTError(

@@ -6,6 +6,7 @@ that returns 0, the few that must do something are in stand_ins.cc, and nothing 
 kept but in the user's cache folder.
 """
 
+import contextlib
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -15,6 +16,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 from fairmot.errors import ConfigError, FairMOTError
@@ -32,9 +34,13 @@ _OF_THE_SYSTEM = ("libstdc++.so.6", "libgomp.so.1", "libgcc_s.so.1", "libc.so.6"
 _FAMILIES = re.compile(r"(acl|Hccl|hccl|Hcom|Msprof|rt[A-Z]|hal[A-Z]|_ZNK?2ge\d)\w*$")
 """Interfaces whose functions may return 0 in a dry run; other symbols were never tried."""
 _LOOKED_UP = re.compile(rb"(?:acl[a-zA-Z0-9]{3,}|[Hh]ccl[A-Za-z0-9]{3,})(?=\0)")
+_UNUSED_S = 30 * 86400
+"""Stand-ins that no dry run has asked for in so long belong to a version that is gone."""
 _HCCL_MODULE = '''"""The part of CANN's hccl package that MindSpore asks in a dry run."""
 
 import os
+
+_DEVICES = int(os.environ.get("FAIRMOT_SIMULATED_DEVICES", "8"))  # of a host
 
 
 def create_group(group, rank_num, rank_ids):
@@ -54,11 +60,11 @@ def get_rank_id(group=None):
 
 
 def get_local_rank_size(group=None):
-    return min(8, get_rank_size())
+    return min(_DEVICES, get_rank_size())
 
 
 def get_local_rank_id(group=None):
-    return get_rank_id() % 8
+    return get_rank_id() % _DEVICES
 
 
 def get_world_rank_from_group_rank(group, rank):
@@ -111,14 +117,33 @@ def build_stand_ins(environment: dict[str, str]) -> tuple[Path, Path]:
         _check_host(environment)
         try:
             home.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=home.parent, prefix=".building-") as folder:
+            with tempfile.TemporaryDirectory(dir=home.parent.parent, prefix=".building-") as folder:
                 made = Path(folder) / "cann"
                 _build(made, Path(folder), version)
-                if not home.is_dir():  # another process may have been faster
-                    made.rename(home)
+                _keep(made, home)
         except OSError as error:
             raise FairMOTError(f"stand-ins for CANN: {home} cannot be written ({error.strerror})") from error
+        _remove_unused(home.parent.parent)
+    with contextlib.suppress(OSError):  # a cache that others own is as good
+        os.utime(home.parent)
     return home / "lib64", home / "python"
+
+
+def _keep(made: Path, home: Path) -> None:
+    """Move what was built to its place, unless another process was faster: the first one stays."""
+    try:
+        made.rename(home)
+    except OSError:
+        if not home.is_dir():
+            raise
+
+
+def _remove_unused(cache: Path) -> None:
+    """Remove what other versions left, and what a build that was killed did; not what others may be using now."""
+    for folder in cache.iterdir():
+        with contextlib.suppress(OSError):  # another process may remove it too
+            if time.time() - folder.stat().st_mtime > _UNUSED_S:
+                shutil.rmtree(folder)
 
 
 def _check_host(environment: dict[str, str]) -> None:

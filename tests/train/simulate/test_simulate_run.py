@@ -2,30 +2,40 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
+from ascend_process import needs_tools
 
 from fairmot.cli.command import compose
 from fairmot.errors import ConfigError, FairMOTError
 from train.config import TrainConfig
+from train.simulate import run
 from train.simulate.config import Chip
+from train.simulate.graphs import KINDS
 from train.simulate.run import _raise_failure, environment_of_child
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-NARROW = ["experiment=quickstart", "data.input_size=[64,96]", "batch_size_per_rank=2", "data.root=nowhere"]
+NARROW = ["experiment=quickstart", "data.input_size=[64,96]", "batch_size_per_rank=1", "data.root=nowhere"]
 
 
 def configured(*words: str) -> TrainConfig:
     return compose([*NARROW, *words], TrainConfig, "train")
 
 
-def dry_run(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def command_and_environment(*words: str, **variables: str) -> tuple[list[str], dict[str, str]]:
     python_path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH", "")]))
     command = [sys.executable, "-m", "train", *NARROW, "simulate.chip=910b", "simulate.report=report.json", *words]
-    environment = os.environ | {"PYTHONPATH": python_path} | variables
+    return command, os.environ | {"PYTHONPATH": python_path} | variables
+
+
+def dry_run(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    command, environment = command_and_environment(*words, **variables)
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -38,6 +48,7 @@ def dry_run(folder: Path, *words: str, **variables: str) -> subprocess.Completed
         (["simulate.chip=910b", "simulate.ranks=12"], "hosts with 910b have 8 NPUs; give a multiple of 8"),
         (["simulate.chip=a3", "simulate.ranks=24"], "hosts with a3 have 16 NPUs"),
         (["simulate.objects=0"], "simulate.objects=0: must be at least 1"),
+        (["simulate.time_limit_s=0"], "simulate.time_limit_s=0: must be at least 1"),
     ],
 )
 def test_what_cannot_be_simulated_is_refused(words, message):
@@ -53,6 +64,7 @@ def test_the_child_gets_a_simulated_rank_and_nothing_of_a_launcher(tmp_path):
     assert given["HOME"] == "/home/me"
     assert (given["RANK_SIZE"], given["RANK_ID"], given["DEVICE_ID"]) == ("16", "11", "3")
     assert (given["MS_SIMULATION_LEVEL"], given["FAIRMOT_SIMULATED_SOC"]) == ("1", "Ascend910B4")
+    assert given["FAIRMOT_SIMULATED_DEVICES"] == "8"
     assert given["LD_LIBRARY_PATH"] == "/lib64"
 
 
@@ -60,8 +72,6 @@ def test_a_graph_that_does_not_compile_is_reported_with_its_reason():
     log = "[INFO] DEVICE(1): x\nRuntimeError: Ascend operator selection failed info: MaxPool\n[WARNING] y\n"
     with pytest.raises(FairMOTError, match="does not compile for this chip .*\n  RuntimeError: Ascend operator"):
         _raise_failure(1, {}, log)
-    with pytest.raises(FairMOTError, match="does not fit into the device's memory"):
-        _raise_failure(1, {}, "RuntimeError: Memory isn't enough, alloc size 260B")
     with pytest.raises(ConfigError, match="no such network"):
         _raise_failure(2, {"error": "no such network", "exit_code": 2}, "")
 
@@ -75,6 +85,7 @@ def test_without_a_compiler_the_command_ends_with_one_message(tmp_path):
 
 
 @pytest.mark.slow
+<<<<<<< HEAD
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -90,14 +101,74 @@ def test_without_a_compiler_the_command_ends_with_one_message(tmp_path):
 )
 def test_a_narrow_network_compiles_for_ascend(tmp_path, words, expected):
     done = dry_run(tmp_path, *words)
+=======
+def test_a_dry_run_reports_and_leaves_nothing_else(tmp_path):
+    done = dry_run(tmp_path, "simulate.ranks=8", "simulate.rank=7", "simulate.identities=100", "device=cpu")
+>>>>>>> h-sim
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "report.json").read_text())
+    expected = {"ranks": 8, "rank": 7, "identities": 101, "objects": 128, "fits": {"32": True, "64": True}}
     assert expected.items() <= report.items()
     kernels = report["kernels_per_step"]
+<<<<<<< HEAD
     assert kernels["total"] > 1000
     assert (kernels["host"], kernels["other"]) == (0, 0)
     assert kernels["hccl"] == report["collectives_per_step"]
     assert report["fits"] == {"32": True, "64": True}
+=======
+    assert kernels["total"] == sum(kernels[kind] for kind in KINDS) == sum(report["kernels_by_graph"].values())
+    assert kernels["total"] == sum(row["kernels"] for row in report["kernels_by_name"])
+    assert kernels["hccl"] == report["collectives_per_step"] > 0
+    assert report["detector_kernels"]["total"] > 100  # quickstart validates
+    # The gradients of all weights are reduced, and little else; running statistics are not.
+    assert 0.9 < report["collective_bytes"] / report["parameter_bytes"] < 1.1
+>>>>>>> h-sim
     assert report["parameter_bytes"] > 1e6
     assert len(report["kernels_by_line"]) == 20
-    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]  # nothing else is written
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+    assert "TrainOneStep: generating kernels" in done.stderr
+    assert "DetectionGraph: compiled" in done.stderr
+    assert "device=cpu does not count" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("peak_gb", "chip", "fits"), [(39.8, "910b4", False), (39.8, "910b", True), (None, "910a", True)]
+)
+def test_a_step_that_does_not_fit_is_reported_and_refused(tmp_path, monkeypatch, capsys, peak_gb, chip, fits):
+    """Simulation plans beyond any memory: quickstart with a batch of 8000 gave 39.8 GB on a 910b4."""
+    found = {"chip": chip, "peak_gb_with_fragments": peak_gb}
+    monkeypatch.setattr(run, "simulated", lambda config: found)
+    monkeypatch.setattr(run, "as_text", lambda report: "the report")
+    config = configured(f"simulate.chip={chip}", f"simulate.report={tmp_path / 'report.json'}")
+    if fits:
+        run.simulate(config)
+    else:
+        with pytest.raises(FairMOTError, match=r"simulate: 39\.8 GB do not fit into 32 GB of 910b4: lower batch_size"):
+            run.simulate(config)
+    assert json.loads((tmp_path / "report.json").read_text()) == found
+    assert capsys.readouterr().out == "the report\n"
+
+
+def test_a_dry_run_ends_at_its_time_limit(tmp_path):
+    """Long before MindSpore is ready."""
+    done = dry_run(tmp_path, "simulate.time_limit_s=1")
+    assert done.returncode == 1
+    assert "error: simulate: not compiled within simulate.time_limit_s=1 seconds" in done.stderr
+
+
+@needs_tools
+def test_ctrl_c_ends_the_compiling_process_too(tmp_path):
+    (tmp_path / "temporary").mkdir()
+    command, environment = command_and_environment(TMPDIR=str(tmp_path / "temporary"))
+    parent = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    below = psutil.Process(parent.pid)
+    until_s = time.monotonic() + 300
+    while not below.children() and time.monotonic() < until_s:
+        time.sleep(0.1)
+    (child,) = below.children()
+    parent.send_signal(signal.SIGINT)
+    said = parent.communicate(timeout=60)[1]
+    assert parent.returncode == 130, said
+    assert not child.is_running()
+    assert "Traceback" not in said
+    assert list((tmp_path / "temporary").iterdir()) == []
