@@ -9,7 +9,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from fairmot.device import Device, say_device, use_device
+from fairmot.device import Device, device_in_use, say_device, use_device
 from fairmot.errors import CheckpointError, ConfigError
 from fairmot.inference.detector import Detector
 from fairmot.model.decode import Decode
@@ -110,12 +110,9 @@ class NetworkDetector(Detector):
         """
         use_device(device)
         trained = load_network(path)
-<<<<<<< HEAD
         say_device(device)
-=======
-        if device is Device.ascend:
+        if device_in_use() is Device.ascend:  # auto may be it too
             fold_batch_norms(trained.network)
->>>>>>> h-model
         return cls(
             trained.network,
             trained.input_size_hw,

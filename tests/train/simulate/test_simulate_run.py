@@ -85,44 +85,19 @@ def test_without_a_compiler_the_command_ends_with_one_message(tmp_path):
 
 
 @pytest.mark.slow
-<<<<<<< HEAD
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        ([], {"ranks": 1, "rank": 0, "collectives_per_step": 0}),
-        (
-            ["simulate.ranks=8", "simulate.rank=7", "validate_every_epochs=0", "simulate.identities=100"],
-            {"ranks": 8, "rank": 7, "collectives_per_step": 4, "identities": 101, "detector_kernels": None},
-        ),
-        (["simulate.ranks=8", "device=ascend", "batch_norm=sync"], {"ranks": 8, "rank": 0}),
-        (["device=ascend", "runtime.precision=bf16"], {"ranks": 1}),
-    ],
-    ids=["alone", "rank 7 of 8", "sync", "bf16"],
-)
-def test_a_narrow_network_compiles_for_ascend(tmp_path, words, expected):
-    done = dry_run(tmp_path, *words)
-=======
 def test_a_dry_run_reports_and_leaves_nothing_else(tmp_path):
     done = dry_run(tmp_path, "simulate.ranks=8", "simulate.rank=7", "simulate.identities=100", "device=cpu")
->>>>>>> h-sim
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "report.json").read_text())
     expected = {"ranks": 8, "rank": 7, "identities": 101, "objects": 128, "fits": {"32": True, "64": True}}
     assert expected.items() <= report.items()
     kernels = report["kernels_per_step"]
-<<<<<<< HEAD
-    assert kernels["total"] > 1000
-    assert (kernels["host"], kernels["other"]) == (0, 0)
-    assert kernels["hccl"] == report["collectives_per_step"]
-    assert report["fits"] == {"32": True, "64": True}
-=======
     assert kernels["total"] == sum(kernels[kind] for kind in KINDS) == sum(report["kernels_by_graph"].values())
     assert kernels["total"] == sum(row["kernels"] for row in report["kernels_by_name"])
     assert kernels["hccl"] == report["collectives_per_step"] > 0
     assert report["detector_kernels"]["total"] > 100  # quickstart validates
     # The gradients of all weights are reduced, and little else; running statistics are not.
     assert 0.9 < report["collective_bytes"] / report["parameter_bytes"] < 1.1
->>>>>>> h-sim
     assert report["parameter_bytes"] > 1e6
     assert len(report["kernels_by_line"]) == 20
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
