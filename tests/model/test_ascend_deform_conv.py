@@ -19,7 +19,7 @@ class Gradients(nn.Cell):
 
     def __init__(self, layer):
         super().__init__()
-        self.layer = layer
+        self.layer = layer.set_train()
         weights = ms.ParameterTuple([layer.weight, layer.bias])
         self.both = ops.value_and_grad(self.weighted_sum, (0, 1), weights, has_aux=True)
 
