@@ -22,6 +22,9 @@ from pathlib import Path
 from fairmot.errors import ConfigError, FairMOTError
 
 _SPECIAL = Path(__file__).with_name("stand_ins.cc")
+_PROCESS_REPORT = Path(__file__).with_name("process_report.cc")
+PROCESS_REPORT = "libfairmot_process_report.so"
+"""Beside the stand-ins; to be loaded first."""
 _TOOLS = ("nm", "as", "g++")
 _LIBRARIES = [
     *("acl_cblas", "acl_op_compiler", "acl_tdt_channel", "ascend_hal", "ascendcl", "c_sec", "cust_opapi", "ge_runner"),
@@ -109,7 +112,9 @@ def build_stand_ins(environment: dict[str, str]) -> tuple[Path, Path]:
         FairMOTError: a tool failed, or the cache cannot be written.
     """
     version = importlib.metadata.version("mindspore")
-    generator = hashlib.sha256(Path(__file__).read_bytes() + _SPECIAL.read_bytes()).hexdigest()[:8]
+    generator = hashlib.sha256(
+        Path(__file__).read_bytes() + _SPECIAL.read_bytes() + _PROCESS_REPORT.read_bytes()
+    ).hexdigest()[:8]
     cache = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     # MindSpore cuts the path of what it has loaded at a folder named cann or latest.
     home = cache / "fairmot" / "stand_ins" / f"{version}-{generator}" / "cann"
@@ -176,6 +181,7 @@ def _build(home: Path, scratch: Path, version: str) -> None:
     for name in _LIBRARIES:
         target = home / "lib64" / f"lib{name}.so"
         _run("g++", "-shared", f"-Wl,-soname,{target.name}", "-o", str(target), str(special), str(plain))
+    _run("g++", "-O1", "-fPIC", "-shared", str(_PROCESS_REPORT), "-o", str(home / "lib64" / PROCESS_REPORT))
     package = home / "python" / "hccl"
     (package / "manage").mkdir(parents=True)
     (package / "__init__.py").touch()

@@ -36,6 +36,7 @@ CASES = {
     "quickstart_910a": ("quickstart", "910a 0/8 O0 fp16 rank"),
     "tud": ("tud", "910b4 0/1 O1 bf16 rank", *DETECTOR),
     "mot20_finetune": ("mot20_finetune", "910b 0/8 O0 fp32 rank", *DETECTOR),
+    "large_batch": ("mix_large_batch_8npu", "910b 0/8 O0 fp16 sync"),
     "crowdhuman_dla34": ("crowdhuman_dla34", "910b 511/512 O0 bf16 rank"),
     "hrnet18": ("mix_mot17_half_hrnet18", "910b 7/8 O0 fp32 rank"),
     "res34": ("mix_mot17_half_res34", "910b 0/1 O0 fp16 rank"),
