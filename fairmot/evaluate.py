@@ -25,7 +25,7 @@ from fairmot.inference.network import NetworkDetector
 from fairmot.inference.scoring import Embeddings, embeddings_of_objects, frames_of, track_with_ground_truth
 from fairmot.inference.trained_rules import TrackerOfCheckpoint, say_whose_rules
 from fairmot.mot.benchmarks import Benchmark
-from fairmot.mot.rows import MotRows, read_results, write_results
+from fairmot.mot.rows import NOT_GIVEN, MotRows, read_results, write_results
 from fairmot.tracking.tracker import TrackerConfig
 
 _log = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ def evaluate(config: EvaluateConfig) -> None:
         results = read_all_results(Path(config.results).expanduser(), sequences)
     else:
         results, extras = _track(config, sequences, output / "results")
-    pairs = [_pair(one, results[one.name], config.class_id) for one in sequences]
+    pairs = _pairs(sequences, results, config.class_id)
     metrics = evaluate_sequences(pairs, config.workers)
     try:
         write_report(output, metrics, extras)
@@ -121,7 +121,7 @@ def refuse_to_overwrite(path: Path, overwrite: bool) -> None:
 
 
 def read_all_results(folder: Path, sequences: list[GroundTruthSequence]) -> dict[str, MotRows]:
-    """The result of every sequence, by name.
+    """The result of every sequence, by name; rows of frames that have no picture are left out, and named in a warning.
 
     Raises:
         DataError: a sequence has no file, a file cannot be used, or its frames are not those of the ground truth.
@@ -135,18 +135,59 @@ def read_all_results(folder: Path, sequences: list[GroundTruthSequence]) -> dict
     results = {}
     for one in sequences:
         path = folder / f"{one.name}.txt"
-        results[one.name] = read_results(path)
-        frames, gt_frames = results[one.name].frames, one.counted().frames
-        if len(frames) and not np.isin(frames, gt_frames).any():
-            raise DataError(
-                f"{path}: frames {frames.min()} to {frames.max()}, but the ground truth of {one.name} is of frames "
-                f"{gt_frames.min()} to {gt_frames.max()}; is it the same sequence, numbered from 1?"
-            )
+        rows = read_results(path)
+        _check_frames(path, rows, one)
+        if one.frames is not None:
+            kept = np.isin(rows.frames, one.frames)
+            if not kept.all():
+                _log.warning("%s: %d rows of frames without a picture are left out", path, np.count_nonzero(~kept))
+            rows = rows.select(kept)
+        _say_what_cannot_match(path, rows, one)
+        results[one.name] = rows
     return results
 
 
-def _pair(sequence: GroundTruthSequence, results: MotRows, class_id: int | None) -> SequencePair:
+def _check_frames(path: Path, results: MotRows, sequence: GroundTruthSequence) -> None:
+    """Refuse results none of which is in a frame of the ground truth: they are of something else."""
+    gt_frames = sequence.counted().frames
+    if len(results) and len(gt_frames) and not np.isin(results.frames, gt_frames).any():
+        raise DataError(
+            f"{path}: frames {results.frames.min()} to {results.frames.max()}, but the ground truth of {sequence.name} "
+            f"is of frames {gt_frames.min()} to {gt_frames.max()}; is it the same sequence, numbered from 1?"
+        )
+
+
+def _say_what_cannot_match(path: Path, results: MotRows, sequence: GroundTruthSequence) -> None:
+    """Warn of results that end early, or whose classes are not those of the ground truth."""
+    truth = sequence.counted()
+    last, end = int(results.frames.max(initial=0)), int(truth.frames.max(initial=0))
+    if last < end:
+        missed = np.count_nonzero(truth.frames > last)
+        ends = f"ends with frame {last}" if len(results) else "is empty"
+        _log.warning("%s: %s, the ground truth ends with frame %d: %d boxes after it are missed", path, ends, end, missed)
+    found, true = (set(np.unique(rows.classes).tolist()) - {NOT_GIVEN} for rows in (results, truth))
+    if found and true and not found & true:
+        _log.warning(
+            "%s: its classes are %s, those of the ground truth %s: nothing can match", path, _listed(found), _listed(true)
+        )
+
+
+def _listed(numbers: set[int]) -> str:
+    return ", ".join(map(str, sorted(numbers)))
+
+
+def _pairs(
+    sequences: list[GroundTruthSequence], results: Mapping[str, MotRows], class_id: int | None
+) -> list[SequencePair]:
     """What is compared: everything, or the objects of one class."""
+    pairs = [_pair(one, results[one.name], class_id) for one in sequences]
+    if class_id is not None and not any(len(pair.gt) for pair in pairs):
+        names = ", ".join(pair.name for pair in pairs)
+        raise DataError(f"class_id={class_id}: the ground truth of {names} has no object of this class")
+    return pairs
+
+
+def _pair(sequence: GroundTruthSequence, results: MotRows, class_id: int | None) -> SequencePair:
     gt = sequence.gt
     if class_id is not None:
         if sequence.benchmark not in (Benchmark.mot15, Benchmark.none):
@@ -155,8 +196,6 @@ def _pair(sequence: GroundTruthSequence, results: MotRows, class_id: int | None)
                 "count pedestrians only; leave class_id out"
             )
         gt, results = gt.select(gt.classes == class_id), results.select(results.classes == class_id)
-        if not len(gt):
-            raise DataError(f"class_id={class_id}: the ground truth of {sequence.name} has no object of this class")
     return SequencePair(sequence.name, gt, results, sequence.benchmark)
 
 
@@ -165,6 +204,9 @@ def _say_what_is_scored(
 ) -> None:
     for name, reason in skipped.items():
         _log.warning("%s is left out: %s", name, reason)
+    for one in sequences:
+        for note in one.notes:
+            _log.warning("%s: %s", one.name, note)
     unknown = [one.name for one in sequences if rules_of(one.name) is None]
     if unknown and benchmark is None:
         _log.info(
@@ -210,6 +252,7 @@ def _extra_figures(images: list[ImageMatches], embeddings: list[Embeddings]) -> 
         "AP": detections.average_precision,
         "image AP": detections.image_average_precision,
     }
+    embeddings = [one for one in embeddings if len(one.ids)]
     if not embeddings:
         return figures
     # Identities of different sequences are different people.

@@ -21,6 +21,7 @@ from fairmot.inference.network import NetworkDetector
 from fairmot.inference.scoring import frames_of, track_with_ground_truth
 from fairmot.inference.tracks import TrackedFrame
 from fairmot.media.drawing import Painter, sheet
+from fairmot.media.video import FrameSource
 from fairmot.mot.rows import write_results
 from fairmot.tracking.tracker import TrackerConfig
 from train.distributed import World
@@ -36,12 +37,22 @@ _MOST_SEQUENCES_FILMED = 3
 
 @dataclass
 class ValidationSequence:
-    """A sequence, how much of its beginning is left out, and its frames per second, None where nobody says."""
+    """A sequence to validate on.
+
+    Attributes:
+        sequence: its ground truth, of the frames that are tracked.
+        source: its pictures.
+        skip_frames: how many of them, at the beginning, are left out.
+    """
 
     sequence: GroundTruthSequence
-    frame_count: int
+    source: FrameSource
     skip_frames: int
-    frame_rate: float | None
+
+    @property
+    def frame_count(self) -> int:
+        """All pictures, those left out included."""
+        return self.source.length or 0
 
 
 @dataclass
@@ -86,7 +97,11 @@ def find_validation_sequences(config: DataConfig) -> list[ValidationSequence]:
         for path in matches:
             if folders.setdefault(path.name, path) != path:
                 raise DataError(f"data.validation: {path} and {folders[path.name]} have the same name")
-    return [_open(folders[name], config.validation_frames) for name in sorted(folders)]
+    found = [_open(folders[name], config.validation_frames) for name in sorted(folders)]
+    if not any(len(one.sequence.counted()) for one in found):
+        where = ", ".join(str(folder) for folder in folders.values())
+        raise DataError(f"{where}: no object in the frames to validate on ({config.validation_frames.value})")
+    return found
 
 
 def _open(folder: Path, frames: ValidationFrames) -> ValidationSequence:
@@ -94,10 +109,9 @@ def _open(folder: Path, frames: ValidationFrames) -> ValidationSequence:
     source = frames_of(sequence)
     count = source.length or 0
     skip = count // 2 if frames is ValidationFrames.second_half else 0  # as the lists of halves are cut
-    sequence.gt = sequence.gt.select(sequence.gt.frames > skip)
-    if not len(sequence.counted()):
-        raise DataError(f"{folder}: no object in frames {skip + 1} to {count}: nothing to validate on")
-    return ValidationSequence(sequence, count, skip, source.frame_rate)
+    if skip:
+        sequence.gt = sequence.gt.select(sequence.gt.frames > source.numbers(np.array(skip)))
+    return ValidationSequence(sequence, source, skip)
 
 
 class Validator:
@@ -170,11 +184,12 @@ class Validator:
     def _track(self, entry: ValidationSequence, folder: Path, bar: tqdm) -> _Outcome:
         sequence = entry.sequence
         painter, pictures = Painter(classes=self._detector.num_classes > 1), []
-        shown = set(np.linspace(entry.skip_frames + 1, entry.frame_count, _PICTURES).round().astype(int).tolist())
+        chosen = np.linspace(entry.skip_frames + 1, entry.frame_count, _PICTURES).round().astype(int)
+        shown = set(entry.source.numbers(chosen).tolist())
 
         video_path = _video_path(folder, sequence.name)
         most_frames = self._video_frames if sequence.name in self._filmed else 0
-        video = ValidationVideo(video_path, entry.frame_rate or self._tracker.frame_rate, most_frames)
+        video = ValidationVideo(video_path, entry.source.frame_rate or self._tracker.frame_rate, most_frames)
 
         def watch(frame: TrackedFrame) -> None:
             bar.update()

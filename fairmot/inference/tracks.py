@@ -92,13 +92,13 @@ def track_source(
     skip_frames: int = 0,
     watch: Watch | None = None,
 ) -> MotRows:
-    """Track frames to their end and keep what is plausible.
+    """Track frames to their end and keep what is plausible, under the frames' numbers in their sequence.
 
     Args:
         detector: finds the objects.
         source: the frames.
         config: the tracker's rules; a source that knows its frame rate replaces theirs.
-        skip_frames: frames at the beginning that are not tracked; numbers count on behind them.
+        skip_frames: frames at the beginning that are not tracked.
         watch: is shown every frame that is tracked.
 
     Raises:
@@ -108,7 +108,8 @@ def track_source(
     rows = [np.zeros((0, 8))]
     with closing(track_frames(detector, islice(source, skip_frames, None), Tracker(config))) as tracked_frames:
         for tracked in tracked_frames:
-            frame = tracked._replace(number=skip_frames + tracked.number, tracks=plausible(tracked.tracks, config))
+            number = int(source.numbers(np.array(skip_frames + tracked.number)))
+            frame = tracked._replace(number=number, tracks=plausible(tracked.tracks, config))
             rows.append(track_rows(frame.number, frame.tracks, detector.num_classes))
             if watch is not None:
                 watch(frame)

@@ -1,7 +1,6 @@
 """Where frames come from: video files, folders of pictures, MOTChallenge sequences, cameras."""
 
 import logging
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,10 @@ import numpy as np
 
 from fairmot.errors import DataError
 from fairmot.media.picture import read_image
+from fairmot.mot.numbering import number_pictures
 from fairmot.mot.sequence import read_frame_rate
+from fairmot.picture_files import PICTURE_SUFFIXES, is_picture, natural_order
 
-_IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 _HIGHEST_FRAME_RATE = 1000.0  # containers without a rate report their clock's instead
 _logger = logging.getLogger(__name__)
 
@@ -29,6 +29,7 @@ class FrameSource:
         length: number of frames, None where it shows only at the end.
         is_live: a camera: it ends when somebody stops it.
         read: starts reading.
+        frames: int64 [length], the frames' numbers in their sequence, with gaps maybe; None: they count from 1.
     """
 
     name: str
@@ -37,9 +38,15 @@ class FrameSource:
     length: int | None
     is_live: bool
     read: Callable[[], Iterator[np.ndarray]]
+    frames: np.ndarray | None = None
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return self.read()
+
+    def numbers(self, positions: np.ndarray) -> np.ndarray:
+        """The numbers of the frames at these positions, which count from 1."""
+        positions = np.asarray(positions, np.int64)
+        return positions if self.frames is None else self.frames[positions - 1]
 
 
 def open_source(source: str) -> FrameSource:
@@ -57,7 +64,7 @@ def open_source(source: str) -> FrameSource:
     """
     path = Path(source).expanduser()
     if path.is_dir():
-        return _open_sequence(path) if (path / "img1").is_dir() else _open_folder(path, path.name, None)
+        return _open_sequence(path) if (path / "img1").is_dir() else _open_folder(path)
     if path.is_file():
         return _open_video(path)
     if source.isascii() and source.isdigit():
@@ -69,16 +76,21 @@ def open_source(source: str) -> FrameSource:
 
 
 def _open_sequence(folder: Path) -> FrameSource:
-    return _open_folder(folder / "img1", folder.resolve().name, read_frame_rate(folder / "seqinfo.ini"))
+    pictures = number_pictures(folder)
+    frame_rate = read_frame_rate(folder / "seqinfo.ini")
+    return _open_pictures(pictures.paths, folder.resolve().name, frame_rate, pictures.frames)
 
 
-def _open_folder(folder: Path, name: str, frame_rate: float | None) -> FrameSource:
-    paths = sorted(
-        (path for path in folder.iterdir() if path.suffix.lower() in _IMAGE_SUFFIXES and path.name[0] != "."),
-        key=lambda path: _natural(path.name),
-    )
+def _open_folder(folder: Path) -> FrameSource:
+    if folder.resolve().name == "img1":  # a sequence's, whose frames have numbers
+        return _open_sequence(folder.resolve().parent)
+    paths = sorted((path for path in folder.iterdir() if is_picture(path.name)), key=lambda path: natural_order(path.name))
     if not paths:
-        raise DataError(f"{folder}: no pictures ({', '.join(sorted(_IMAGE_SUFFIXES))}) in this folder")
+        raise DataError(f"{folder}: no pictures ({', '.join(PICTURE_SUFFIXES)}) in this folder")
+    return _open_pictures(paths, folder.name or folder.resolve().name, None, None)
+
+
+def _open_pictures(paths: list[Path], name: str, frame_rate: float | None, frames: np.ndarray | None) -> FrameSource:
     size_hw = _size_hw(read_image(str(paths[0])))
 
     def read() -> Iterator[np.ndarray]:
@@ -91,7 +103,7 @@ def _open_folder(folder: Path, name: str, frame_rate: float | None) -> FrameSour
                 )
             yield frame
 
-    return FrameSource(name or folder.resolve().name, frame_rate, size_hw, len(paths), False, read)
+    return FrameSource(name, frame_rate, size_hw, len(paths), False, read, frames)
 
 
 def _open_video(path: Path) -> FrameSource:
@@ -142,12 +154,6 @@ def _frames_of(video: str | int) -> Iterator[np.ndarray]:
 def _frame_rate(capture: cv2.VideoCapture) -> float | None:
     frame_rate = float(capture.get(cv2.CAP_PROP_FPS))
     return frame_rate if 0 < frame_rate < _HIGHEST_FRAME_RATE else None
-
-
-def _natural(name: str) -> list[tuple[bool, int, str]]:
-    """A sort key by which frame2 stands before frame10."""
-    parts = [part for part in re.split(r"([0-9]+)", name) if part]
-    return [(False, int(part), "") if part.isdigit() else (True, 0, part) for part in parts]
 
 
 def _size_hw(frame: np.ndarray) -> tuple[int, int]:

@@ -1,0 +1,188 @@
+"""Which frame of a sequence a picture is: the one rule by which all commands number frames.
+
+Frames count from 1. A picture's name ends with its frame's number; where the names begin with 0 (frame_000000.png),
+the first of them is frame 1. Numbers with gaps stay as they are: a lost picture, or every fifth one, shifts nobody.
+Ground truth may instead count a clip's pictures (000372.jpg is its frame 1), or from 0 as the names do. Its rows
+decide; where two readings are as good, or none is, that is an error.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fairmot.errors import DataError
+from fairmot.mot.rows import MotRows, read_ground_truth
+from fairmot.mot.sequence import read_length
+from fairmot.picture_files import PICTURE_SUFFIXES, is_picture, natural_order
+
+_LARGEST_NUMBER = 99_999_999  # eight digits; what is larger is a time
+_ENDING_NUMBER = re.compile(r"^(.*?)([0-9]+)$", re.ASCII)
+
+
+@dataclass(frozen=True)
+class NumberedPictures:
+    """The pictures of a sequence.
+
+    Attributes:
+        folder: of the sequence.
+        paths: the N pictures in order of their frames.
+        frames: int64 [N], the number of each, from 1, rising.
+        row_shift: what is added to a frame of gt.txt to get these numbers: 1 where it counts from 0.
+    """
+
+    folder: Path
+    paths: list[Path]
+    frames: np.ndarray
+    row_shift: int = 0
+
+    def numbered(self, rows: MotRows) -> tuple[MotRows, np.ndarray]:
+        """The rows of gt.txt under these numbers, and bool [rows]: those whose frame has a picture."""
+        shifted = rows.select(np.arange(len(rows)))
+        shifted.frames += self.row_shift
+        return shifted, np.isin(shifted.frames, self.frames)
+
+    def say(self) -> list[str]:
+        """A sentence on numbers that are not those of the names; none where they are."""
+        first, frame = self.paths[0].name, int(self.frames[0])
+        named = _number_of(self.paths[0].stem)
+        if named is not None and named == frame and not self.row_shift:
+            return []
+        counted = "; gt.txt counts from 0, one is added" if self.row_shift else ""
+        return [f"{first} to {self.paths[-1].name} are frames {frame} to {self.frames[-1]}{counted}"]
+
+
+def has_pictures(folder: Path) -> bool:
+    """Whether a sequence's folder `img1` is there and holds a picture."""
+    images = folder / "img1"
+    return images.is_dir() and any(is_picture(path.name) for path in images.iterdir())
+
+
+def number_pictures(folder: Path, rows: MotRows | None = None) -> NumberedPictures:
+    """The pictures of `<sequence>/img1` with the numbers of their frames.
+
+    Args:
+        folder: of the sequence.
+        rows: of its gt/gt.txt as they stand there, where they have been read already; None: they are read if the names
+            leave a doubt, and if the file is there.
+
+    Raises:
+        DataError: no pictures, names or rows that do not agree; or a gt.txt that is needed cannot be used.
+    """
+    paths, names = _named_pictures(folder / "img1")
+    if rows is None and names is not None and names[0] == 1 and names[-1] == len(names):
+        return NumberedPictures(folder, paths, names)
+    truth = folder / "gt" / "gt.txt"
+    if rows is None and truth.is_file():
+        rows = read_ground_truth(truth)
+    used = np.unique(rows.frames) if rows is not None else np.zeros(0, np.int64)
+    frames, row_shift = _decide(folder, names, len(paths), used, lambda: read_length(folder / "seqinfo.ini"))
+    return NumberedPictures(folder, paths, frames, row_shift)
+
+
+def _named_pictures(folder: Path) -> tuple[list[Path], np.ndarray | None]:
+    """Pictures in order, and the numbers their names end with; None where these are no numbers of frames.
+
+    Raises:
+        DataError: there are none, some have a number and some not, or two have the same.
+    """
+    try:
+        paths = [path for path in folder.iterdir() if is_picture(path.name)]
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read: {error.strerror}; is the download complete?") from error
+    if not paths:
+        endings = ", ".join(PICTURE_SUFFIXES)
+        raise DataError(f"{folder}: no images ({endings}) in this folder; is the download complete?")
+    numbers = {path: _number_of(path.stem) for path in paths}
+    without = sorted(path for path, number in numbers.items() if number is None)
+    if without and len(without) < len(paths):
+        raise DataError(f"{without[0]}: an image's name must be its frame number, such as 000001.jpg")
+    beginnings = {path.stem.rstrip("0123456789") for path in paths}
+    if without or len(beginnings) > 1 or max(number or 0 for number in numbers.values()) > _LARGEST_NUMBER:
+        return sorted(paths, key=lambda path: natural_order(path.name)), None
+    by_number: dict[int | None, Path] = {}
+    for path in sorted(paths):
+        other = by_number.setdefault(numbers[path], path)
+        if other is not path:
+            raise DataError(f"{path}: frame {numbers[path]} is also {other.name}; delete one of them")
+    ordered = sorted(paths, key=lambda path: numbers[path] or 0)
+    return ordered, np.array([numbers[path] for path in ordered], np.int64)
+
+
+def _number_of(stem: str) -> int | None:
+    found = _ENDING_NUMBER.match(stem)
+    return int(found[2]) if found else None
+
+
+def _decide(
+    folder: Path, names: np.ndarray | None, count: int, rows: np.ndarray, length: Callable[[], int | None]
+) -> tuple[np.ndarray, int]:
+    """Numbers of the frames, and what is added to the rows'.
+
+    Args:
+        folder: for messages.
+        names: int64 [count] numbers of the names, rising; None: they have none.
+        count: of pictures.
+        rows: the different frames of gt.txt, rising; empty where there is none.
+        length: what seqinfo.ini gives as the number of frames.
+    """
+    ordered = np.arange(1, count + 1)
+    if names is None:
+        shift = int(len(rows) > 0 and rows[0] == 0)
+        if len(rows) and rows[-1] + shift > count:
+            raise _disagreement(folder, f"{count} pictures without numbers in their names", rows)
+        return ordered, shift
+    from_zero = names[0] == 0
+    by_name = names + 1 if from_zero else names
+    if len(rows) and rows[0] == 0 and not from_zero:
+        raise _disagreement(folder, _shown(names), rows)
+    if len(rows) and rows[0] == 0:
+        return by_name, 1
+    missing = ~np.isin(rows, by_name)
+    if not missing.any():
+        return by_name, 0
+    if from_zero and np.isin(rows, names).all():
+        return by_name, 1
+    return _weigh(folder, names, by_name, rows, missing, length), 0
+
+
+def _weigh(
+    folder: Path,
+    names: np.ndarray,
+    by_name: np.ndarray,
+    rows: np.ndarray,
+    missing: np.ndarray,
+    length: Callable[[], int | None],
+) -> np.ndarray:
+    """Some rows have no picture by the names: either pictures are lost, or the rows count the pictures there are."""
+    count = len(names)
+    if rows[-1] > count:  # they do not count these pictures
+        if missing.all():
+            raise _disagreement(folder, _shown(names), rows)
+        return by_name
+    frames = length()
+    if frames == count:
+        return np.arange(1, count + 1)
+    if frames is not None and frames >= by_name[-1]:
+        if missing.all():
+            raise _disagreement(folder, f"{_shown(names)}, of {frames} by seqinfo.ini", rows)
+        return by_name
+    if np.count_nonzero(missing) > len(rows) / 2 and (missing.all() or count <= (by_name[-1] - by_name[0] + 1) / 2):
+        return np.arange(1, count + 1)
+    if by_name[0] == 1:
+        return by_name
+    raise _disagreement(folder, _shown(names), rows)
+
+
+def _shown(names: np.ndarray) -> str:
+    return f"{len(names)} pictures named {names[0]} to {names[-1]}"
+
+
+def _disagreement(folder: Path, pictures: str, rows: np.ndarray) -> DataError:
+    return DataError(
+        f"{folder}: gt/gt.txt has rows of frames {rows[0]} to {rows[-1]}, but img1 holds {pictures}: which picture is "
+        "which frame cannot be told; frames count from 1: name each picture by its frame in gt.txt, or number the rows "
+        "as the pictures are named"
+    )
