@@ -19,7 +19,13 @@ from fairmot.evaluation.metrics import OVERALL, SequencePair, evaluate_sequences
 from fairmot.evaluation.plots import plot_frames, plot_identities, plot_overall, plot_tracks
 from fairmot.evaluation.preprocess import preprocess
 from fairmot.evaluation.report import text_table, write_report
-from fairmot.evaluation.sequences import GENERAL_RULES, GroundTruthSequence, find_ground_truth, rules_of
+from fairmot.evaluation.sequences import (
+    GENERAL_RULES,
+    GroundTruthSequence,
+    find_ground_truth,
+    require_objects,
+    rules_of,
+)
 from fairmot.inference.exported import open_detector
 from fairmot.inference.network import NetworkDetector
 from fairmot.inference.scoring import Embeddings, embeddings_of_objects, frames_of, track_with_ground_truth
@@ -87,6 +93,9 @@ def evaluate(config: EvaluateConfig) -> None:
     output = Path(config.output).expanduser()
     refuse_to_overwrite(output / "metrics.json", config.overwrite)
     sequences, skipped = find_ground_truth(Path(config.gt).expanduser(), config.benchmark)
+    require_objects(config.gt, sequences)
+    if config.results is not None:
+        sequences = _with_something_to_score(sequences, Path(config.results).expanduser(), skipped)
     _say_what_is_scored(sequences, skipped, config.benchmark)
     extras: Extras = {}
     if config.results is not None:
@@ -118,6 +127,19 @@ def refuse_to_overwrite(path: Path, overwrite: bool) -> None:
     """
     if path.exists() and not overwrite:
         raise ConfigError(f"output: {path} exists; choose another folder or set overwrite=true")
+
+
+def _with_something_to_score(
+    sequences: list[GroundTruthSequence], folder: Path, skipped: dict[str, str]
+) -> list[GroundTruthSequence]:
+    """Without those that have neither an object nor a result, which are noted in `skipped`."""
+    kept = []
+    for one in sequences:
+        if len(one.counted()) or (folder / f"{one.name}.txt").is_file():
+            kept.append(one)
+        else:
+            skipped[one.name] = "; ".join([*one.notes, "and there is no result"])
+    return kept
 
 
 def read_all_results(folder: Path, sequences: list[GroundTruthSequence]) -> dict[str, MotRows]:
@@ -164,11 +186,16 @@ def _say_what_cannot_match(path: Path, results: MotRows, sequence: GroundTruthSe
     if last < end:
         missed = np.count_nonzero(truth.frames > last)
         ends = f"ends with frame {last}" if len(results) else "is empty"
-        _log.warning("%s: %s, the ground truth ends with frame %d: %d boxes after it are missed", path, ends, end, missed)
+        _log.warning(
+            "%s: %s, the ground truth ends with frame %d: %d boxes after it are missed", path, ends, end, missed
+        )
     found, true = (set(np.unique(rows.classes).tolist()) - {NOT_GIVEN} for rows in (results, truth))
     if found and true and not found & true:
         _log.warning(
-            "%s: its classes are %s, those of the ground truth %s: nothing can match", path, _listed(found), _listed(true)
+            "%s: its classes are %s, those of the ground truth %s: nothing can match",
+            path,
+            _listed(found),
+            _listed(true),
         )
 
 

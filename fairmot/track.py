@@ -149,8 +149,8 @@ def track(config: TrackConfig) -> Report:
     elapsed_s = time.perf_counter() - began_at_s
     rows = interpolate(rows, config.interpolation)
     try:
-        frames = source.numbers(rows[:, 0])
-        write_results(outputs.text, result_rows(frames, rows[:, 1], rows[:, 2:6], rows[:, 6], rows[:, 7]))
+        numbers = source.numbers(rows[:, 0])
+        write_results(outputs.text, result_rows(numbers, rows[:, 1], rows[:, 2:6], rows[:, 6], rows[:, 7]))
     except OSError as error:
         raise DataError(f"{outputs.text}: cannot be written ({error.strerror})") from error
     n_identities = len(np.unique(rows[:, 1]))
@@ -187,7 +187,7 @@ def _write_pictures(
     num_classes: int,
     times: StageTimes,
 ) -> tuple[np.ndarray, int]:
-    """Draw and write every frame; return rows [R, 8] (position, id, x, y, w, h, score, class) and the number of frames."""
+    """Draw and write every frame; return rows [R, 8] (position, id, x, y, w, h, score, class), count of frames."""
     rows = [np.zeros((0, 8))]
     number = 0
     painter = Painter(config.trail_frames, config.scores, classes=num_classes > 1)

@@ -15,7 +15,7 @@ from fairmot.evaluation.detection import ImageMatches, detection_metrics
 from fairmot.evaluation.metrics import SequenceMetrics, SequencePair, combine, score_pair
 from fairmot.evaluation.plots import plot_identities
 from fairmot.evaluation.report import write_report
-from fairmot.evaluation.sequences import GroundTruthSequence, find_ground_truth
+from fairmot.evaluation.sequences import GroundTruthSequence, find_ground_truth, require_objects
 from fairmot.files import write_atomic
 from fairmot.inference.network import NetworkDetector
 from fairmot.inference.scoring import frames_of, track_with_ground_truth
@@ -98,9 +98,8 @@ def find_validation_sequences(config: DataConfig) -> list[ValidationSequence]:
             if folders.setdefault(path.name, path) != path:
                 raise DataError(f"data.validation: {path} and {folders[path.name]} have the same name")
     found = [_open(folders[name], config.validation_frames) for name in sorted(folders)]
-    if not any(len(one.sequence.counted()) for one in found):
-        where = ", ".join(str(folder) for folder in folders.values())
-        raise DataError(f"{where}: no object in the frames to validate on ({config.validation_frames.value})")
+    where = f"data.validation={config.validation}, validation_frames={config.validation_frames.value}"
+    require_objects(where, [one.sequence for one in found])
     return found
 
 

@@ -1,5 +1,6 @@
 """Finding sequences with ground truth on disk."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -74,7 +75,7 @@ def find_ground_truth(
         The sequences by name, those without any object included, and for those left out (no ground truth) why.
 
     Raises:
-        DataError: no such folder, no object in any sequence, two of the same name, or a file that cannot be used.
+        DataError: no such folder, no sequence with ground truth, two of the same name, or a file that cannot be used.
     """
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; name one with <sequence>/gt/gt.txt or <sequence>.txt in it")
@@ -86,14 +87,27 @@ def find_ground_truth(
             skipped[name] = f"{text} does not begin with a row of ground truth"
         else:
             found.append(_open(name, folder, text, benchmark or rules_of(name) or GENERAL_RULES))
-    if not any(len(sequence.counted()) for sequence in found):
-        reasons = [f"{name}: {reason}" for name, reason in skipped.items()]
-        reasons += [f"{sequence.name}: {note}" for sequence in found for note in sequence.notes]
+    if not found:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
         raise DataError(
-            f"{root}: no sequence with ground truth there "
-            f"({'; '.join(reasons) or 'no <sequence>/gt/gt.txt, no <sequence>.txt'})"
+            f"{root}: no sequence with ground truth there ({reasons or 'no <sequence>/gt/gt.txt, no <sequence>.txt'})"
         )
     return found, skipped
+
+
+def require_objects(place: str, sequences: Sequence[GroundTruthSequence]) -> None:
+    """Single sequences may be empty of people; all of them may not.
+
+    Args:
+        place: where they are from, for the message.
+        sequences: to score against.
+
+    Raises:
+        DataError: not one object counts.
+    """
+    if not any(len(sequence.counted()) for sequence in sequences):
+        reasons = "; ".join(f"{sequence.name}: {note}" for sequence in sequences for note in sequence.notes)
+        raise DataError(f"{place}: no object to score against ({reasons})")
 
 
 def _open(name: str, folder: Path | None, text: Path, rules: Benchmark) -> GroundTruthSequence:

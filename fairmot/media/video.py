@@ -84,7 +84,9 @@ def _open_sequence(folder: Path) -> FrameSource:
 def _open_folder(folder: Path) -> FrameSource:
     if folder.resolve().name == "img1":  # a sequence's, whose frames have numbers
         return _open_sequence(folder.resolve().parent)
-    paths = sorted((path for path in folder.iterdir() if is_picture(path.name)), key=lambda path: natural_order(path.name))
+    paths = sorted(
+        (path for path in folder.iterdir() if is_picture(path.name)), key=lambda path: natural_order(path.name)
+    )
     if not paths:
         raise DataError(f"{folder}: no pictures ({', '.join(PICTURE_SUFFIXES)}) in this folder")
     return _open_pictures(paths, folder.name or folder.resolve().name, None, None)

@@ -4,6 +4,7 @@ Cells stand between commas, semicolons, or blanks and tabs; a line may end with 
 name the columns. A byte order mark, Windows' line ends and empty lines are no harm.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 from fairmot.errors import DataError
 
 _LARGEST_INTEGER = 2**53  # float64, in which the files are parsed, holds every integer up to here
+_DIALECT = re.compile(rb"[\t;]|,[ \r]*(\n|$)")
 _HEAD_BYTES = 1 << 16
 _CORNERS = frozenset({"x2", "y2", "xmax", "ymax", "x_max", "y_max", "right", "bottom"})
 NAMES = ("frame", "id", "x", "y", "w", "h", "confidence")
@@ -69,6 +71,11 @@ def holds_rows(path: Path) -> bool:
     return not texts or _number(_cells(texts[0], _separator(texts[0]))[0]) is not None
 
 
+def is_plain(content: bytes) -> bool:
+    """Whether every other reader of MOTChallenge's files understands it too: rows of commas and nothing else."""
+    return not content or (content[:1].isdigit() and b"," in content and _DIALECT.search(content) is None)
+
+
 def are_integers(values: np.ndarray) -> np.ndarray:
     """Which values are integers that float64 holds exactly."""
     return (values == np.floor(values)) & (np.abs(values) <= _LARGEST_INTEGER)
@@ -82,7 +89,7 @@ def _filled_lines(path: Path) -> list[tuple[int, str]]:
         raise DataError(f"{path}: cannot be read as MOTChallenge text: {error.strerror}") from error
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{path}:{line}: cannot be read as MOTChallenge text: {error}") from error
+        raise DataError(f"{path}:{line}: cannot be read as MOTChallenge text: not UTF-8 ({error.reason})") from error
 
 
 def _filled(text: str) -> list[tuple[int, str]]:

@@ -7,7 +7,7 @@ decide; where two readings are as good, or none is, that is an error.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,7 +71,7 @@ def number_pictures(folder: Path, rows: MotRows | None = None) -> NumberedPictur
     Raises:
         DataError: no pictures, names or rows that do not agree; or a gt.txt that is needed cannot be used.
     """
-    paths, names = _named_pictures(folder / "img1")
+    paths, names = named_pictures(folder / "img1")
     if rows is None and names is not None and names[0] == 1 and names[-1] == len(names):
         return NumberedPictures(folder, paths, names)
     truth = folder / "gt" / "gt.txt"
@@ -82,7 +82,7 @@ def number_pictures(folder: Path, rows: MotRows | None = None) -> NumberedPictur
     return NumberedPictures(folder, paths, frames, row_shift)
 
 
-def _named_pictures(folder: Path) -> tuple[list[Path], np.ndarray | None]:
+def named_pictures(folder: Path) -> tuple[list[Path], np.ndarray | None]:
     """Pictures in order, and the numbers their names end with; None where these are no numbers of frames.
 
     Raises:

@@ -13,8 +13,8 @@ from tqdm import tqdm
 from fairmot.data import folders
 from fairmot.errors import DataError
 from fairmot.media.image_size import read_image_size
+from fairmot.picture_files import PICTURE_SUFFIXES, is_foreign_folder, is_picture
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 THREADS = min(8, os.cpu_count() or 1)
 NO_IDENTITY = -1
 Item = TypeVar("Item")
@@ -94,11 +94,6 @@ class Origin:
     read: Callable[[tqdm], list[Source]]
 
 
-def is_image(name: str) -> bool:
-    """Whether a file of this name is taken for an image."""
-    return name[0] != "." and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122
-
-
 def folders_with_images(top: Path) -> list[Path]:
     """`top` and the folders below it that hold images directly, hidden ones left out, in order of path.
 
@@ -107,11 +102,11 @@ def folders_with_images(top: Path) -> list[Path]:
     """
     found = []
     for folder, below, files in os.walk(top, followlinks=True):
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        if any(is_image(name) for name in files):
+        below[:] = sorted(name for name in below if not is_foreign_folder(name))
+        if any(is_picture(name) for name in files):
             found.append(Path(folder))
     if not found:
-        raise DataError(f"{top}: no images (.jpg or .png) in it or below; is the download complete?")
+        raise DataError(f"{top}: no images ({', '.join(PICTURE_SUFFIXES)}) in it or below; is the download complete?")
     return sorted(found)
 
 
@@ -129,7 +124,7 @@ def image_target(relative: str, without: Sequence[str] = ()) -> str:
 def list_images(folder: Path) -> list[Path]:
     """The images directly in a folder, by name."""
     with os.scandir(folder) as entries:
-        return sorted(folder / entry.name for entry in entries if is_image(entry.name))
+        return sorted(folder / entry.name for entry in entries if is_picture(entry.name))
 
 
 def in_parallel(function: Callable[[Item], Result], items: Sequence[Item], bar: tqdm | None = None) -> list[Result]:
