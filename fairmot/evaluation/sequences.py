@@ -116,7 +116,7 @@ def _open(name: str, folder: Path | None, text: Path, rules: Benchmark) -> Groun
     sequence = GroundTruthSequence(name, folder, truth.rows, rules)
     kept = np.ones(len(truth.rows), bool)
     if folder is not None and has_pictures(folder):
-        pictures = number_pictures(folder, truth.rows)
+        pictures = number_pictures(folder, truth)
         sequence.gt, kept = pictures.numbered(truth.rows)
         sequence.frames, sequence.notes = pictures.frames, pictures.say()
         if not kept.all():

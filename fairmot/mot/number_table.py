@@ -16,8 +16,6 @@ _LARGEST_INTEGER = 2**53  # float64, in which the files are parsed, holds every 
 _DIALECT = re.compile(rb"[\t;]|,[ \r]*(\n|$)")
 _HEAD_BYTES = 1 << 16
 _CORNERS = frozenset({"x2", "y2", "xmax", "ymax", "x_max", "y_max", "right", "bottom"})
-NAMES = ("frame", "id", "x", "y", "w", "h", "confidence")
-"""Of the first columns, for messages."""
 
 
 def read_table(path: Path, widths: Sequence[int], layout: str) -> tuple[np.ndarray, list[int]]:
@@ -136,16 +134,17 @@ def _first_unusable(
     if width not in widths:
         choices = f"{widths[0]} to {widths[-1]}" if len(widths) > 2 else " or ".join(map(str, widths))
         return f"{path}:{numbered[0][0]}: {width} columns, expected {choices}: {layout}"
+    names = [name if name.isalpha() else "" for name in layout.split(",")]
     for number, text in numbered:
         cells = _cells(text, separator)
         if len(cells) != width:
             return f"{path}:{number}: {len(cells)} columns, expected {width}: {layout}"
-        for name, cell in zip((*NAMES, *[""] * width), cells, strict=False):
+        for name, cell in zip(names, cells, strict=False):
             value = _number(cell)
             if value is None:
-                return f"{path}:{number}: {name} {cell!r} is not a number".replace("  ", " ")
+                return f"{path}:{number}: {f'{name} {cell!r}'.lstrip()} is not a number"
             if not np.isfinite(value):
-                return f"{path}:{number}: {name} {cell!r} is not a finite number".replace("  ", " ")
-            if name in NAMES[:2] and not are_integers(np.array(value)):
+                return f"{path}:{number}: {f'{name} {cell!r}'.lstrip()} is not a finite number"
+            if name in ("frame", "id") and not are_integers(np.array(value)):
                 return f"{path}:{number}: {name} {cell} must be an integer"
     return f"{path}: cannot be read as rows of {layout}"

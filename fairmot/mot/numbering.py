@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from fairmot.errors import DataError
-from fairmot.mot.rows import MotRows, read_ground_truth
+from fairmot.mot.rows import MotRows, TruthFile, read_truth_file
 from fairmot.mot.sequence import read_length
 from fairmot.picture_files import PICTURE_SUFFIXES, is_picture, natural_order
 
@@ -60,25 +60,27 @@ def has_pictures(folder: Path) -> bool:
     return images.is_dir() and any(is_picture(path.name) for path in images.iterdir())
 
 
-def number_pictures(folder: Path, rows: MotRows | None = None) -> NumberedPictures:
+def number_pictures(folder: Path, truth: TruthFile | None = None) -> NumberedPictures:
     """The pictures of `<sequence>/img1` with the numbers of their frames.
 
     Args:
         folder: of the sequence.
-        rows: of its gt/gt.txt as they stand there, where they have been read already; None: they are read if the names
-            leave a doubt, and if the file is there.
+        truth: its gt/gt.txt, where it has been read already; None: it is read if the names leave a doubt, and if it is
+            there.
 
     Raises:
         DataError: no pictures, names or rows that do not agree; or a gt.txt that is needed cannot be used.
     """
     paths, names = named_pictures(folder / "img1")
-    if rows is None and names is not None and names[0] == 1 and names[-1] == len(names):
+    if truth is None and names is not None and names[0] == 1 and names[-1] == len(names):
         return NumberedPictures(folder, paths, names)
-    truth = folder / "gt" / "gt.txt"
-    if rows is None and truth.is_file():
-        rows = read_ground_truth(truth)
-    used = np.unique(rows.frames) if rows is not None else np.zeros(0, np.int64)
-    frames, row_shift = _decide(folder, names, len(paths), used, lambda: read_length(folder / "seqinfo.ini"))
+    path = folder / "gt" / "gt.txt"
+    if truth is None and path.is_file():
+        truth = read_truth_file(path)
+    if truth is None or not len(truth.rows):
+        frames = np.arange(1, len(paths) + 1) if names is None else _by_name(names)
+        return NumberedPictures(folder, paths, frames)
+    frames, row_shift = _decide(truth, names, len(paths), lambda: read_length(folder / "seqinfo.ini"))
     return NumberedPictures(folder, paths, frames, row_shift)
 
 
@@ -116,73 +118,83 @@ def _number_of(stem: str) -> int | None:
     return int(found[2]) if found else None
 
 
+def _by_name(names: np.ndarray) -> np.ndarray:
+    return names + 1 if names[0] == 0 else names
+
+
 def _decide(
-    folder: Path, names: np.ndarray | None, count: int, rows: np.ndarray, length: Callable[[], int | None]
+    truth: TruthFile, names: np.ndarray | None, count: int, length: Callable[[], int | None]
 ) -> tuple[np.ndarray, int]:
     """Numbers of the frames, and what is added to the rows'.
 
     Args:
-        folder: for messages.
+        truth: the rows.
         names: int64 [count] numbers of the names, rising; None: they have none.
         count: of pictures.
-        rows: the different frames of gt.txt, rising; empty where there is none.
         length: what seqinfo.ini gives as the number of frames.
     """
-    ordered = np.arange(1, count + 1)
+    rows = np.unique(truth.rows.frames)
     if names is None:
-        shift = int(len(rows) > 0 and rows[0] == 0)
-        if len(rows) and rows[-1] + shift > count:
-            raise _disagreement(folder, f"{count} pictures without numbers in their names", rows)
-        return ordered, shift
-    from_zero = names[0] == 0
-    by_name = names + 1 if from_zero else names
-    if len(rows) and rows[0] == 0 and not from_zero:
-        raise _disagreement(folder, _shown(names), rows)
-    if len(rows) and rows[0] == 0:
+        shift = int(rows[0] == 0)
+        if rows[-1] + shift > count:
+            raise _disagreement(truth, rows[-1], f"{count} pictures without numbers in their names")
+        return np.arange(1, count + 1), shift
+    by_name = _by_name(names)
+    if rows[0] == 0 and names[0] > 0:
+        raise _disagreement(truth, rows[0], _shown(names))
+    if rows[0] == 0:
         return by_name, 1
     missing = ~np.isin(rows, by_name)
     if not missing.any():
         return by_name, 0
-    if from_zero and np.isin(rows, names).all():
+    if names[0] == 0 and np.isin(rows, names).all():
         return by_name, 1
-    return _weigh(folder, names, by_name, rows, missing, length), 0
+    return _weigh(truth, names, by_name, missing, length), 0
 
 
 def _weigh(
-    folder: Path,
-    names: np.ndarray,
-    by_name: np.ndarray,
-    rows: np.ndarray,
-    missing: np.ndarray,
-    length: Callable[[], int | None],
+    truth: TruthFile, names: np.ndarray, by_name: np.ndarray, missing: np.ndarray, length: Callable[[], int | None]
 ) -> np.ndarray:
-    """Some rows have no picture by the names: either pictures are lost, or the rows count the pictures there are."""
-    count = len(names)
+    """Some rows have no picture by the names: either pictures are lost, or the rows count the pictures there are.
+
+    Args:
+        truth: the rows.
+        names: int64 [N], of the pictures.
+        by_name: int64 [N], the frames they mean.
+        missing: bool, of the different frames with rows those without a picture by the names.
+        length: what seqinfo.ini gives as the number of frames.
+    """
+    count, rows = len(names), np.unique(truth.rows.frames)
+    in_order = np.arange(1, count + 1)
+    first = rows[np.argmax(missing)]
     if rows[-1] > count:  # they do not count these pictures
         if missing.all():
-            raise _disagreement(folder, _shown(names), rows)
+            raise _disagreement(truth, first, _shown(names))
         return by_name
     frames = length()
     if frames == count:
-        return np.arange(1, count + 1)
+        return in_order
     if frames is not None and frames >= by_name[-1]:
         if missing.all():
-            raise _disagreement(folder, f"{_shown(names)}, of {frames} by seqinfo.ini", rows)
+            raise _disagreement(truth, first, f"{_shown(names)}, of {frames} by seqinfo.ini")
         return by_name
-    if np.count_nonzero(missing) > len(rows) / 2 and (missing.all() or count <= (by_name[-1] - by_name[0] + 1) / 2):
-        return np.arange(1, count + 1)
+    is_sparse = 2 * count <= by_name[-1] - by_name[0] + 1
+    if missing.all() or (is_sparse and missing.mean() > 1 / 2):
+        return in_order
     if by_name[0] == 1:
         return by_name
-    raise _disagreement(folder, _shown(names), rows)
+    raise _disagreement(truth, first, _shown(names))
 
 
 def _shown(names: np.ndarray) -> str:
     return f"{len(names)} pictures named {names[0]} to {names[-1]}"
 
 
-def _disagreement(folder: Path, pictures: str, rows: np.ndarray) -> DataError:
+def _disagreement(truth: TruthFile, frame: int, pictures: str) -> DataError:
+    """An error that names the first row of `frame`."""
+    frames = truth.rows.frames
     return DataError(
-        f"{folder}: gt/gt.txt has rows of frames {rows[0]} to {rows[-1]}, but img1 holds {pictures}: which picture is "
-        "which frame cannot be told; frames count from 1: name each picture by its frame in gt.txt, or number the rows "
-        "as the pictures are named"
+        f"{truth.place(int(np.argmax(frames == frame)))}: a row of frame {frame}; the rows are of frames "
+        f"{frames.min()} to {frames.max()}, but img1 holds {pictures}: which picture is which frame cannot be told. "
+        "Frames count from 1: name each picture by its frame, or number the rows as the pictures are named"
     )

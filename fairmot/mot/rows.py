@@ -174,17 +174,20 @@ def read_truth_file(path: str | Path, columns: tuple[int, ...] = GT_COLUMNS) -> 
     return TruthFile(Path(path), rows, lines, has_classes=bool((rows.classes != NOT_GIVEN).any()))
 
 
-def ground_truth_text(rows: MotRows, visibility_decimals: int) -> str:
+def ground_truth_text(rows: MotRows, visibility_decimals: int | None = None) -> str:
     """The text of a gt.txt in the rows' order: of 9 columns, or of 10 where the rows have no classes.
 
-    Pixels keep two decimals; scores are the flags.
+    Args:
+        rows: their scores are the flags.
+        visibility_decimals: of the visibility, pixels then have two; None: all numbers as long as they are.
     """
+    pixels, share = (".10g", ".10g") if visibility_decimals is None else (".2f", f".{visibility_decimals}f")
     ends = [
-        f"{class_id},{visibility:.{visibility_decimals}f}" if class_id != NOT_GIVEN else "-1,-1,-1"
+        f"{class_id},{visibility:{share}}" if class_id != NOT_GIVEN else "-1,-1,-1"
         for class_id, visibility in zip(rows.classes.tolist(), rows.visibility.tolist(), strict=True)
     ]
     return "".join(
-        f"{frame},{identity},{x:.2f},{y:.2f},{w:.2f},{h:.2f},{flag:.0f},{end}\n"
+        f"{frame},{identity},{x:{pixels}},{y:{pixels}},{w:{pixels}},{h:{pixels}},{flag:.0f},{end}\n"
         for frame, identity, (x, y, w, h), flag, end in zip(
             rows.frames, rows.ids, rows.boxes_xywh, rows.scores, ends, strict=True
         )

@@ -53,7 +53,7 @@ def read_sequence(
     """
     split = sequence_split(folder)
     truth = read_truth_file(folder / "gt" / "gt.txt", columns) if split != "test" else None
-    pictures = number_pictures(folder, None if truth is None else truth.rows)
+    pictures = number_pictures(folder, truth)
     sizes_hw = image_sizes(pictures.paths, bar)
     require_one_size(pictures.paths, sizes_hw)
     texts, lacking = {}, pictures.say()
@@ -68,7 +68,7 @@ def read_sequence(
         if only_boxes:
             content = truth_text(boxes, pictures.frames).encode()
         elif not has_picture.all() or pictures.row_shift or not is_plain(content):
-            content = ground_truth_text(rows.select(has_picture), visibility_decimals=4).encode()
+            content = ground_truth_text(rows.select(has_picture)).encode()
         texts[f"{folder.name}/gt/gt.txt"] = content
         lacking += _remarks(truth, boxes)
     frame_rate = read_frame_rate(info, (int(sizes_hw[0][0]), int(sizes_hw[0][1])))
