@@ -96,7 +96,7 @@ def named_pictures(folder: Path) -> tuple[list[Path], np.ndarray | None]:
         raise DataError(f"{folder}: cannot be read: {error.strerror}; is the download complete?") from error
     if not paths:
         endings = ", ".join(PICTURE_SUFFIXES)
-        raise DataError(f"{folder}: no images ({endings}) in this folder; is the download complete?")
+        raise DataError(f"{folder}: no pictures ({endings}) in this folder; is the download complete?")
     numbers = {path: _number_of(path.stem) for path in paths}
     without = sorted(path for path, number in numbers.items() if number is None)
     if without and len(without) < len(paths):

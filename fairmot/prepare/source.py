@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from fairmot.data import folders
 from fairmot.errors import DataError
-from fairmot.media.image_size import read_image_size
+from fairmot.media.picture import check_file
 from fairmot.picture_files import PICTURE_SUFFIXES, is_foreign_folder, is_picture
 
 THREADS = min(8, os.cpu_count() or 1)
@@ -148,9 +148,9 @@ def image_sizes(paths: Sequence[Path], bar: tqdm | None = None) -> np.ndarray:
     """Sizes from the images' headers: int64 [n, 2], height and width in pixels.
 
     Raises:
-        DataError: an image cannot be read.
+        DataError: an image cannot be read, or is cut short.
     """
-    return np.array(in_parallel(read_image_size, paths, bar), np.int64).reshape(-1, 2)
+    return np.array(in_parallel(check_file, paths, bar), np.int64).reshape(-1, 2)
 
 
 def require_one_size(paths: Sequence[Path], sizes_hw: np.ndarray) -> None:

@@ -81,17 +81,26 @@ def test_images_that_cannot_be_read(root: Path) -> None:
     (root / "a/images/001.png").write_bytes(b"hello")
     assert findings_of(root, Kind.image_unreadable) == [
         ("a/images/000.png", 0, "is empty (0 bytes)"),
-        ("a/images/001.png", 0, "neither a JPEG nor a PNG image; is the download complete?"),
+        ("a/images/001.png", 0, "neither a JPEG nor a PNG, BMP, WebP or TIFF image; is the download complete?"),
     ]
 
 
-def test_an_image_cut_short_is_found_by_decoding(root: Path) -> None:
+@pytest.mark.parametrize("decode", [False, True])
+def test_an_image_cut_short_is_found(root: Path, decode: bool) -> None:
     path = root / "a/images/001.png"
     path.write_bytes(path.read_bytes()[:-200])
-    assert findings_of(root) == []
-    ((file, _, message),) = findings_of(root, Kind.image_unreadable, decode=True)
+    ((file, _, message),) = findings_of(root, Kind.image_unreadable, decode=decode)
     assert file == "a/images/001.png"
     assert "cut short" in message
+
+
+def test_an_image_that_only_decoding_finds_at_fault(root: Path) -> None:
+    path = root / "a/images/001.png"
+    content = path.read_bytes()
+    path.write_bytes(content[:60] + bytes(200) + content[260:])
+    assert findings_of(root) == []
+    ((file, _, message),) = findings_of(root, Kind.image_unreadable, decode=True)
+    assert (file, message.partition(" (")[0]) == ("a/images/001.png", "not a picture that can be decoded")
 
 
 def test_every_bad_row_is_named_and_the_good_ones_count(root: Path) -> None:

@@ -111,7 +111,10 @@ def test_mot17_takes_each_scene_once_and_lists_halves_and_test(mot17: Path, tmp_
     assert (copied / "gt/gt.txt").read_text().splitlines() == [row for row in truth if not row.startswith("9,")]
     whole = "train/MOT17-04-SDP/gt/gt.txt"
     assert (tmp_path / "out/mot17/images" / whole).read_bytes() == (mot17 / whole).read_bytes()
-    assert (copied / "seqinfo.ini").read_bytes() == (mot17 / "train/MOT17-02-FRCNN/seqinfo.ini").read_bytes()
+    info = (mot17 / "train/MOT17-02-FRCNN/seqinfo.ini").read_text()
+    assert "seqLength=9\n" in info
+    assert (copied / "seqinfo.ini").read_text() == info.replace("seqLength=9", "seqLength=3")
+    assert "MOT17-02-FRCNN: 6 of the 9 pictures that seqinfo.ini says are missing" in summary(manifest)
 
 
 def test_mot15_has_no_class_and_may_lack_seqinfo(tmp_path: Path) -> None:
@@ -272,9 +275,15 @@ def other_size(folder: Path) -> None:
         (gt("1,2,0,0,0,16,1,1,1"), r"gt.txt:2: width and height must be positive, not 0 x 16"),
         (gt("1,2,0,0,8,-16,1,1,1"), r"gt.txt:2: width and height must be positive, not 8 x -16"),
         (gt("1,1,0,0,8,16,1,1,1"), r"gt.txt:2: id 1 appears twice in frame 1, first on line 1"),
-        (gt("0,1,0,0,8,16,1,1,1"), r"gt.txt:2: a row of frame 0; the rows are of frames 0 to 1, but img1 holds 3 pictures named 1 to 3"),
+        (
+            gt("0,1,0,0,8,16,1,1,1"),
+            r"gt.txt:2: a row of frame 0; the rows are of frames 0 to 1, but img1 holds 3 pictures named 1 to 3",
+        ),
         (gt("1,1.5,0,0,8,16,1,1,1"), r"gt.txt:2: id 1.5 must be an integer"),
-        (lambda folder: (folder / "gt/gt.txt").write_bytes(b"\xff\xfe1"), r"gt.txt:1: cannot be read as MOTChallenge text: not UTF-8"),
+        (
+            lambda folder: (folder / "gt/gt.txt").write_bytes(b"\xff\xfe1"),
+            r"gt.txt:1: cannot be read as MOTChallenge text: not UTF-8",
+        ),
         (seqinfo(SEQINFO.format(65, 48)), r"seqinfo.ini: imWidth x imHeight is 65x48, but the images are 64x48"),
         (seqinfo("[Sequence]\nimWidth=64\n"), r"seqinfo.ini: imWidth and imHeight are missing"),
         (seqinfo("[Sequence]\nimWidth=64\nimHeight=tall\n"), r"seqinfo.ini: .*tall"),
@@ -289,7 +298,7 @@ def other_size(folder: Path) -> None:
         (other_size, r"000002.jpg: 8x8 pixels, but .*000001.jpg has 64x48"),
         (lambda folder: (folder / "img1/cover.jpg").touch(), r"cover.jpg: an image's name must be its frame number"),
         (lambda folder: (folder / "img1/2.jpg").touch(), r"2.jpg: frame 2 is also"),
-        (lambda folder: [path.unlink() for path in (folder / "img1").iterdir()], r"img1: no images"),
+        (lambda folder: [path.unlink() for path in (folder / "img1").iterdir()], r"img1: no pictures"),
         (lambda folder: (folder / "img1/000004.jpg").symlink_to("nowhere"), r"000004.jpg: cannot be read"),
     ],
 )

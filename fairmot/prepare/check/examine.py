@@ -14,8 +14,7 @@ from tqdm import tqdm
 from fairmot.data.folders import in_parallel, list_folders
 from fairmot.data.labels import COLUMNS, filled_lines, label_faults, label_path_for, parse_labels, read_label_file
 from fairmot.errors import DataError
-from fairmot.media.image_size import read_image_size
-from fairmot.media.picture import read_image
+from fairmot.media.picture import check_file, read_image
 from fairmot.prepare.check.contents import Contents
 from fairmot.prepare.check.findings import Finding, Kind
 from fairmot.prepare.check.lists import CheckedList, find_lists, overlaps, read_list, shared_labels
@@ -151,7 +150,7 @@ def _look_at(root: Path, labelled: set[str], decode: bool, image: str) -> _Seen:
     try:
         if path.stat().st_size == 0:
             raise DataError(f"{path}: is empty (0 bytes)")
-        height, width = read_image(str(path)).shape[:2] if decode else read_image_size(path)
+        height, width = read_image(str(path)).shape[:2] if decode else check_file(path)
         size_hw = height, width
     except (DataError, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error).removeprefix(f"{path}: ")

@@ -259,8 +259,9 @@ def _source(
     for position, image in enumerate(available):
         if image.size_hw not in (None, tuple(sizes_hw[position])):
             height, width = sizes_hw[position]
+            turned = "; its EXIF data turns it: annotate it upright" if image.size_hw == (width, height) else ""
             raise DataError(
-                f"{image.place}: says {image.size_hw} for height and width, but the image is {width}x{height}"
+                f"{image.place}: says {image.size_hw} for height and width, but the image is {width}x{height}{turned}"
             )
         for one in image.objects:
             class_id = class_of(one.place, one.category)
