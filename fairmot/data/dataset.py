@@ -118,8 +118,8 @@ class JointDataset:
             msra: heat maps for the MSE loss.
 
         Raises:
-            DataError: a label's class has no heat-map channel, or an identity has two classes; the message names
-                file and line.
+            DataError: there is no box, a label's class has no heat-map channel, or an identity has two classes; the
+                message names file and line.
         """
         self.index = index
         self.config = config
@@ -137,7 +137,12 @@ class JointDataset:
         self._check_labels()
 
     def _check_labels(self) -> None:
-        """Refuse before training what a sample would fail on hours later."""
+        """Refuse before training what a sample would fail on hours later, or what cannot teach anything."""
+        if not len(self.index.rows):
+            raise DataError(
+                f"{', '.join(self.index.names)}: not one box in the labels of {len(self.index)} images: nothing to train "
+                "on; python -m fairmot.prepare check=true root=... shows what is there"
+            )
         too_high = np.flatnonzero(self.index.rows[:, 0] >= self.config.num_classes)
         if len(too_high):
             raise DataError(

@@ -80,7 +80,7 @@ def _cut_short(name: str, kind: str, content: bytes, what: str) -> DataError:
 
 
 def check_file(path: Path) -> tuple[int, int]:
-    """(height, width) of a picture file that training can read to its end, without decoding it where its end is in order.
+    """(height, width) of a picture file that training can read; it is decoded only where its end is not in order.
 
     Raises:
         DataError: see `read_image_size` and `check_whole`.

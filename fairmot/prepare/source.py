@@ -166,15 +166,27 @@ def require_one_size(paths: Sequence[Path], sizes_hw: np.ndarray) -> None:
 
 
 class BoxRows:
-    """Collects boxes row by row; what has no area is left out and named, for a download is never edited."""
+    """Collects boxes row by row; what has no area is left out and named, for a download is never edited.
+
+    An identity twice in an image is refused, as nothing could be scored against it.
+    """
 
     def __init__(self) -> None:
         self._rows: list[tuple[int, int, float, float, float, float, int]] = []
         self._empty: list[str] = []
+        self._places: dict[tuple[int, int], str] = {}
 
     def add(self, place: str, image: int, identity: int, box_xywh: Sequence[float], class_id: int = 0) -> None:
-        """One object; `place` says where it stands in the annotations."""
+        """One object; `place` says where it stands in the annotations.
+
+        Raises:
+            DataError: the image has a box of this identity already.
+        """
         x, y, width, height = box_xywh
+        if identity != NO_IDENTITY:
+            first = self._places.setdefault((image, identity), place)
+            if first is not place:
+                raise DataError(f"{place}: id {identity} appears twice in one image, first at {first}")
         if width > 0 and height > 0:
             self._rows.append((image, identity, x, y, width, height, class_id))
         else:

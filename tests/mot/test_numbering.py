@@ -69,20 +69,20 @@ def test_numbers(case: str, tmp_path: Path) -> None:
         assert found.row_shift == shift
 
 
-@pytest.mark.parametrize(
-    ("names", "rows", "length", "message"),
-    [
-        (jpgs(1, 2, 3), [11, 12, 13], None, "gt.txt:1: a row of frame 11; .* frames 11 to 13, but .* 3 pictures named 1 to 3"),
-        (jpgs(*range(1, 6)), [1, 0, 2], None, "gt.txt:2: a row of frame 0; .* frames 0 to 2, but .* named 1 to 5"),
-        (jpgs(*range(3, 9)), [1, 2, 3, 4, 5, 6], None, "gt.txt:1: .* frames 1 to 6, but .* 6 pictures named 3 to 8: which"),
-        (jpgs(*range(51, 56)), [1, 2], 90, "5 pictures named 51 to 55, of 90 by seqinfo.ini"),
-        (["a.jpg", "b.jpg"], [1, 2, 3], None, "frame 3; .* 2 pictures without numbers in their names"),
-        (["000001.jpg", "cover.jpg"], [1], None, "cover.jpg: an image's name must be its frame number"),
-        (["000002.jpg", "2.jpg"], [1], None, "2.jpg: frame 2 is also 000002.jpg; delete one"),
-        (["000002.jpg", "000002.png"], None, None, "000002.png: frame 2 is also 000002.jpg; delete one"),
-        ([], None, None, "img1: no pictures"),
-    ],
-)  # fmt: skip
+REFUSED: list[tuple[list[str], list[int] | None, int | None, str]] = [
+    (jpgs(1, 2, 3), [11, 12], None, "gt.txt:1: a row of frame 11; .* 11 to 12, but .* 3 pictures named 1 to 3"),
+    (jpgs(1, 2, 3), [1, 0, 2], None, "gt.txt:2: a row of frame 0; .* frames 0 to 2, but .* named 1 to 3"),
+    (jpgs(*range(3, 9)), [1, 2, 3, 4, 5, 6], None, "gt.txt:1: .* 1 to 6, but .* 6 pictures named 3 to 8: which"),
+    (jpgs(*range(51, 56)), [1, 2], 90, "5 pictures named 51 to 55, of 90 by seqinfo.ini"),
+    (["a.jpg", "b.jpg"], [1, 2, 3], None, "frame 3; .* 2 pictures without numbers in their names"),
+    (["000001.jpg", "cover.jpg"], [1], None, "cover.jpg: an image's name must be its frame number"),
+    (["000002.jpg", "2.jpg"], [1], None, "2.jpg: frame 2 is also 000002.jpg; delete one"),
+    (["000002.jpg", "000002.png"], None, None, "000002.png: frame 2 is also 000002.jpg; delete one"),
+    ([], None, None, "img1: no pictures"),
+]
+
+
+@pytest.mark.parametrize(("names", "rows", "length", "message"), REFUSED)
 def test_what_cannot_be_told_is_refused_with_both_ranges(
     names: list[str], rows: list[int] | None, length: int | None, message: str, tmp_path: Path
 ) -> None:

@@ -129,7 +129,7 @@ def _labels_without_image(root: Path, folder: str, labels: frozenset[str], image
     stems = {name.rpartition(".")[0] or name for name in images}
     for name in sorted(labels):
         stem, _, ending = name.rpartition(".")
-        if ending == "txt" and stem not in stems:
+        if ending == "txt" and stem not in stems and not name.startswith("."):
             yield Finding(Kind.label_without_image, str(root / folder / name), 0, "there is no image of this name")
 
 

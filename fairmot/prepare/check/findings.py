@@ -17,6 +17,7 @@ class Kind(Enum):
     list_unreadable = (Severity.error, "list files that cannot be read")
     list_empty = (Severity.error, "list files that name no image")
     list_without_labels = (Severity.error, "lists none of whose images has a label file")
+    list_without_boxes = (Severity.error, "lists for training without a single box")
     listed_twice = (Severity.error, "images that stand in one list twice")
     no_images_folder = (Severity.error, "entries without a folder `images`, whose labels cannot be found")
     image_missing = (Severity.error, "entries whose image is not there")

@@ -38,6 +38,7 @@ from fairmot.prepare.source import (
 from fairmot.prepare.text_rows import read_bytes, read_lines
 
 _SPLITS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
+_CONFIDENCE = "; the sixth column is the track's id: is it a confidence? Then remove it"
 _IMAGES, _PLAIN, _WITH_IDS = "images", "labels", "labels_with_ids"
 
 
@@ -133,6 +134,8 @@ def _source(top: Path, split: str, name: str, images: list[Path], kind: str, cla
     sizes_hw = image_sizes(images, bar)
     labels = [_label_of(image, kind) for image in images]
     boxes, lacking = read_label_files(labels, sizes_hw, parse_labels if kind == _WITH_IDS else parse_plain)
+    if kind == _PLAIN:
+        _refuse_confidences(boxes, labels)
     boxes = _with_classes(boxes, labels, class_of)
     if kind == _PLAIN and name and (sizes_hw == sizes_hw[0]).all():
         return as_sequence(name, split, images, boxes, sizes_hw=sizes_hw, lacking=lacking)
@@ -147,14 +150,42 @@ def parse_plain(content: bytes, path: str) -> np.ndarray:
         DataError: a row that cannot be used; the message names `path:line`.
     """
     lines = []
+    seen: dict[float, int] = {}
     for number, line in enumerate(content.splitlines(), start=1):
         fields = line.split()
         if len(fields) not in (0, 5, 6):
             raise DataError(
                 f"{path}:{number}: {len(fields)} columns, expected class x_center y_center width height [id]"
             )
+        if len(fields) == 6:
+            _check_id(f"{path}:{number}", fields[5], seen, number)
         lines.append(b" ".join([*fields[:1], *(fields[5:] or [b"-1"]), *fields[1:5]]) if fields else b"")
     return parse_labels(b"\n".join(lines), path)
+
+
+def _check_id(place: str, field: bytes, seen: dict[float, int], line: int) -> None:
+    """Refuse what is no id of a track; `seen` holds those of the lines before."""
+    text = field.decode(errors="backslashreplace")
+    try:
+        identity = float(text)
+    except ValueError:
+        return  # `parse_labels` names what is no number
+    if not identity.is_integer():
+        raise DataError(f"{place}: id {text} must be an integer{_CONFIDENCE}")
+    first = seen.setdefault(identity, line)
+    if identity >= 0 and first != line:
+        raise DataError(f"{place}: id {text} appears twice in one image, first in line {first}{_CONFIDENCE}")
+
+
+def _refuse_confidences(boxes: Boxes, labels: list[Path]) -> None:
+    """A sixth column that says 1.0 of every box is no id."""
+    known = boxes.ids >= 0
+    if not known.any() or (boxes.ids[known] != 1).any():
+        return
+    label = labels[boxes.images[int(np.argmax(known))]]
+    place, line = next((place, line) for place, line in read_lines(label) if len(line.split()) == 6)
+    if "." in line.split()[5]:
+        raise DataError(f"{place}: id {line.split()[5]}, as of all boxes{_CONFIDENCE}")
 
 
 def _with_classes(boxes: Boxes, labels: list[Path], class_of: ClassOf) -> Boxes:
