@@ -140,8 +140,8 @@ class JointDataset:
         """Refuse before training what a sample would fail on hours later, or what cannot teach anything."""
         if not len(self.index.rows):
             raise DataError(
-                f"{', '.join(self.index.names)}: not one box in the labels of {len(self.index)} images: nothing to train "
-                "on; python -m fairmot.prepare check=true root=... shows what is there"
+                f"{', '.join(self.index.names)}: not one box in the labels of {len(self.index)} images: nothing to "
+                "train on; python -m fairmot.prepare check=true root=... shows what is there"
             )
         too_high = np.flatnonzero(self.index.rows[:, 0] >= self.config.num_classes)
         if len(too_high):

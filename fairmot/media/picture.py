@@ -39,8 +39,8 @@ def read_content(path: str) -> bytes:
 def check_whole(content: bytes, name: str) -> None:
     """Refuse a file that is cut short, of which decoders would make a half-grey picture or none.
 
-    What stands behind a picture's end is no harm, nor is a JPEG without its end marker whose pixels are all there. A JPEG
-    whose header asks for gigabytes that its content cannot fill is refused too: decoders would take minutes over it.
+    What stands behind a picture's end is no harm, nor is a JPEG without its end marker whose pixels are all there. A
+    JPEG whose header asks for gigabytes that its content cannot fill is refused too: decoders would take minutes.
 
     Raises:
         DataError: the message names `name`.

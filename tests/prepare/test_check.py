@@ -268,7 +268,7 @@ def test_text_shows_the_first_of_each_kind_and_json_all(root: Path) -> None:
 def test_kinds_that_training_refuses_are_errors() -> None:
     """What makes build_index or JointDataset raise; the other errors are wrong for certain."""
     refused = {"list_unreadable", "list_empty", "list_without_labels", "listed_twice", "no_images_folder"}
-    refused |= {"image_missing", "image_unreadable", "label_row", "identity_of_two_classes"}
+    refused |= {"list_without_boxes", "image_missing", "image_unreadable", "label_row", "identity_of_two_classes"}
     errors = {kind.name for kind in Kind if kind.severity is Severity.error}
     assert refused <= errors
     assert errors - refused == {"label_shared", "identity_twice", "validation_in_training"}

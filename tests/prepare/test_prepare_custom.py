@@ -279,3 +279,67 @@ def test_ids_may_be_of_any_size_and_classes_may_not(tmp_path: Path) -> None:
     write(tmp_path / "mine/gate/gt/gt.txt", row.format(1, 2**30))
     with pytest.raises(DataError, match=r"gt.txt:1: class 1073741824 is more than 10000 classes could need"):
         run("custom", tmp_path / "mine", tmp_path / "out2", name="mine", format="mot")
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (("0 0.5 0.5 0.2 0.4 1", "0 0.2 0.5 0.2 0.4 1"), r"f1.txt:2: id 1 appears twice in this image; .*confidence"),
+        (("0 0.5 0.5 0.2 0.4 1.000000",), r"f1.txt:1: id 1.000000, as of all boxes; .*confidence"),
+        (("0 0.5 0.5 0.2 0.4 0.93",), r"f1.txt:1: id 0.93 must be an integer.*confidence"),
+    ],
+)
+def test_confidences_of_yolo_are_no_ids(rows: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    draw(tmp_path / "mine/images/train/cam/f1.jpg")
+    write(tmp_path / "mine/labels/train/cam/f1.txt", *rows)
+    with pytest.raises(DataError, match=message):
+        run("custom", tmp_path / "mine", tmp_path / "out", name="mine", format="yolo")
+
+
+def test_ids_of_yolo_may_be_written_with_decimals(tmp_path: Path) -> None:
+    draw(tmp_path / "mine/images/train/cam/f1.jpg")
+    write(tmp_path / "mine/labels/train/cam/f1.txt", "0 0.5 0.5 0.2 0.4 1.0", "0 0.2 0.5 0.2 0.4 2.0")
+    run("custom", tmp_path / "mine", tmp_path / "out", name="mine", format="yolo")
+    assert [row[1] for row in labels(tmp_path / "out", "mine")["train/cam/img1/000001"]] == [0, 1]
+
+
+def coco_of(root: Path, **changes: object) -> Path:
+    """Two people in two images without videos."""
+    names = ("cam\\1.jpg", "cam\\2.jpg")
+    for name in names:
+        draw(root / "images" / name.replace("\\", "/"))
+    boxes = [(1, "left", [10, 5, 20, 40]), (1, "right", [50, 5, 20, 40]), (2, "left", [10, 5, 20, 40])]
+    content = {
+        "images": [{"id": number, "file_name": name} for number, name in enumerate(names, start=1)],
+        "categories": [{"id": 1, "name": "person"}],
+        "annotations": [
+            {"id": 1, "image_id": image, "category_id": 1, "bbox": box, "attributes": {"track_id": who}}
+            for image, who, box in boxes
+        ],
+    }
+    write(root / "annotations/train.json", json.dumps(content | changes))
+    return root
+
+
+def test_coco_with_backslashes_and_texts_for_ids_among_the_attributes(tmp_path: Path) -> None:
+    run("custom", coco_of(tmp_path / "mine"), tmp_path / "out", name="mine", format="coco_video")
+    assert labels(tmp_path / "out", "mine") == {
+        "train/cam/1": [[0, 0, *A_BOX], [0, 1, *ANOTHER]],
+        "train/cam/2": [[0, 0, *A_BOX]],
+    }
+
+
+def test_coco_whose_images_are_called_by_texts(tmp_path: Path) -> None:
+    root = coco_of(tmp_path / "mine")
+    path = root / "annotations/train.json"
+    path.write_text(path.read_text().replace('"id": 2, "file', '"id": "b", "file').replace('_id": 2,', '_id": "b",'))
+    run("custom", root, tmp_path / "out", name="mine", format="coco_video")
+    assert len(labels(tmp_path / "out", "mine")["train/cam/2"]) == 1
+
+
+def test_an_identity_twice_in_an_image_is_refused(tmp_path: Path) -> None:
+    root = coco_of(tmp_path / "mine")
+    path = root / "annotations/train.json"
+    path.write_text(path.read_text().replace("right", "left"))
+    with pytest.raises(DataError, match=r"annotations\[1\]: id .* appears twice in one image, first at .*\[0\]"):
+        run("custom", root, tmp_path / "out", name="mine", format="coco_video")

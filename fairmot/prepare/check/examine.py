@@ -72,6 +72,7 @@ def examine(
     )
     findings += chain.from_iterable(one.findings for one in seen)
     findings += check_rows(contents)
+    findings += _lists_without_boxes(contents, {one.file for one in findings if one.kind is Kind.list_without_labels})
     order = {kind: number for number, kind in enumerate(Kind)}
     return contents, sorted(findings, key=lambda finding: order[finding.kind])
 
@@ -119,6 +120,14 @@ def _present_labels(
         for folder, image_folder in image_folders.items()
     )
     return labelled, [*findings, *orphans]
+
+
+def _lists_without_boxes(contents: Contents, unlabelled: set[str]) -> Iterator[Finding]:
+    """Lists for training that teach nothing, but for those of which it is said already that they have no labels."""
+    boxes = np.diff(contents.row_offsets)
+    for item, members in zip(contents.lists, contents.members, strict=True):
+        if not item.held_out and item.path not in unlabelled and len(members) and not boxes[members].any():
+            yield Finding(Kind.list_without_boxes, item.path, 0, f"not one box in its {len(members)} images")
 
 
 def _parent(path: str) -> str:

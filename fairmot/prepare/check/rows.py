@@ -14,18 +14,10 @@ _MARGIN_PX = 0.01  # labels are written with six decimals
 
 def check_rows(contents: Contents) -> Iterator[Finding]:
     """Findings on boxes, repeated rows and identities."""
-    yield from _lists_without_boxes(contents)
     yield from _boxes(contents)
     yield from _repeated(contents)
     yield from dict.fromkeys(_two_classes(contents))  # several lists may name an image
     yield from _gaps(contents)
-
-
-def _lists_without_boxes(contents: Contents) -> Iterator[Finding]:
-    boxes = np.diff(contents.row_offsets)
-    for item, members in zip(contents.lists, contents.members, strict=True):
-        if not item.held_out and len(members) and not boxes[members].any():
-            yield Finding(Kind.list_without_boxes, item.path, 0, f"not one box in its {len(members)} images")
 
 
 def _boxes(contents: Contents) -> Iterator[Finding]:

@@ -134,9 +134,9 @@ def _source(top: Path, split: str, name: str, images: list[Path], kind: str, cla
     sizes_hw = image_sizes(images, bar)
     labels = [_label_of(image, kind) for image in images]
     boxes, lacking = read_label_files(labels, sizes_hw, parse_labels if kind == _WITH_IDS else parse_plain)
+    all_boxes, boxes = boxes, _with_classes(boxes, labels, class_of)
     if kind == _PLAIN:
-        _refuse_confidences(boxes, labels)
-    boxes = _with_classes(boxes, labels, class_of)
+        _refuse_confidences(all_boxes, labels)
     if kind == _PLAIN and name and (sizes_hw == sizes_hw[0]).all():
         return as_sequence(name, split, images, boxes, sizes_hw=sizes_hw, lacking=lacking)
     targets = [image_target(image.relative_to(top).as_posix(), (split,)) for image in images]
@@ -150,42 +150,39 @@ def parse_plain(content: bytes, path: str) -> np.ndarray:
         DataError: a row that cannot be used; the message names `path:line`.
     """
     lines = []
-    seen: dict[float, int] = {}
     for number, line in enumerate(content.splitlines(), start=1):
         fields = line.split()
         if len(fields) not in (0, 5, 6):
             raise DataError(
                 f"{path}:{number}: {len(fields)} columns, expected class x_center y_center width height [id]"
             )
-        if len(fields) == 6:
-            _check_id(f"{path}:{number}", fields[5], seen, number)
         lines.append(b" ".join([*fields[:1], *(fields[5:] or [b"-1"]), *fields[1:5]]) if fields else b"")
-    return parse_labels(b"\n".join(lines), path)
-
-
-def _check_id(place: str, field: bytes, seen: dict[float, int], line: int) -> None:
-    """Refuse what is no id of a track; `seen` holds those of the lines before."""
-    text = field.decode(errors="backslashreplace")
     try:
-        identity = float(text)
-    except ValueError:
-        return  # `parse_labels` names what is no number
-    if not identity.is_integer():
-        raise DataError(f"{place}: id {text} must be an integer{_CONFIDENCE}")
-    first = seen.setdefault(identity, line)
-    if identity >= 0 and first != line:
-        raise DataError(f"{place}: id {text} appears twice in one image, first in line {first}{_CONFIDENCE}")
+        return parse_labels(b"\n".join(lines), path)
+    except DataError as error:
+        raise DataError(f"{error}{_CONFIDENCE}" if ": id " in str(error) else str(error)) from error
 
 
 def _refuse_confidences(boxes: Boxes, labels: list[Path]) -> None:
-    """A sixth column that says 1.0 of every box is no id."""
-    known = boxes.ids >= 0
-    if not known.any() or (boxes.ids[known] != 1).any():
-        return
-    label = labels[boxes.images[int(np.argmax(known))]]
-    place, line = next((place, line) for place, line in read_lines(label) if len(line.split()) == 6)
-    if "." in line.split()[5]:
-        raise DataError(f"{place}: id {line.split()[5]}, as of all boxes{_CONFIDENCE}")
+    """Ids that no tracks have: twice in an image, or 1.0 of every box; a confidence in the sixth column looks so."""
+    known = np.flatnonzero(boxes.ids >= 0)
+    order = known[np.lexsort((boxes.ids[known], boxes.images[known]))]
+    same = (np.diff(boxes.images[order]) == 0) & (np.diff(boxes.ids[order]) == 0)
+    if same.any():
+        row = int(order[1:][same].min())
+        place, line = _row_of(boxes, labels, row)
+        raise DataError(f"{place}: id {line.split()[5]} appears twice in this image{_CONFIDENCE}")
+    if len(known) and (boxes.ids[known] == 1).all():
+        place, line = _row_of(boxes, labels, int(known[0]))
+        if "." in line.split()[5]:
+            raise DataError(f"{place}: id {line.split()[5]}, as of all boxes{_CONFIDENCE}")
+
+
+def _row_of(boxes: Boxes, labels: list[Path], row: int) -> tuple[str, str]:
+    """The place and the line of a row; boxes stand in the order of their files."""
+    image = int(boxes.images[row])
+    first = int(np.searchsorted(boxes.images, image))
+    return list(read_lines(labels[image]))[row - first]
 
 
 def _with_classes(boxes: Boxes, labels: list[Path], class_of: ClassOf) -> Boxes:
