@@ -14,7 +14,7 @@ from blob_sequences import gt_text, write_sequence
 
 from fairmot.boxes import cxcywh_to_xyxy, xywh_to_cxcywh
 from fairmot.data.dataset import DataConfig, ValidationFrames
-from fairmot.data.synthetic.generate import SyntheticConfig, generate
+from fairmot.data.synthetic.generate import SyntheticConfig, data_set_name, generate
 from fairmot.errors import DataError
 from fairmot.evaluation.metrics import evaluate_sequence
 from fairmot.evaluation.sequences import find_ground_truth
@@ -257,8 +257,9 @@ def test_true_boxes_lose_only_what_unconfirmed_tracks_cost(tmp_path):
     Everybody but those of the first frame is reported from the second frame on, the original's rule. Nothing else may
     be lost as long as the track buffer outlasts everybody's absence.
     """
-    generate(tmp_path, SyntheticConfig(train_sequences=1, frames_per_sequence=60), progress=False)
-    (sequence,), _ = find_ground_truth(tmp_path / "synthetic" / "images" / "val")
+    drawn = SyntheticConfig(train_sequences=1, frames_per_sequence=60)
+    generate(tmp_path, drawn, progress=False)
+    (sequence,), _ = find_ground_truth(tmp_path / data_set_name(drawn) / "images" / "val")
     objects = sequence.counted()
     config = TrackerConfig(track_buffer=60, max_aspect=10.0)
     tracker, rows = Tracker(config), [np.zeros((0, 6))]
