@@ -1,34 +1,41 @@
-"""Where frames come from: video files, folders of pictures, MOTChallenge sequences, cameras."""
+"""Where frames come from: video files, folders of pictures, MOTChallenge sequences, cameras, streams."""
 
-import logging
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
-import cv2
+import av
 import numpy as np
 
+from fairmot.addresses import is_address, masked, may_be_file, name_of_address
 from fairmot.errors import DataError
+from fairmot.media.frame import Frame
+from fairmot.media.live import OPEN_TIMEOUT_S, READ_TIMEOUT_S, LiveSource
 from fairmot.media.picture import read_image
+from fairmot.media.video_reader import VideoReader, read_frames
 from fairmot.mot.sequence import read_frame_rate
 
 _IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
-_HIGHEST_FRAME_RATE = 1000.0  # containers without a rate report their clock's instead
-_logger = logging.getLogger(__name__)
+_CAMERA_FORMAT = "v4l2"
+_OPTIONS_OF_STREAMS = {"rtsp_flags": "prefer_tcp"}  # UDP loses pictures' parts
+RECONNECT_S = 60.0
 
 
 @dataclass(frozen=True)
 class FrameSource:
-    """A sequence of frames; iterating it reads them anew: uint8 [H, W, 3], BGR, all of one size.
+    """A sequence of frames, all of one size. Iterating it gives their pictures: uint8 [H, W, 3], BGR.
 
     Attributes:
         name: for the files made from it.
         frame_rate: frames per second, None where nobody says.
         size_hw: height and width of every frame, pixels.
         length: number of frames, None where it shows only at the end.
-        is_live: a camera: it ends when somebody stops it.
-        read: starts reading.
+        is_live: a camera or stream: it ends when somebody stops it.
+        read: starts reading: pictures with their numbers and times. A source that is not live is read anew.
+        stop: ends a live source's frames, from any thread.
     """
 
     name: str
@@ -36,18 +43,20 @@ class FrameSource:
     size_hw: tuple[int, int]
     length: int | None
     is_live: bool
-    read: Callable[[], Iterator[np.ndarray]]
+    read: Callable[[], Iterator[Frame]]
+    stop: Callable[[], object] = lambda: None
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        return self.read()
+        return (frame.picture for frame in self.read())
 
 
-def open_source(source: str) -> FrameSource:
+def open_source(source: str, reconnect_s: float = RECONNECT_S) -> FrameSource:
     """Open frames by name.
 
     Args:
         source: a video file; a folder of pictures, taken in natural order (2.jpg before 10.jpg); a MOTChallenge
-            sequence (img1, seqinfo.ini); or the number of a camera, such as 0.
+            sequence (img1, seqinfo.ini); an address such as rtsp://... or https://...; /dev/video0 or 0, a camera.
+        reconnect_s: how long a camera, stream or server that falls silent is tried again.
 
     Returns:
         The source. Its iteration raises DataError for a picture that cannot be decoded or has another size.
@@ -55,16 +64,20 @@ def open_source(source: str) -> FrameSource:
     Raises:
         DataError: nothing there, or not one frame can be read.
     """
+    if is_address(source):
+        return _open_address(source, reconnect_s)
     path = Path(source).expanduser()
     if path.is_dir():
         return _open_sequence(path) if (path / "img1").is_dir() else _open_folder(path, path.name, None)
     if path.is_file():
         return _open_video(path)
+    if path.is_char_device():
+        return _open_camera(str(path), path.name, reconnect_s)
     if source.isascii() and source.isdigit():
-        return _open_camera(int(source))
+        return _open_camera(f"/dev/video{int(source)}", f"camera{int(source)}", reconnect_s)
     raise DataError(
-        f"source={source}: not there; give a video file, a folder of pictures, a MOTChallenge sequence folder or the "
-        "number of a camera"
+        f"source={source}: not there; give a video file, a folder of pictures, a MOTChallenge sequence folder, an "
+        "address such as rtsp://camera/1, or a camera: /dev/video0 or 0"
     )
 
 
@@ -81,67 +94,90 @@ def _open_folder(folder: Path, name: str, frame_rate: float | None) -> FrameSour
         raise DataError(f"{folder}: no pictures ({', '.join(sorted(_IMAGE_SUFFIXES))}) in this folder")
     size_hw = _size_hw(read_image(str(paths[0])))
 
-    def read() -> Iterator[np.ndarray]:
-        for path in paths:
+    def read() -> Iterator[Frame]:
+        for number, path in enumerate(paths, start=1):
             frame = read_image(str(path))
             if _size_hw(frame) != size_hw:
                 raise DataError(
                     f"{path}: {_shown(_size_hw(frame))} pixels, but {paths[0]} has {_shown(size_hw)}; "
                     "the frames of a sequence have one size"
                 )
-            yield frame
+            yield Frame(number, None, frame)
 
     return FrameSource(name or folder.resolve().name, frame_rate, size_hw, len(paths), False, read)
 
 
 def _open_video(path: Path) -> FrameSource:
-    first = next(_frames_of(str(path)), None)
+    try:
+        return _recorded(str(path), path.stem, str(path))
+    except (av.FFmpegError, LookupError) as error:
+        raise DataError(
+            f"{path}: no frame can be read: {_reason(error)}; not a video, cut short, or of an unknown codec"
+        ) from error
+
+
+def _open_address(address: str, reconnect_s: float) -> FrameSource:
+    """A stream, or a file on a server, which has an end and a length in seconds."""
+    try:
+        live = LiveSource(address, reconnect_s, options=_OPTIONS_OF_STREAMS)
+        reader = live.open()
+        if reader.duration_s is None or not may_be_file(address):
+            return _live(live, reader, name_of_address(address))
+        reader.close()
+        patience = {
+            "options": _options_of_files(reconnect_s),
+            "timeout": (OPEN_TIMEOUT_S, reconnect_s + READ_TIMEOUT_S),
+        }
+        return _recorded(address, name_of_address(address), masked(address), **patience)
+    except (av.FFmpegError, LookupError) as error:
+        # Without the error behind it, whose words hold the address as it is.
+        raise DataError(f"source={masked(address)}: no picture comes from there: {_reason(error)}") from None
+
+
+def _open_camera(path: str, name: str, reconnect_s: float) -> FrameSource:
+    try:
+        live = LiveSource(path, reconnect_s, format=_CAMERA_FORMAT)
+        return _live(live, live.open(), name)
+    except (av.FFmpegError, LookupError, ValueError) as error:  # ValueError: a PyAV without cameras
+        raise DataError(f"source: camera {path} gives no picture: {_reason(error)}") from error
+
+
+def _recorded(address: str, name: str, said: str, **options: object) -> FrameSource:
+    """A source with an end: opened anew whenever it is read."""
+    reader = VideoReader(address, **options)
+    with closing(reader):
+        first = next(reader.pictures(), None)
     if first is None:
-        raise DataError(f"{path}: no frame can be read; not a video, cut short, or of an unknown codec")
-    capture = cv2.VideoCapture(str(path))
-    announced = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-    frame_rate = _frame_rate(capture)
-    capture.release()
+        raise LookupError("there is none")
 
-    def read() -> Iterator[np.ndarray]:
-        number = 0
-        for number, frame in enumerate(_frames_of(str(path)), start=1):  # noqa: B007
-            yield frame
-        if number < announced:
-            _logger.warning("%s: only %d of the %d frames it announces can be read", path, number, announced)
+    def read() -> Iterator[Frame]:
+        return read_frames(VideoReader(address, **options), said)
 
-    return FrameSource(path.stem, frame_rate, _size_hw(first), announced if announced > 0 else None, False, read)
+    return FrameSource(name, reader.frame_rate, _size_hw(first.picture), reader.announced, False, read)
 
 
-def _open_camera(number: int) -> FrameSource:
-    frames = _frames_of(number)
+def _live(live: LiveSource, reader: VideoReader, name: str) -> FrameSource:
+    """A source without an end, of which the first frame is read to know its size."""
+    frames = live.frames(reader)
     first = next(frames, None)
     if first is None:
-        raise DataError(f"source={number}: camera {number} gives no picture (a file of this name is not there either)")
+        raise LookupError("there is none")
+    unread = [chain([first], frames)]
 
-    def read() -> Iterator[np.ndarray]:
-        yield first
-        yield from frames
+    def read() -> Iterator[Frame]:
+        return unread.pop() if unread else live.frames()
 
-    return FrameSource(f"camera{number}", None, _size_hw(first), None, True, read)
-
-
-def _frames_of(video: str | int) -> Iterator[np.ndarray]:
-    """Frames of a file or a camera, turned upright as the file says; it is released at the end."""
-    capture = cv2.VideoCapture(video)
-    try:
-        while capture.isOpened():
-            is_read, frame = capture.read()
-            if not is_read:
-                return
-            yield frame
-    finally:
-        capture.release()
+    return FrameSource(name, reader.frame_rate, _size_hw(first.picture), None, True, read, live.stop)
 
 
-def _frame_rate(capture: cv2.VideoCapture) -> float | None:
-    frame_rate = float(capture.get(cv2.CAP_PROP_FPS))
-    return frame_rate if 0 < frame_rate < _HIGHEST_FRAME_RATE else None
+def _options_of_files(reconnect_s: float) -> dict[str, str]:
+    """FFmpeg's own reconnection goes on at the byte where the connection broke."""
+    patience = str(max(1, round(reconnect_s)))
+    return {"reconnect": "1", "reconnect_on_network_error": "1", "reconnect_delay_max": patience}
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, av.FFmpegError) else str(error)) or type(error).__name__
 
 
 def _natural(name: str) -> list[tuple[bool, int, str]]:
