@@ -1,5 +1,6 @@
 """A frame of a source: its picture, and where in the source it stands."""
 
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -17,3 +18,8 @@ class Frame(NamedTuple):
     number: int
     time_s: float | None
     picture: np.ndarray
+
+
+def counted(pictures: Iterable[np.ndarray]) -> Iterator[Frame]:
+    """Frames of pictures [H, W, 3] of which nothing but their order is known."""
+    return (Frame(number, None, picture) for number, picture in enumerate(pictures, start=1))

@@ -14,8 +14,9 @@ _SURE_AFTER_FRAMES = 25  # of one packet each; then a packet without a frame is 
 _SUSPECT_FOR_FRAMES = 100  # after an error; decoders are less than this behind
 _CLOSE = 0.15  # of a frame's duration
 _SHARE_OF_BYTES = 0.25  # of what the missing frames should take
-_OVERHEAD_BYTES = {"mpegts": 1200}  # between two packets of an intact file: tables of programs
-_LITTLE_OVERHEAD_BYTES = 100
+_TRANSPORT_STREAM = "mpegts"
+_TABLES_BYTES = 600  # a transport stream repeats its tables of programs between pictures
+_HEADERS_BYTES = 100
 _CUT_ANYWHERE = ("mpegts", "rtsp", "hls", "flv", "h264", "hevc")  # these may begin between two whole pictures
 
 
@@ -47,11 +48,13 @@ class FrameNumbers:
         self._may_begin_anywhere = container_format in _CUT_ANYWHERE
         self._previous: int | None = None  # time of the newest frame
         self._step = None if has_index or not frame_rate else float(1 / (frame_rate * time_base))
-        self._overhead_bytes = _OVERHEAD_BYTES.get(container_format, _LITTLE_OVERHEAD_BYTES)
+        self._is_transport_stream = container_format == _TRANSPORT_STREAM
         self._end_byte: int | None = None
         self._bytes = 0
         self._skipped_bytes = 0
+        self._given_up: set[int] = set()  # times of lost frames
         self._is_one_each = True
+        self._is_surely_one_each = "mp4" in container_format
         self._suspect = 0
 
     def note_damage(self) -> None:
@@ -62,9 +65,11 @@ class FrameNumbers:
         """Take in where a packet of any stream stands in the file."""
         if packet.pos is None or not packet.size:
             return
+        size = packet.size * 188 // 184 + 188 if self._is_transport_stream else packet.size
+        overhead = _TABLES_BYTES if self._is_transport_stream else _HEADERS_BYTES
         if self._end_byte is not None and packet.pos > self._end_byte:
-            self._skipped_bytes += max(0, packet.pos - self._end_byte - self._overhead_bytes)
-        self._end_byte = max(self._end_byte or 0, packet.pos + packet.size)
+            self._skipped_bytes += max(0, packet.pos - self._end_byte - overhead)
+        self._end_byte = max(self._end_byte or 0, packet.pos + size)
 
     def note_packet(self, packet: av.Packet) -> None:
         """Take in the next packet of the pictures, before it is decoded."""
@@ -81,34 +86,43 @@ class FrameNumbers:
         if self._first is not None and time is not None and time >= self._first and not packet.is_discard:
             heapq.heappush(self._pending, time)
 
-    def next(self, time: int | None) -> int:
-        """The number of the next frame in the order of showing.
+    def next(self, time: int | None) -> int | None:
+        """The number of the next frame that leaves the decoder.
 
         Args:
             time: its own, ticks; None where the container does not say.
+
+        Returns:
+            The number; None: the frame comes out of its turn, after it was counted as lost. It stays lost.
         """
         missing = 0
         if time is not None:
+            if time in self._given_up:
+                return None
+            passed = set()
             while self._pending and self._pending[0] <= time:
-                missing += heapq.heappop(self._pending) != time
-            missing = max(self._judged(missing), self._overlooked(time))
+                passed.add(heapq.heappop(self._pending))
+            missing = self._judged(passed - {time})
+            missing = max(missing, self._overlooked(time))
             self._previous = time
         self.last += 1 + missing
         self.lost += missing
         self._suspect = max(0, self._suspect - 1)
-        self._skipped_bytes = 0 if missing else self._skipped_bytes
         return self.last
 
     def end(self) -> None:
         """The file is over: what the decoder still owes is lost."""
-        self.lost += self._judged(len(self._pending))
+        self.lost += self._judged(set(self._pending))
         self._pending.clear()
 
-    def _judged(self, missing: int) -> int:
-        """How many of the packets without a frame are lost ones; some codecs have two packets a frame."""
-        if missing and not self._suspect and self.last < _SURE_AFTER_FRAMES:
-            self._is_one_each = False
-        return missing if self._is_one_each else 0
+    def _judged(self, times: set[int]) -> int:
+        """How many of the packets without a frame, of these times, are lost ones; some codecs have two a frame."""
+        if times and not self._suspect and self.last < _SURE_AFTER_FRAMES:
+            self._is_one_each = self._is_surely_one_each
+        if not self._is_one_each:
+            return 0
+        self._given_up |= times
+        return len(times)
 
     def _overlooked(self, time: int) -> int:
         """Frames that time and unread bytes say were here, in a container without an index."""
@@ -120,4 +134,7 @@ class FrameNumbers:
             self._step = None  # no steady rate: a longer wait says nothing
             return 0
         expected_bytes = missing * self._bytes / max(1, self.n_packets)
-        return missing if missing > 0 and self._skipped_bytes > _SHARE_OF_BYTES * expected_bytes else 0
+        if missing <= 0 or self._skipped_bytes <= _SHARE_OF_BYTES * expected_bytes:
+            return 0
+        self._skipped_bytes = max(0, self._skipped_bytes - round(expected_bytes))
+        return missing

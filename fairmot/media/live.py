@@ -67,13 +67,16 @@ class LiveSource:
                             return
                         now_s = time.monotonic() - began_at_s
                         offset_s = (now_s if number else 0.0) if offset_s is None else offset_s
-                        number = before + reader.numbers.next(ticks)
+                        counted = reader.numbers.next(ticks)
+                        if counted is None:
+                            continue
+                        number = before + counted
                         time_s = None if ticks is None else clock.time_s(ticks, 1)
                         yield Frame(number, now_s if time_s is None else offset_s + time_s, same_size(picture))
             except av.FFmpegError as error:
                 reason = error.strerror or type(error).__name__
             finally:
-                say_losses(reader, self._name, is_over=False)
+                say_losses(reader, self._name, end_s=None)
             reader = self._again(reason, number)
 
     def _again(self, reason: str, number: int) -> VideoReader | None:

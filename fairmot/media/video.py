@@ -20,7 +20,8 @@ from fairmot.mot.sequence import read_frame_rate
 
 _IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 _CAMERA_FORMAT = "v4l2"
-_OPTIONS_OF_STREAMS = {"rtsp_flags": "prefer_tcp"}  # UDP loses pictures' parts
+# UDP loses parts of pictures; a file's connection that breaks goes on at its byte.
+_OPTIONS = {"rtsp_flags": "prefer_tcp", "reconnect": "1"}
 RECONNECT_S = 60.0
 
 
@@ -119,16 +120,15 @@ def _open_video(path: Path) -> FrameSource:
 def _open_address(address: str, reconnect_s: float) -> FrameSource:
     """A stream, or a file on a server, which has an end and a length in seconds."""
     try:
-        live = LiveSource(address, reconnect_s, options=_OPTIONS_OF_STREAMS)
+        live = LiveSource(address, reconnect_s, options=_OPTIONS)
         reader = live.open()
         if reader.duration_s is None or not may_be_file(address):
             return _live(live, reader, name_of_address(address))
         reader.close()
-        patience = {
-            "options": _options_of_files(reconnect_s),
-            "timeout": (OPEN_TIMEOUT_S, reconnect_s + READ_TIMEOUT_S),
-        }
-        return _recorded(address, name_of_address(address), masked(address), **patience)
+        patience = {"reconnect_on_network_error": "1", "reconnect_delay_max": str(max(1, round(reconnect_s)))}
+        timeout_s = OPEN_TIMEOUT_S, reconnect_s + READ_TIMEOUT_S
+        name = name_of_address(address)
+        return _recorded(address, name, masked(address), options=_OPTIONS | patience, timeout=timeout_s)
     except (av.FFmpegError, LookupError) as error:
         # Without the error behind it, whose words hold the address as it is.
         raise DataError(f"source={masked(address)}: no picture comes from there: {_reason(error)}") from None
@@ -168,12 +168,6 @@ def _live(live: LiveSource, reader: VideoReader, name: str) -> FrameSource:
         return unread.pop() if unread else live.frames()
 
     return FrameSource(name, reader.frame_rate, _size_hw(first.picture), None, True, read, live.stop)
-
-
-def _options_of_files(reconnect_s: float) -> dict[str, str]:
-    """FFmpeg's own reconnection goes on at the byte where the connection broke."""
-    patience = str(max(1, round(reconnect_s)))
-    return {"reconnect": "1", "reconnect_on_network_error": "1", "reconnect_delay_max": patience}
 
 
 def _reason(error: Exception) -> str:

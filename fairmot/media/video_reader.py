@@ -17,6 +17,7 @@ from fairmot.media.frame_numbers import FrameNumbers
 
 _HIGHEST_FRAME_RATE = 1000  # containers without a rate report their clock's instead
 _MOST_ERRORS = 100  # in a row, of a container that cannot go on
+_SHORT_BY_S, _SHORT_BY_SHARE = 0.5, 0.02  # sound may end a little later than pictures
 _logger = logging.getLogger(__name__)
 
 
@@ -127,47 +128,55 @@ def read_frames(reader: VideoReader, name: str) -> Iterator[Frame]:
         reader: newly opened.
         name: for messages.
     """
-    clock, same_size, is_over = Clock(reader), SameSize(name), False
+    clock, same_size, end_s = Clock(reader), SameSize(name), None
     try:
         with closing(reader):
             for ticks, picture in reader.pictures():
                 number = reader.numbers.next(ticks)
-                yield Frame(number, clock.time_s(ticks, number), same_size(picture))
-        is_over = True
+                if number is not None:
+                    yield Frame(number, clock.time_s(ticks, number), same_size(picture))
+        end_s = clock.last_s
     except av.FFmpegError as error:
         _logger.warning("%s: reading ended after frame %d: %s", name, reader.numbers.last, error.strerror)
     finally:
-        say_losses(reader, name, is_over)
+        say_losses(reader, name, end_s)
 
 
-def say_losses(reader: VideoReader, name: str, is_over: bool) -> None:
+def say_losses(reader: VideoReader, name: str, end_s: float | None) -> None:
     """Warn of frames that damage cost.
 
     Args:
         reader: of which no more is read.
         name: for messages.
-        is_over: it was read to its end.
+        end_s: time of the last frame, where it was read to its end.
     """
     numbers = reader.numbers
-    if is_over:
+    if end_s is not None:
         numbers.end()
-    if is_over and reader.announced and numbers.n_packets < reader.announced:
+    if end_s is not None and reader.announced and numbers.n_packets < reader.announced:
         read = numbers.n_packets - numbers.lost
         _logger.warning("%s: only %d of the %d frames it announces can be read", name, read, reader.announced)
     elif numbers.lost:
         _logger.warning("%s: damaged: %d frames are lost; the others keep numbers and times", name, numbers.lost)
+    whole_s = None if reader.announced else reader.duration_s
+    if end_s is not None and whole_s and end_s < whole_s - max(_SHORT_BY_S, _SHORT_BY_SHARE * whole_s):
+        _logger.warning("%s: damaged or cut short: pictures end after %.1f of %.1f s", name, end_s, whole_s)
     if reader.concealed:
         _logger.warning("%s: damaged: parts of %d frames are guesses of the decoder", name, reader.concealed)
 
 
 class Clock:
-    """Seconds since the first frame, which never go back, whatever a container's clock does."""
+    """Seconds since the first frame, which never go back, whatever a container's clock does.
+
+    Attributes:
+        last_s: the newest frame's time; None before the first.
+    """
 
     def __init__(self, reader: VideoReader) -> None:
         self._tick_s = float(reader.time_base)
         self._frame_s = 1 / reader.frame_rate if reader.frame_rate else None
         self._origin: float | None = None
-        self._last_s: float | None = None
+        self.last_s: float | None = None
 
     def time_s(self, ticks: int | None, number: int) -> float | None:
         """The time of frame `number`, by its ticks, or by the rate where it has none; None where there is neither."""
@@ -178,14 +187,14 @@ class Clock:
         if self._origin is None:  # frames lost before the first one took their time
             self._origin = ticks * self._tick_s - (number - 1) * (self._frame_s or 0.0)
         time_s = ticks * self._tick_s - self._origin
-        if self._last_s is not None and time_s <= self._last_s:  # the container's clock was set back
-            forward_s = self._last_s + (self._frame_s or self._tick_s)
+        if self.last_s is not None and time_s <= self.last_s:  # the container's clock was set back
+            forward_s = self.last_s + (self._frame_s or self._tick_s)
             self._origin -= forward_s - time_s
             time_s = forward_s
         return self._kept(time_s)
 
     def _kept(self, time_s: float) -> float:
-        self._last_s = time_s
+        self.last_s = time_s
         return time_s
 
 

@@ -69,11 +69,11 @@ def turn(path, matrix):
     path.write_bytes(content)
 
 
-def damage(path, first, last):
+def damage(path, first, last, spare_bytes=0):
     """Noise over the packets of frames `first` to `last`, counted from 1 in the order of decoding."""
     with av.open(str(path)) as container:
         places = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
     content = bytearray(path.read_bytes())
     for at, size in places[first - 1 : last]:
-        content[at : at + size] = random.Random(at).randbytes(size)
+        content[at + spare_bytes : at + size] = random.Random(at).randbytes(max(0, size - spare_bytes))
     path.write_bytes(content)
