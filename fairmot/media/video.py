@@ -2,9 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 import av
@@ -143,31 +141,40 @@ def _open_camera(path: str, name: str, reconnect_s: float) -> FrameSource:
 
 
 def _recorded(address: str, name: str, said: str, **options: object) -> FrameSource:
-    """A source with an end: opened anew whenever it is read."""
+    """A source with an end."""
     reader = VideoReader(address, **options)
-    with closing(reader):
-        first = next(reader.pictures(), None)
-    if first is None:
-        raise LookupError("there is none")
 
-    def read() -> Iterator[Frame]:
+    def read_anew() -> Iterator[Frame]:
         return read_frames(VideoReader(address, **options), said)
 
-    return FrameSource(name, reader.frame_rate, _size_hw(first.picture), reader.announced, False, read)
+    size_hw, read = _begun(read_frames(reader, said), read_anew)
+    return FrameSource(name, reader.frame_rate, size_hw, reader.announced, False, read)
 
 
 def _live(live: LiveSource, reader: VideoReader, name: str) -> FrameSource:
-    """A source without an end, of which the first frame is read to know its size."""
-    frames = live.frames(reader)
+    """A source without an end."""
+    size_hw, read = _begun(live.frames(reader), live.frames)
+    return FrameSource(name, reader.frame_rate, size_hw, None, True, read, live.stop)
+
+
+def _begun(
+    frames: Iterator[Frame], read_anew: Callable[[], Iterator[Frame]]
+) -> tuple[tuple[int, int], Callable[[], Iterator[Frame]]]:
+    """The pictures' size, by the first of them, and what reads the source: first of all what is open already.
+
+    Raises:
+        LookupError: there is no frame.
+    """
     first = next(frames, None)
     if first is None:
         raise LookupError("there is none")
-    unread = [chain([first], frames)]
+    opened = [_with_first(first, frames)]
+    return _size_hw(first.picture), lambda: opened.pop() if opened else read_anew()
 
-    def read() -> Iterator[Frame]:
-        return unread.pop() if unread else live.frames()
 
-    return FrameSource(name, reader.frame_rate, _size_hw(first.picture), None, True, read, live.stop)
+def _with_first(first: Frame, rest: Iterator[Frame]) -> Iterator[Frame]:
+    yield first
+    yield from rest
 
 
 def _reason(error: Exception) -> str:
