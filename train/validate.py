@@ -21,7 +21,7 @@ from fairmot.inference.network import NetworkDetector
 from fairmot.inference.scoring import frames_of, track_with_ground_truth
 from fairmot.inference.tracks import TrackedFrame
 from fairmot.media.drawing import Painter, sheet
-from fairmot.media.video import FrameSource
+from fairmot.mot.numbering import number_pictures
 from fairmot.mot.rows import write_results
 from fairmot.tracking.tracker import TrackerConfig
 from train.distributed import World
@@ -41,18 +41,20 @@ class ValidationSequence:
 
     Attributes:
         sequence: its ground truth, of the frames that are tracked.
-        source: its pictures.
+        frames: int64 [N], the numbers of its pictures, in order.
         skip_frames: how many of them, at the beginning, are left out.
+        frame_rate: frames per second, None where nobody says.
     """
 
     sequence: GroundTruthSequence
-    source: FrameSource
+    frames: np.ndarray
     skip_frames: int
+    frame_rate: float | None
 
     @property
     def frame_count(self) -> int:
         """All pictures, those left out included."""
-        return self.source.length or 0
+        return len(self.frames)
 
 
 @dataclass
@@ -105,12 +107,12 @@ def find_validation_sequences(config: DataConfig) -> list[ValidationSequence]:
 
 def _open(folder: Path, frames: ValidationFrames) -> ValidationSequence:
     (sequence,), _ = find_ground_truth(folder)
-    source = frames_of(sequence)
-    count = source.length or 0
-    skip = count // 2 if frames is ValidationFrames.second_half else 0  # as the lists of halves are cut
+    frame_rate = frames_of(sequence).frame_rate
+    numbers = number_pictures(folder).frames
+    skip = len(numbers) // 2 if frames is ValidationFrames.second_half else 0  # as the lists of halves are cut
     if skip:
-        sequence.gt = sequence.gt.select(sequence.gt.frames > source.numbers(np.array(skip)))
-    return ValidationSequence(sequence, source, skip)
+        sequence.gt = sequence.gt.select(sequence.gt.frames > numbers[skip - 1])
+    return ValidationSequence(sequence, numbers, skip, frame_rate)
 
 
 class Validator:
@@ -184,11 +186,11 @@ class Validator:
         sequence = entry.sequence
         painter, pictures = Painter(classes=self._detector.num_classes > 1), []
         chosen = np.linspace(entry.skip_frames + 1, entry.frame_count, _PICTURES).round().astype(int)
-        shown = set(entry.source.numbers(chosen).tolist())
+        shown = set(entry.frames[chosen - 1].tolist())
 
         video_path = _video_path(folder, sequence.name)
         most_frames = self._video_frames if sequence.name in self._filmed else 0
-        video = ValidationVideo(video_path, entry.source.frame_rate or self._tracker.frame_rate, most_frames)
+        video = ValidationVideo(video_path, entry.frame_rate or self._tracker.frame_rate, most_frames)
 
         def watch(frame: TrackedFrame) -> None:
             bar.update()

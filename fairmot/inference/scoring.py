@@ -107,11 +107,10 @@ def embeddings_of_objects(
     """
     objects = sequence.counted()
     vectors, ids = [], []
-    source = frames_of(sequence)
-    for position, frame in enumerate(source, start=1):
-        here = objects.frames == source.numbers(np.array(position))
+    for frame in frames_of(sequence).read():
+        here = objects.frames == frame.number
         if here.any():
-            vectors.append(detector.embeddings_at(frame, _xyxy(objects.boxes_xywh[here])))
+            vectors.append(detector.embeddings_at(frame.picture, _xyxy(objects.boxes_xywh[here])))
             ids.append(objects.ids[here])
         watch()
     if not ids:

@@ -33,8 +33,8 @@ def default_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def truths(root: Path, split: str) -> dict[str, np.ndarray]:
-    paths = sorted((root / DEFAULT / "images" / split).glob("*/gt/gt.txt"))
+def truths(root: Path, split: str, settings: SyntheticConfig | None = None) -> dict[str, np.ndarray]:
+    paths = sorted((root / data_set_name(settings or SyntheticConfig()) / "images" / split).glob("*/gt/gt.txt"))
     return {path.parents[1].name: np.loadtxt(path, delimiter=",", ndmin=2) for path in paths}
 
 
@@ -203,7 +203,7 @@ def test_config_is_a_structured_config_and_names_a_refused_key() -> None:
 def test_carts_are_wide_and_of_class_1_in_labels_and_2_in_the_truth(tmp_path: Path) -> None:
     settings = SyntheticConfig(**{**asdict(SMALL), "classes": 2, "train_sequences": 1, "walkers": 6})
     generate(tmp_path, settings, progress=False)
-    (truth,) = truths(tmp_path, "train", data_set_name(drawn)).values()
+    (truth,) = truths(tmp_path, "train", settings).values()
     assert set(truth[:, 7]) == {1, 2}
     for class_id, aspect in ((1, 0.44), (2, 0.48 / 0.42)):
         boxes = truth[truth[:, 7] == class_id]
