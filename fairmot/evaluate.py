@@ -267,7 +267,11 @@ def _track(
                 raise DataError(f"{error.filename or folder}: cannot be written ({error.strerror})") from error
             if isinstance(detector, NetworkDetector):
                 embeddings[one.name] = embeddings_of_objects(detector, one, watch=bar.update)
-    extras = {name: _extra_figures(images[name], [embeddings[name]] if embeddings else []) for name in results}
+    extras = {
+        name: _extra_figures(images[name], [embeddings[name]] if embeddings else [])
+        for name in results
+        if any(image.gt_count for image in images[name])
+    }
     everything = [image for name in results for image in images[name]]
     return results, {**extras, OVERALL: _extra_figures(everything, list(embeddings.values()))}
 
