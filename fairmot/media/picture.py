@@ -67,12 +67,18 @@ def _check_jpeg(content: bytes, name: str) -> None:
         )
     if _END_MARKERS[_JPEG] in content[-_TAIL_BYTES:]:
         return
+    if not any(map(_has_all_pixels, (content, content.rstrip(b"\0")))):  # zeros fill what a copy made room for
+        raise _cut_short(name, "JPEG", content, "no end marker, and pixels are missing")
+
+
+def _has_all_pixels(content: bytes) -> bool:
+    """Whether an end marker is all that a JPEG file lacks; strictly decoded, whatever else is missing is an error."""
+    smallest = {"min_height": 1, "min_width": 1, "min_factor": _REDUCTIONS[0]}
     try:
-        # With an end marker, which may be all that is missing, whatever else is missing raises.
-        smallest = {"min_height": 1, "min_width": 1, "min_factor": _REDUCTIONS[0]}
         simplejpeg.decode_jpeg(content + _END_MARKERS[_JPEG], "GRAY", strict=True, **smallest)
-    except ValueError as error:
-        raise _cut_short(name, "JPEG", content, "no end marker, and pixels are missing") from error
+    except ValueError:
+        return False
+    return True
 
 
 def _cut_short(name: str, kind: str, content: bytes, what: str) -> DataError:
