@@ -6,7 +6,7 @@ Ground truth may instead count a clip's pictures (000372.jpg is its frame 1), or
 decide; where two readings are as good, or none is, that is an error.
 """
 
-import re
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,6 @@ from fairmot.mot.sequence import read_length
 from fairmot.picture_files import PICTURE_SUFFIXES, is_picture, natural_order
 
 _LARGEST_NUMBER = 99_999_999  # eight digits; what is larger is a time
-_ENDING_NUMBER = re.compile(r"^(.*?)([0-9]+)$", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class NumberedPictures:
     def say(self) -> list[str]:
         """A sentence on numbers that are not those of the names; none where they are."""
         first, frame = self.paths[0].name, int(self.frames[0])
-        named = _number_of(self.paths[0].stem)
+        _, named = _split_number(first)
         if named is not None and named == frame and not self.row_shift:
             return []
         counted = "; gt.txt counts from 0, one is added" if self.row_shift else ""
@@ -91,31 +90,33 @@ def named_pictures(folder: Path) -> tuple[list[Path], np.ndarray | None]:
         DataError: there are none, some have a number and some not, or two have the same.
     """
     try:
-        paths = [path for path in folder.iterdir() if is_picture(path.name)]
+        found = sorted(name for name in os.listdir(folder) if is_picture(name))  # noqa: PTH208
     except OSError as error:
         raise DataError(f"{folder}: cannot be read: {error.strerror}; is the download complete?") from error
-    if not paths:
+    if not found:
         endings = ", ".join(PICTURE_SUFFIXES)
         raise DataError(f"{folder}: no pictures ({endings}) in this folder; is the download complete?")
-    numbers = {path: _number_of(path.stem) for path in paths}
-    without = sorted(path for path, number in numbers.items() if number is None)
-    if without and len(without) < len(paths):
-        raise DataError(f"{without[0]}: an image's name must be its frame number, such as 000001.jpg")
-    beginnings = {path.stem.rstrip("0123456789") for path in paths}
-    if without or len(beginnings) > 1 or max(number or 0 for number in numbers.values()) > _LARGEST_NUMBER:
-        return sorted(paths, key=lambda path: natural_order(path.name)), None
-    by_number: dict[int | None, Path] = {}
-    for path in sorted(paths):
-        other = by_number.setdefault(numbers[path], path)
-        if other is not path:
-            raise DataError(f"{path}: frame {numbers[path]} is also {other.name}; delete one of them")
-    ordered = sorted(paths, key=lambda path: numbers[path] or 0)
-    return ordered, np.array([numbers[path] for path in ordered], np.int64)
+    split = [_split_number(name) for name in found]
+    without = [name for name, (_, number) in zip(found, split, strict=True) if number is None]
+    if without and len(without) < len(found):
+        raise DataError(f"{folder / without[0]}: an image's name must be its frame number, such as 000001.jpg")
+    beginnings = {beginning for beginning, _ in split}
+    if without or len(beginnings) > 1 or max(number or 0 for _, number in split) > _LARGEST_NUMBER:
+        return [folder / name for name in sorted(found, key=natural_order)], None
+    by_number: dict[int, str] = {}
+    for name, (_, number) in zip(found, split, strict=True):
+        other = by_number.setdefault(number or 0, name)
+        if other != name:
+            raise DataError(f"{folder / name}: frame {number} is also {other}; delete one of them")
+    numbers = sorted(by_number)
+    return [folder / by_number[number] for number in numbers], np.array(numbers, np.int64)
 
 
-def _number_of(stem: str) -> int | None:
-    found = _ENDING_NUMBER.match(stem)
-    return int(found[2]) if found else None
+def _split_number(name: str) -> tuple[str, int | None]:
+    """What stands before the number at the end of a picture's name, and the number; None: there is none."""
+    stem = name.rpartition(".")[0]
+    beginning = stem.rstrip("0123456789")
+    return beginning, int(stem[len(beginning) :]) if len(beginning) < len(stem) else None
 
 
 def _by_name(names: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """What every reader of a download hands over: images in order, their boxes, and what is missing."""
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from fairmot.picture_files import PICTURE_SUFFIXES, is_foreign_folder, is_pictur
 
 THREADS = min(8, os.cpu_count() or 1)
 NO_IDENTITY = -1
+_log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -108,6 +110,20 @@ def folders_with_images(top: Path) -> list[Path]:
     if not found:
         raise DataError(f"{top}: no images ({', '.join(PICTURE_SUFFIXES)}) in it or below; is the download complete?")
     return sorted(found)
+
+
+def folders_below(top: Path, name: str) -> list[Path]:
+    """Of `folders_with_images` those called `name` or below such a folder; others are named in a warning.
+
+    Raises:
+        DataError: there are no images at all.
+    """
+    folders = folders_with_images(top)
+    found = [folder for folder in folders if name in folder.relative_to(top.parent).parts]
+    for folder in folders:
+        if found and folder not in found:
+            _log.warning("left out: %s: images count below a folder named %s", folder, name)
+    return found
 
 
 def image_target(relative: str, without: Sequence[str] = ()) -> str:

@@ -296,6 +296,14 @@ def test_confidences_of_yolo_are_no_ids(rows: tuple[str, ...], message: str, tmp
         run("custom", tmp_path / "mine", tmp_path / "out", name="mine", format="yolo")
 
 
+def test_folders_that_yolo_leaves_out_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = tiny.yolo(tmp_path / "mine")
+    draw(root / "frames/day/1.jpg")
+    draw(root / ".cache/1.jpg")
+    run("custom", root, tmp_path / "out", name="mine", format="yolo")
+    assert {message.partition(": images")[0] for message in caplog.messages} == {f"left out: {root / 'frames/day'}"}
+
+
 def test_ids_of_yolo_may_be_written_with_decimals(tmp_path: Path) -> None:
     draw(tmp_path / "mine/images/train/cam/f1.jpg")
     write(tmp_path / "mine/labels/train/cam/f1.txt", "0 0.5 0.5 0.2 0.4 1.0", "0 0.2 0.5 0.2 0.4 2.0")
@@ -303,26 +311,8 @@ def test_ids_of_yolo_may_be_written_with_decimals(tmp_path: Path) -> None:
     assert [row[1] for row in labels(tmp_path / "out", "mine")["train/cam/img1/000001"]] == [0, 1]
 
 
-def coco_of(root: Path, **changes: object) -> Path:
-    """Two people in two images without videos."""
-    names = ("cam\\1.jpg", "cam\\2.jpg")
-    for name in names:
-        draw(root / "images" / name.replace("\\", "/"))
-    boxes = [(1, "left", [10, 5, 20, 40]), (1, "right", [50, 5, 20, 40]), (2, "left", [10, 5, 20, 40])]
-    content = {
-        "images": [{"id": number, "file_name": name} for number, name in enumerate(names, start=1)],
-        "categories": [{"id": 1, "name": "person"}],
-        "annotations": [
-            {"id": 1, "image_id": image, "category_id": 1, "bbox": box, "attributes": {"track_id": who}}
-            for image, who, box in boxes
-        ],
-    }
-    write(root / "annotations/train.json", json.dumps(content | changes))
-    return root
-
-
 def test_coco_with_backslashes_and_texts_for_ids_among_the_attributes(tmp_path: Path) -> None:
-    run("custom", coco_of(tmp_path / "mine"), tmp_path / "out", name="mine", format="coco_video")
+    run("custom", tiny.coco_of_images(tmp_path / "mine"), tmp_path / "out", name="mine", format="coco_video")
     assert labels(tmp_path / "out", "mine") == {
         "train/cam/1": [[0, 0, *A_BOX], [0, 1, *ANOTHER]],
         "train/cam/2": [[0, 0, *A_BOX]],
@@ -330,7 +320,7 @@ def test_coco_with_backslashes_and_texts_for_ids_among_the_attributes(tmp_path: 
 
 
 def test_coco_whose_images_are_called_by_texts(tmp_path: Path) -> None:
-    root = coco_of(tmp_path / "mine")
+    root = tiny.coco_of_images(tmp_path / "mine")
     path = root / "annotations/train.json"
     path.write_text(path.read_text().replace('"id": 2, "file', '"id": "b", "file').replace('_id": 2,', '_id": "b",'))
     run("custom", root, tmp_path / "out", name="mine", format="coco_video")
@@ -338,7 +328,7 @@ def test_coco_whose_images_are_called_by_texts(tmp_path: Path) -> None:
 
 
 def test_an_identity_twice_in_an_image_is_refused(tmp_path: Path) -> None:
-    root = coco_of(tmp_path / "mine")
+    root = tiny.coco_of_images(tmp_path / "mine")
     path = root / "annotations/train.json"
     path.write_text(path.read_text().replace("right", "left"))
     with pytest.raises(DataError, match=r"annotations\[1\]: id .* appears twice in one image, first at .*\[0\]"):

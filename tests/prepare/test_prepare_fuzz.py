@@ -82,6 +82,13 @@ CASES = {
         "annotations/train.json",
         lambda content: isinstance(json.loads(content)["images"], list),
     ),
+    "coco_images": (
+        tiny.coco_of_images,
+        "custom",
+        {"name": "mine", "format": "coco_video"},
+        "annotations/train.json",
+        lambda content: isinstance(json.loads(content)["images"], list),
+    ),
     "yolo": (
         tiny.yolo,
         "custom",

@@ -30,7 +30,7 @@ from fairmot.prepare.source import (
     Boxes,
     Origin,
     Source,
-    folders_with_images,
+    folders_below,
     image_sizes,
     image_target,
     list_images,
@@ -52,7 +52,7 @@ def prepare(config: PrepareConfig) -> tuple[dict[str, Any], bool]:
     if config.sequences:
         raise ConfigError("sequences: format=yolo takes all folders; leave the others out of root")
     top = existing_root(config.root)
-    folders = [folder for folder in folders_with_images(top) if _IMAGES in folder.relative_to(top.parent).parts]
+    folders = folders_below(top, _IMAGES)
     if not folders:
         raise DataError(f"root={config.root}: no folder named images with images; expected images/ beside labels/")
     class_of, classes = number_classes(_names(top), config.classes, first=0)
