@@ -92,7 +92,8 @@ def _filled_lines(path: Path) -> list[tuple[int, str]]:
 
 def _filled(text: str) -> list[tuple[int, str]]:
     """(line, text) of each line that is not blank."""
-    stripped = (line.strip() for line in text.split("\n"))
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    stripped = (line.strip() for line in lines)
     return [(number, line) for number, line in enumerate(stripped, start=1) if line]
 
 

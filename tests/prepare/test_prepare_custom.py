@@ -322,7 +322,9 @@ def test_coco_with_backslashes_and_texts_for_ids_among_the_attributes(tmp_path: 
 def test_coco_whose_images_are_called_by_texts(tmp_path: Path) -> None:
     root = tiny.coco_of_images(tmp_path / "mine")
     path = root / "annotations/train.json"
-    path.write_text(path.read_text().replace('"id": 2, "file', '"id": "b", "file').replace('_id": 2,', '_id": "b",'))
+    content = json.loads(path.read_text())
+    content["images"][1]["id"] = content["annotations"][2]["image_id"] = "b"
+    path.write_text(json.dumps(content))
     run("custom", root, tmp_path / "out", name="mine", format="coco_video")
     assert len(labels(tmp_path / "out", "mine")["train/cam/2"]) == 1
 
