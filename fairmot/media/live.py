@@ -47,17 +47,15 @@ class LiveSource:
         """End the frames; for other threads than the reading one."""
         self._stopped.set()
 
-    def frames(self, reader: VideoReader | None = None) -> Iterator[Frame]:
+    def frames(self, size_hw: tuple[int, int]) -> Iterator[Frame]:
         """Frames until somebody has enough, or until nothing came for `reconnect_s`.
 
         Args:
-            reader: a connection that is open; None: connect.
+            size_hw: to which pictures of another size are brought.
 
-        Raises:
-            av.FFmpegError, LookupError: the first connection fails.
         """
-        began_at_s, number, same_size = time.monotonic(), 0, SameSize(self._name)
-        reader = reader or self.open()
+        began_at_s, number, same_size = time.monotonic(), 0, SameSize(self._name, size_hw)
+        reader = self._connected() or self._again("no answer", number)
         while reader is not None:
             reason, before, offset_s, clock = "it ended", number, None, Clock(reader)
             try:
@@ -79,6 +77,12 @@ class LiveSource:
                 say_losses(reader, self._name, end_s=None)
             reader = self._again(reason, number)
 
+    def _connected(self) -> VideoReader | None:
+        try:
+            return self.open()
+        except (av.FFmpegError, LookupError):
+            return None
+
     def _again(self, reason: str, number: int) -> VideoReader | None:
         """A new connection; None: there was none in time, or somebody stopped."""
         name, began_at_s = self._name, time.monotonic()
@@ -87,13 +91,10 @@ class LiveSource:
         waits_s = iter(_WAITS_S)
         wait_s = next(waits_s)
         while not self._stopped.wait(wait_s) and time.monotonic() - began_at_s < self._reconnect_s:
-            try:
-                reader = self.open()
-            except (av.FFmpegError, LookupError):
-                wait_s = next(waits_s, _WAITS_S[-1])
-                continue
-            _logger.warning("%s: back after %.1f s", name, time.monotonic() - began_at_s)
-            return reader
+            if reader := self._connected():
+                _logger.warning("%s: back after %.1f s", name, time.monotonic() - began_at_s)
+                return reader
+            wait_s = next(waits_s, _WAITS_S[-1])
         if not self._stopped.is_set():
             _logger.warning("%s: not back after %g s; the source ends with frame %d", name, self._reconnect_s, number)
         return None

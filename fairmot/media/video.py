@@ -1,8 +1,10 @@
 """Where frames come from: video files, folders of pictures, MOTChallenge sequences, cameras, streams."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 
 import av
 import numpy as np
@@ -116,78 +118,78 @@ def _open_pictures(paths: list[Path], frames: np.ndarray, name: str, frame_rate:
 
 
 def _open_video(path: Path) -> FrameSource:
-    try:
-        return _recorded(str(path), path.stem, str(path))
-    except (av.FFmpegError, LookupError) as error:
-        raise DataError(
-            f"{path}: no frame can be read: {_reason(error)}; not a video, cut short, or of an unknown codec"
-        ) from error
+    refused = _Refused(f"{path}: no frame can be read", "; not a video, cut short, or of an unknown codec")
+    return _recorded(lambda: VideoReader(str(path)), path.stem, str(path), refused)
 
 
 def _open_address(address: str, reconnect_s: float) -> FrameSource:
     """A stream, or a file on a server, which has an end and a length in seconds."""
-    try:
-        live = LiveSource(address, reconnect_s, options=_OPTIONS)
+    name, said = name_of_address(address), masked(address)
+    refused = _Refused(f"source={said}: no picture comes from there")
+    live = LiveSource(address, reconnect_s, options=_OPTIONS)
+    with refused:
         reader = live.open()
         if reader.duration_s is None or not may_be_file(address):
-            return _live(live, reader, name_of_address(address))
+            return _live(live, reader, name)
         reader.close()
-        patience = {"reconnect_on_network_error": "1", "reconnect_delay_max": str(max(1, round(reconnect_s)))}
-        timeout_s = OPEN_TIMEOUT_S, reconnect_s + READ_TIMEOUT_S
-        name = name_of_address(address)
-        return _recorded(address, name, masked(address), options=_OPTIONS | patience, timeout=timeout_s)
-    except (av.FFmpegError, LookupError) as error:
-        # Without the error behind it, whose words hold the address as it is.
-        raise DataError(f"source={masked(address)}: no picture comes from there: {_reason(error)}") from None
+    patience = {"reconnect_on_network_error": "1", "reconnect_delay_max": str(max(1, round(reconnect_s)))}
+    timeout_s = OPEN_TIMEOUT_S, reconnect_s + READ_TIMEOUT_S
+    options = {"options": _OPTIONS | patience, "timeout": timeout_s}
+    return _recorded(lambda: VideoReader(address, **options), name, said, refused)
 
 
 def _open_camera(path: str, name: str, reconnect_s: float) -> FrameSource:
-    try:
-        live = LiveSource(path, reconnect_s, format=_CAMERA_FORMAT)
+    live = LiveSource(path, reconnect_s, format=_CAMERA_FORMAT)
+    with _Refused(f"source: camera {path} gives no picture"):
         return _live(live, live.open(), name)
-    except (av.FFmpegError, LookupError, ValueError) as error:  # ValueError: a PyAV without cameras
-        raise DataError(f"source: camera {path} gives no picture: {_reason(error)}") from error
 
 
-def _recorded(address: str, name: str, said: str, **options: object) -> FrameSource:
-    """A source with an end."""
-    reader = VideoReader(address, **options)
+class _Refused(AbstractContextManager[None]):
+    """Turns what PyAV says of a source into one error, without the words that hold its address as it is."""
 
-    def read_anew() -> Iterator[Frame]:
-        return read_frames(VideoReader(address, **options), said)
+    def __init__(self, before: str, behind: str = "") -> None:
+        self._before, self._behind = before, behind
 
-    size_hw, read = _begun(read_frames(reader, said), read_anew)
-    return FrameSource(name, reader.frame_rate, size_hw, reader.announced, False, read)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, av.FFmpegError | LookupError | ValueError):  # ValueError: a PyAV without cameras
+            reason = error.strerror if isinstance(error, av.FFmpegError) else str(error)
+            raise DataError(f"{self._before}: {reason or type(error).__name__}{self._behind}") from None
+
+
+def _recorded(open_reader: Callable[[], VideoReader], name: str, said: str, refused: _Refused) -> FrameSource:
+    """A source with an end. What is open already is the first to be read."""
+    with refused:
+        reader = open_reader()
+        frames = read_frames(reader, said)
+        first = next(frames, None)
+        if first is None:
+            raise LookupError("there is none")
+    opened = [_with_first(first, frames)]
+
+    def read() -> Iterator[Frame]:
+        if opened:
+            return opened.pop()
+        with refused:
+            return read_frames(open_reader(), said)
+
+    return FrameSource(name, reader.frame_rate, _size_hw(first.picture), reader.announced, False, read)
 
 
 def _live(live: LiveSource, reader: VideoReader, name: str) -> FrameSource:
-    """A source without an end."""
-    size_hw, read = _begun(live.frames(reader), live.frames)
-    return FrameSource(name, reader.frame_rate, size_hw, None, True, read, live.stop)
-
-
-def _begun(
-    frames: Iterator[Frame], read_anew: Callable[[], Iterator[Frame]]
-) -> tuple[tuple[int, int], Callable[[], Iterator[Frame]]]:
-    """The pictures' size, by the first of them, and what reads the source: first of all what is open already.
-
-    Raises:
-        LookupError: there is no frame.
-    """
-    first = next(frames, None)
+    """A source without an end. It is connected anew when it is read: nobody takes what it would send until then."""
+    with closing(reader):
+        first = next(reader.pictures(), None)
     if first is None:
         raise LookupError("there is none")
-    opened = [_with_first(first, frames)]
-    return _size_hw(first.picture), lambda: opened.pop() if opened else read_anew()
+    size_hw = _size_hw(first.picture)
+    return FrameSource(name, reader.frame_rate, size_hw, None, True, lambda: live.frames(size_hw), live.stop)
 
 
 def _with_first(first: Frame, rest: Iterator[Frame]) -> Iterator[Frame]:
     yield first
     yield from rest
-
-
-def _reason(error: Exception) -> str:
-    return (error.strerror if isinstance(error, av.FFmpegError) else str(error)) or type(error).__name__
 
 
 def _size_hw(frame: np.ndarray) -> tuple[int, int]:

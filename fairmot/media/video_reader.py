@@ -203,11 +203,12 @@ class SameSize:
 
     Args:
         name: of the source, for messages.
+        size_hw: height and width, pixels; empty: the first picture's.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, size_hw: tuple[int, ...] = ()) -> None:
         self._name = name
-        self._size_hw: tuple[int, ...] = ()
+        self._size_hw = size_hw
         self._is_said = False
 
     def __call__(self, picture: np.ndarray) -> np.ndarray:

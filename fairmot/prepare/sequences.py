@@ -33,7 +33,13 @@ def choose_sequences(found: list[Path], wanted: list[str]) -> list[Path]:
 
 
 def read_sequence(
-    folder: Path, columns: tuple[int, ...], class_of: ClassOf | None, bar: tqdm, *, only_boxes: bool = False
+    folder: Path,
+    columns: tuple[int, ...],
+    class_of: ClassOf | None,
+    bar: tqdm,
+    *,
+    only_boxes: bool = False,
+    named_classes: int = 0,
 ) -> Source:
     """Read and check one sequence.
 
@@ -47,6 +53,7 @@ def read_sequence(
             counts as one.
         bar: counts the images.
         only_boxes: gt.txt is to hold nothing but what counts, with its classes in the labels.
+        named_classes: how many classes have names; of several, the rows must say which.
 
     Raises:
         DataError: images without number or of different sizes, a gt row or a seqinfo.ini that cannot be used.
@@ -62,6 +69,8 @@ def read_sequence(
         texts[f"{folder.name}/seqinfo.ini"] = _info_of(info, len(pictures.paths), lacking)
     boxes, without_image = None, 0
     if truth is not None:
+        if named_classes > 1 and len(truth.rows) and not truth.has_classes:
+            raise DataError(f"{truth.path}: no row says its class, but {named_classes} classes are named; which is it?")
         rows, has_picture = pictures.numbered(truth.rows)
         boxes, without_image = _boxes_of(truth, rows, has_picture, pictures.frames, class_of)
         content = truth.path.read_bytes()

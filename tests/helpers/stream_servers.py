@@ -37,7 +37,7 @@ class HttpServer:
             def do_GET(self):
                 outer.requests.append((self.path, self.headers.get("Range"), self.headers.get("Authorization")))
                 self.close_connection = True
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, av.FFmpegError):
                     self.live() if self.path.startswith("/live.ts") else self.file()
 
             def file(self):
@@ -101,7 +101,7 @@ class RtspServer:
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self):
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, av.FFmpegError):
                     while not outer._stop.is_set() and self.answer():
                         pass
 

@@ -335,3 +335,41 @@ def test_an_identity_twice_in_an_image_is_refused(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("right", "left"))
     with pytest.raises(DataError, match=r"annotations\[1\]: id .* appears twice in one image, first at .*\[0\]"):
         run("custom", root, tmp_path / "out", name="mine", format="coco_video")
+
+
+def test_mot_truth_of_others(tmp_path: Path) -> None:
+    """Class -1 is no class, id -1 no identity; a byte order mark, tabs and a header are no harm; flags 0 are named."""
+    rows = (
+        "\ufeffframe\tid\tx\ty\tw\th\tflag\tclass\tvis",
+        "1\t7\t10\t5\t20\t40\t1\t-1\t1",
+        "1\t-1\t50\t5\t20\t40\t1\t-1\t1",
+    )
+    mot_sequence(tmp_path / "mine/train/gate", *rows, frames=1)
+    mot_sequence(tmp_path / "mine/train/door", "1,1,10,5,20,40,0,1,1", frames=1)
+    manifest = run("custom", tmp_path / "mine", tmp_path / "out", name="mine", format="mot")
+    assert labels(tmp_path / "out", "mine") == {
+        "train/door/img1/000001": [],
+        "train/gate/img1/000001": [[0, -1, *ANOTHER], [0, 0, *A_BOX]],
+    }
+    text = summary(manifest)
+    assert "door: not one of the 1 rows of gt.txt counts (1 have flag 0): nothing is trained on" in text
+    assert "gate: 1 boxes have no identity (id -1): they train detection alone" in text
+    sequences, _ = find_ground_truth(tmp_path / "out/mine/images/train")
+    assert {one.name: len(one.counted()) for one in sequences} == {"door": 0, "gate": 1}
+    assert (tmp_path / "out/mine/images/train/gate/gt/gt.txt").read_text().startswith("1,7,10,5,20,40,1,-1,-1,-1\n")
+    write(tmp_path / "mine/labels.txt", "person", "cart")
+    with pytest.raises(DataError, match="gate/gt/gt.txt: no row says its class, but 2 classes are named"):
+        run("custom", tmp_path / "mine", tmp_path / "out2", name="mine", format="mot")
+
+
+def test_one_sequence_as_cvat_zips_it(tmp_path: Path) -> None:
+    for frame in range(2):
+        draw(tmp_path / f"gate/img1/frame_{frame:06d}.PNG")
+    write(tmp_path / "gate/gt/gt.txt", "1,1,10,5,20,40,1,1,1.0", "2,1,50,5,20,40,1,1,1.0")
+    write(tmp_path / "gate/gt/labels.txt", "person")
+    manifest = run("custom", tmp_path / "gate", tmp_path / "out", name="mine", format="mot")
+    assert labels(tmp_path / "out", "mine") == {
+        "train/gate/img1/000001": [[0, 0, *A_BOX]],
+        "train/gate/img1/000002": [[0, 0, *ANOTHER]],
+    }
+    assert "gate: frame_000000.PNG to frame_000001.PNG are frames 1 to 2" in summary(manifest)

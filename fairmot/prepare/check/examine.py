@@ -1,6 +1,7 @@
 """Open everything that the lists of a data root name, and note what is wrong."""
 
 import os
+import re
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
@@ -14,6 +15,7 @@ from tqdm import tqdm
 from fairmot.data.folders import in_parallel, list_folders
 from fairmot.data.labels import COLUMNS, filled_lines, label_faults, label_path_for, parse_labels, read_label_file
 from fairmot.errors import DataError
+from fairmot.evaluation.sequences import find_ground_truth
 from fairmot.media.picture import check_file, read_image
 from fairmot.prepare.check.contents import Contents
 from fairmot.prepare.check.findings import Finding, Kind
@@ -72,6 +74,7 @@ def examine(
     )
     findings += chain.from_iterable(one.findings for one in seen)
     findings += check_rows(contents)
+    findings += _unusable_truths(root, images)
     findings += _lists_without_boxes(contents, {one.file for one in findings if one.kind is Kind.list_without_labels})
     order = {kind: number for number, kind in enumerate(Kind)}
     return contents, sorted(findings, key=lambda finding: order[finding.kind])
@@ -128,6 +131,21 @@ def _lists_without_boxes(contents: Contents, unlabelled: set[str]) -> Iterator[F
     for item, members in zip(contents.lists, contents.members, strict=True):
         if not item.held_out and item.path not in unlabelled and len(members) and not boxes[members].any():
             yield Finding(Kind.list_without_boxes, item.path, 0, f"not one box in its {len(members)} images")
+
+
+def _unusable_truths(root: Path, images: list[str]) -> Iterator[Finding]:
+    """The gt/gt.txt beside an `img1`: training that validates on it would refuse it at its start."""
+    folders = {parent for image in images if (parent := _parent(image)).rpartition("/")[2] == "img1"}
+    for folder in sorted(_parent(folder) for folder in folders):
+        truth = root / folder / "gt" / "gt.txt"
+        if not truth.is_file():
+            continue
+        try:
+            find_ground_truth(root / folder)
+        except DataError as error:
+            place = re.match(rf"{re.escape(str(truth))}:(\d+): ", str(error))
+            message = str(error)[place.end() :] if place else str(error)
+            yield Finding(Kind.truth_unusable, str(truth), int(place[1]) if place else 0, message)
 
 
 def _parent(path: str) -> str:

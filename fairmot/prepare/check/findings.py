@@ -24,6 +24,7 @@ class Kind(Enum):
     image_unreadable = (Severity.error, "images that cannot be read")
     label_shared = (Severity.error, "different images with one label file")
     label_row = (Severity.error, "label files and rows that cannot be used")
+    truth_unusable = (Severity.error, "ground truth that validation and evaluation refuse")
     identity_twice = (Severity.error, "identities that an image has twice")
     identity_of_two_classes = (Severity.error, "identities that have two classes")
     validation_in_training = (Severity.error, "validation images that the same data set trains on")

@@ -38,7 +38,7 @@ def prepare(config: PrepareConfig) -> tuple[dict[str, Any], bool]:
             folder,
             [folder / "img1"],
             [folder / "gt" / "gt.txt", folder / "seqinfo.ini", *texts],
-            partial(_read, folder, class_of, bool(config.classes)),
+            partial(_read, folder, class_of, bool(config.classes), len(classes or ())),
         )
         for folder in folders
     ]
@@ -56,6 +56,7 @@ def _names(texts: list[Path]) -> dict[int, str] | None:
     return found[0] if found else None
 
 
-def _read(folder: Path, class_of: ClassOf, some_classes: bool, bar: tqdm) -> list[Source]:
+def _read(folder: Path, class_of: ClassOf, some_classes: bool, named_classes: int, bar: tqdm) -> list[Source]:
     # With some classes only, who is scored against gt.txt must not find the others there.
-    return [read_sequence(folder, GT_COLUMNS, class_of, bar, only_boxes=some_classes)]
+    source = read_sequence(folder, GT_COLUMNS, class_of, bar, only_boxes=some_classes, named_classes=named_classes)
+    return [source]
