@@ -125,8 +125,8 @@ def test_ground_truth_that_validation_would_refuse(tmp_path: Path) -> None:
 def test_a_list_for_training_without_a_box(root: Path) -> None:
     for number in range(3):
         label(root, number).write_text("")
-    ((file, _, message),) = findings_of(root, Kind.list_without_boxes)
-    assert (file, message) == ("a.train", "not one box in its 3 images")
+    (finding,) = (finding for finding in examine(root)[1] if finding.kind is Kind.list_without_boxes)
+    assert (finding.file, finding.message) == (str(root / "a.train"), "not one box in its 3 images")
     index = build_index(str(root), {"a": "a.train"}, progress=False)
     with pytest.raises(DataError, match="a: not one box in the labels of 3 images: nothing to train on"):
         JointDataset(index, DataConfig(str(root), {"a": "a.train"}), seed=0, ltrb=True, down_ratio=4, msra=False)
