@@ -90,11 +90,15 @@ class VideoReader:
             self.numbers.note_packet(packet)
             try:
                 frames = packet.decode()
-            except av.InvalidDataError:
-                self.numbers.note_damage()
-                continue
             except EOFError:  # the decoder has nothing more to give
                 return
+            except BlockingIOError:  # PyAV left frames behind an error in the decoder, and has no call to take them
+                self.numbers.note_damage()
+                self._stream.codec_context.flush_buffers()
+                continue
+            except av.FFmpegError:
+                self.numbers.note_damage()
+                continue
             for frame in frames:
                 self.concealed += frame.is_corrupt
                 yield Decoded(frame.pts, self._picture(frame))
@@ -183,17 +187,16 @@ class Clock:
         if ticks is None:
             if self._frame_s is None:
                 return None
-            return self._kept((number - 1) * self._frame_s)
-        if self._origin is None:  # frames lost before the first one took their time
-            self._origin = ticks * self._tick_s - (number - 1) * (self._frame_s or 0.0)
-        time_s = ticks * self._tick_s - self._origin
+            time_s = (number - 1) * self._frame_s
+        else:
+            if self._origin is None:  # frames lost before the first one took their time
+                self._origin = ticks * self._tick_s - (number - 1) * (self._frame_s or 0.0)
+            time_s = ticks * self._tick_s - self._origin
         if self.last_s is not None and time_s <= self.last_s:  # the container's clock was set back
             forward_s = self.last_s + (self._frame_s or self._tick_s)
-            self._origin -= forward_s - time_s
+            if self._origin is not None:
+                self._origin -= forward_s - time_s
             time_s = forward_s
-        return self._kept(time_s)
-
-    def _kept(self, time_s: float) -> float:
         self.last_s = time_s
         return time_s
 

@@ -7,7 +7,7 @@ import pytest
 from numbered_videos import CODECS, damage, number_of, numbered, turn, write_video
 
 from fairmot.media.video import open_source
-from fairmot.media.video_reader import upright
+from fairmot.media.video_reader import SameSize, upright
 
 GROUP = 12  # pictures from one that can be decoded alone to the next
 
@@ -111,6 +111,30 @@ def test_the_end_that_is_missing_is_said(tmp_path, caplog):
     damage(path, 20, 20)
     assert [frame.number for frame in read(path)] == list(range(1, 20))
     assert "damaged or cut short: pictures end after 0.7 of 1.9 s" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["av1.mp4", "hevc10.mp4", "mjpeg.avi", "prores.mov", "vp9.webm"])
+def test_the_codecs_of_the_cases(shared, name):
+    frames = read(shared / "cases" / "av1_video" / name)
+    assert len(frames) == 10 and frames[0].picture.shape == (224, 384, 3)
+    np.testing.assert_allclose(frames[0].picture.mean((0, 1)), (85.3, 88.9, 86.8), atol=2.5)
+
+
+def test_the_phone_of_the_cases_stands_upright(shared):
+    """The same pictures once as they are shown and once lying, with a matrix that turns them."""
+    lying, standing = (read(shared / "cases" / "rotated_video" / name) for name in ("plain.mp4", "phone.mp4"))
+    assert len(lying) == len(standing) == 20
+    for one, two in zip(lying, standing, strict=True):
+        np.testing.assert_array_equal(np.rot90(one.picture, -1), two.picture)
+
+
+def test_a_picture_of_another_size_is_brought_to_the_first_ones(caplog):
+    same_size = SameSize("camera", (96, 160))
+    for _ in range(2):
+        assert same_size(numbered(1, (192, 320))).shape == (96, 160, 3)
+    assert [record.getMessage() for record in caplog.records] == [
+        "camera: the pictures' size changes to 320x192; they are brought to 160x96"
+    ]
 
 
 def test_a_damaged_beginning_keeps_the_numbers_behind_it(tmp_path, caplog):
