@@ -19,6 +19,7 @@ from fairmot.evaluation.metrics import OVERALL, SequencePair, evaluate_sequences
 from fairmot.evaluation.plots import plot_frames, plot_identities, plot_overall, plot_tracks
 from fairmot.evaluation.preprocess import preprocess
 from fairmot.evaluation.report import text_table, write_report
+from fairmot.evaluation.results import read_all_results, with_something_to_score
 from fairmot.evaluation.sequences import (
     GENERAL_RULES,
     GroundTruthSequence,
@@ -31,7 +32,7 @@ from fairmot.inference.network import NetworkDetector
 from fairmot.inference.scoring import Embeddings, embeddings_of_objects, frames_of, track_with_ground_truth
 from fairmot.inference.trained_rules import TrackerOfCheckpoint, say_whose_rules
 from fairmot.mot.benchmarks import Benchmark
-from fairmot.mot.rows import NOT_GIVEN, MotRows, read_results, write_results
+from fairmot.mot.rows import MotRows, write_results
 from fairmot.tracking.tracker import TrackerConfig
 
 _log = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ def evaluate(config: EvaluateConfig) -> None:
     sequences, skipped = find_ground_truth(Path(config.gt).expanduser(), config.benchmark)
     require_objects(config.gt, sequences)
     if config.results is not None:
-        sequences = _with_something_to_score(sequences, Path(config.results).expanduser(), skipped)
+        sequences = with_something_to_score(sequences, Path(config.results).expanduser(), skipped)
     _say_what_is_scored(sequences, skipped, config.benchmark)
     extras: Extras = {}
     if config.results is not None:
@@ -127,80 +128,6 @@ def refuse_to_overwrite(path: Path, overwrite: bool) -> None:
     """
     if path.exists() and not overwrite:
         raise ConfigError(f"output: {path} exists; choose another folder or set overwrite=true")
-
-
-def _with_something_to_score(
-    sequences: list[GroundTruthSequence], folder: Path, skipped: dict[str, str]
-) -> list[GroundTruthSequence]:
-    """Without those that have neither an object nor a result, which are noted in `skipped`."""
-    kept = []
-    for one in sequences:
-        if len(one.counted()) or (folder / f"{one.name}.txt").is_file():
-            kept.append(one)
-        else:
-            skipped[one.name] = "; ".join([*one.notes, "and there is no result"])
-    return kept
-
-
-def read_all_results(folder: Path, sequences: list[GroundTruthSequence]) -> dict[str, MotRows]:
-    """The result of every sequence, by name; rows of frames that have no picture are left out, and named in a warning.
-
-    Raises:
-        DataError: a sequence has no file, a file cannot be used, or its frames are not those of the ground truth.
-    """
-    missing = [one.name for one in sequences if not (folder / f"{one.name}.txt").is_file()]
-    if missing:
-        raise DataError(
-            f"{folder}: no result for {', '.join(missing)}; every sequence of the ground truth needs a file "
-            "<sequence>.txt, an empty one where nothing was found"
-        )
-    results = {}
-    for one in sequences:
-        path = folder / f"{one.name}.txt"
-        rows = read_results(path)
-        _check_frames(path, rows, one)
-        if one.frames is not None:
-            kept = np.isin(rows.frames, one.frames)
-            if not kept.all():
-                _log.warning("%s: %d rows of frames without a picture are left out", path, np.count_nonzero(~kept))
-            rows = rows.select(kept)
-        _say_what_cannot_match(path, rows, one)
-        results[one.name] = rows
-    return results
-
-
-def _check_frames(path: Path, results: MotRows, sequence: GroundTruthSequence) -> None:
-    """Refuse results none of which is in a frame of the ground truth: they are of something else."""
-    gt_frames = sequence.counted().frames
-    if len(results) and len(gt_frames) and not np.isin(results.frames, gt_frames).any():
-        raise DataError(
-            f"{path}: frames {results.frames.min()} to {results.frames.max()}, but the ground truth of {sequence.name} "
-            f"is of frames {gt_frames.min()} to {gt_frames.max()}; is it the same sequence, numbered from 1?"
-        )
-
-
-def _say_what_cannot_match(path: Path, results: MotRows, sequence: GroundTruthSequence) -> None:
-    """Warn of results that end early, or whose classes are not those of the ground truth."""
-    truth = sequence.counted()
-    last, end = int(results.frames.max(initial=0)), int(truth.frames.max(initial=0))
-    if last < end:
-        missed = np.count_nonzero(truth.frames > last)
-        ends = f"ends with frame {last}" if len(results) else "is empty"
-        _log.warning(
-            "%s: %s, the ground truth ends with frame %d: %d boxes after it are missed", path, ends, end, missed
-        )
-    found, true = (set(np.unique(rows.classes).tolist()) - {NOT_GIVEN} for rows in (results, truth))
-    if found and true and not found & true:
-        _log.warning(
-            "%s: its classes are %s, those of the ground truth %s: nothing can match",
-            path,
-            _listed(found),
-            _listed(true),
-        )
-
-
-def _listed(numbers: set[int]) -> str:
-    return ", ".join(map(str, sorted(numbers)))
 
 
 def _pairs(

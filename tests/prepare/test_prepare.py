@@ -357,7 +357,7 @@ def test_command_prepares_prints_a_table_and_leaves_nothing_else(mot17: Path, tm
     assert "MOT17-04-SDP  train  64x48  25" in result.stdout
     assert {path.name for path in tmp_path.iterdir()} == before | {"out"}
     manifest = json.loads((tmp_path / "out/mot17.manifest.json").read_text())
-    assert manifest["format_version"] == 2
+    assert manifest["format_version"] == 3
     assert manifest["lists"] == {"mot17.train": 4, "mot17_half.train": 2, "mot17_half.val": 2}
 
 

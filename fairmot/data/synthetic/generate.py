@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from fairmot.data.layout import Built, SequenceReport, build_data_set, image_folder, write_labels
+from fairmot.data.layout import FORMAT_VERSION, Built, SequenceReport, build_data_set, image_folder, write_labels
 from fairmot.data.synthetic.scene import make_scene, render
 from fairmot.errors import DataError
 from fairmot.mot.rows import MotRows, ground_truth_text
@@ -62,7 +62,8 @@ class SyntheticConfig:
 
 def data_set_name(config: SyntheticConfig) -> str:
     """`synthetic-` and a digest of the settings: what others draw never replaces what a training reads."""
-    digest = hashlib.sha256(json.dumps(_settings(config), sort_keys=True).encode()).hexdigest()
+    drawn = _settings(config) | {"format_version": FORMAT_VERSION}
+    digest = hashlib.sha256(json.dumps(drawn, sort_keys=True).encode()).hexdigest()
     return f"{NAME}-{digest[:_DIGEST_DIGITS]}"
 
 

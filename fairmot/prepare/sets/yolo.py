@@ -9,7 +9,6 @@ are there, is this project's own format, with ids that count over the whole spli
 numbers do for names.
 """
 
-import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from tqdm import tqdm
 from fairmot.data.labels import parse_labels
 from fairmot.errors import ConfigError, DataError
 from fairmot.mot.sequence import existing_root
+from fairmot.picture_files import natural_order
 from fairmot.prepare.assemble import Rules, prepare_origins
 from fairmot.prepare.classes import ClassOf, number_classes, read_names
 from fairmot.prepare.config import PrepareConfig
@@ -121,7 +121,7 @@ def _in_order(folder: Path) -> list[Path]:
     """Images in natural order: frame2 before frame10."""
     return sorted(
         list_images(folder),
-        key=lambda path: [int(part) if part.isdigit() else part for part in re.split("([0-9]+)", path.name)],
+        key=lambda path: natural_order(path.name),
     )
 
 
