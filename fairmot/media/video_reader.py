@@ -16,6 +16,7 @@ from fairmot.media.frame import Frame
 from fairmot.media.frame_numbers import FrameNumbers
 
 _HIGHEST_FRAME_RATE = 1000  # containers without a rate report their clock's instead
+_WITHOUT_CLOCK = ("mpjpeg", "mjpeg", "h264", "hevc", "image2pipe")
 _AVI, _CHUNK_HEAD_BYTES = "avi", 8
 _MOST_ERRORS = 100  # in a row, of a container that cannot go on
 _SHORT_BY_S, _SHORT_BY_SHARE = 0.5, 0.02  # sound may end a little later than pictures
@@ -42,6 +43,7 @@ class VideoReader:
         frame_rate: frames per second, the mean where it varies; None where nobody says.
         time_base: seconds of a tick.
         duration_s: None where nobody says, as of a stream without an end.
+        has_clock: its times are real, not counted off by FFmpeg for pictures that bear none.
         numbers: what is known of lost frames; `next` is the caller's to ask.
         concealed: pictures so far of which a part is damaged, and painted over by the decoder.
     """
@@ -72,6 +74,7 @@ class VideoReader:
         duration = self._container.duration
         self.duration_s = None if duration is None else duration / av.time_base
         kind = self._container.format.name
+        self.has_clock = kind not in _WITHOUT_CLOCK
         has_index = self.announced is not None and kind != _AVI
         self.numbers = FrameNumbers(kind, self._rate, self.time_base, has_index)
         # FFmpeg counts an AVI file's frames as it meets them; its list of them knows better.
