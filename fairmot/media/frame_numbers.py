@@ -12,6 +12,7 @@ import av
 
 _SURE_AFTER_FRAMES = 25  # of one packet each; then a packet without a frame is a loss, not the codec's way
 _SUSPECT_FOR_FRAMES = 100  # after an error; decoders are less than this behind
+_MOST_LATE = 50  # frames
 _CLOSE = 0.15  # of a frame's duration
 _SHARE_OF_BYTES = 0.25  # of what the missing frames should take
 _TRANSPORT_STREAM = "mpegts"
@@ -26,6 +27,7 @@ class FrameNumbers:
     Attributes:
         last: the newest frame's number; 0 before the first.
         lost: frames that could not be decoded so far.
+        n_frames: frames that have a number so far.
         n_packets: packets of pictures so far.
     """
 
@@ -42,12 +44,14 @@ class FrameNumbers:
         """
         self.last = 0
         self.lost = 0
+        self.n_frames = 0
         self.n_packets = 0
         self._pending: list[int] = []  # times of packets without a frame yet, a heap
         self._first: int | None = None  # time of the first packet that counts
         self._may_begin_anywhere = container_format in _CUT_ANYWHERE
         self._previous: int | None = None  # time of the newest frame
-        self._step = None if has_index or not frame_rate else float(1 / (frame_rate * time_base))
+        self._frame_ticks = float(1 / (frame_rate * time_base)) if frame_rate else 1.0
+        self._step = None if has_index or not frame_rate else self._frame_ticks
         self._is_transport_stream = container_format == _TRANSPORT_STREAM
         self._end_byte: int | None = None
         self._bytes = 0
@@ -56,6 +60,7 @@ class FrameNumbers:
         self._is_one_each = True
         self._is_surely_one_each = "mp4" in container_format
         self._suspect = 0
+        self._late_in_a_row = 0
 
     def note_damage(self) -> None:
         """The decoder or the container reports an error here."""
@@ -93,11 +98,11 @@ class FrameNumbers:
             time: its own, ticks; None where the container does not say.
 
         Returns:
-            The number; None: the frame comes out of its turn, after it was counted as lost. It stays lost.
+            The number; None: the frame comes out of its turn behind damage, and counts as lost.
         """
         missing = 0
         if time is not None:
-            if time in self._given_up:
+            if time in self._given_up or self._is_late(time):
                 return None
             passed = set()
             while self._pending and self._pending[0] <= time:
@@ -105,10 +110,17 @@ class FrameNumbers:
             missing = self._judged(passed - {time})
             missing = max(missing, self._overlooked(time))
             self._previous = time
+        self.n_frames += 1
         self.last += 1 + missing
         self.lost += missing
         self._suspect = max(0, self._suspect - 1)
         return self.last
+
+    def _is_late(self, time: int) -> bool:
+        """Whether a decoder in disorder gives an earlier frame after a later one; a clock set back goes far back."""
+        is_late = self._previous is not None and 0 <= self._previous - time < _MOST_LATE * self._frame_ticks
+        self._late_in_a_row = self._late_in_a_row + 1 if is_late else 0
+        return 0 < self._late_in_a_row <= _MOST_LATE
 
     def end(self) -> None:
         """The file is over: what the decoder still owes is lost."""
@@ -125,7 +137,7 @@ class FrameNumbers:
         return len(times)
 
     def _overlooked(self, time: int) -> int:
-        """Frames that time and unread bytes say were here, in a container without an index."""
+        """Frames that time, and errors or unread bytes, say were here, in a container without an index."""
         if self._step is None or self._previous is None or time <= self._previous:
             return 0
         steps = (time - self._previous) / self._step
@@ -134,7 +146,8 @@ class FrameNumbers:
             self._step = None  # no steady rate: a longer wait says nothing
             return 0
         expected_bytes = missing * self._bytes / max(1, self.n_packets)
-        if missing <= 0 or self._skipped_bytes <= _SHARE_OF_BYTES * expected_bytes:
+        has_evidence = self._suspect or self._skipped_bytes > _SHARE_OF_BYTES * expected_bytes
+        if missing <= 0 or not (has_evidence or self._is_transport_stream):  # that of broadcasts, which keeps its rate
             return 0
         self._skipped_bytes = max(0, self._skipped_bytes - round(expected_bytes))
         return missing

@@ -69,7 +69,7 @@ class LiveSource:
                         if counted is None:
                             continue
                         number = before + counted
-                        time_s = None if ticks is None else clock.time_s(ticks, 1)
+                        time_s = clock.time_s(ticks, 1) if reader.has_clock and ticks is not None else None
                         yield Frame(number, now_s if time_s is None else offset_s + time_s, same_size(picture))
             except av.FFmpegError as error:
                 reason = error.strerror or type(error).__name__

@@ -16,6 +16,8 @@ from fairmot.media.frame import Frame
 from fairmot.media.frame_numbers import FrameNumbers
 
 _HIGHEST_FRAME_RATE = 1000  # containers without a rate report their clock's instead
+_WITHOUT_CLOCK = ("mpjpeg", "mjpeg", "h264", "hevc", "image2pipe")
+_AVI, _CHUNK_HEAD_BYTES = "avi", 8
 _MOST_ERRORS = 100  # in a row, of a container that cannot go on
 _SHORT_BY_S, _SHORT_BY_SHARE = 0.5, 0.02  # sound may end a little later than pictures
 _logger = logging.getLogger(__name__)
@@ -41,6 +43,7 @@ class VideoReader:
         frame_rate: frames per second, the mean where it varies; None where nobody says.
         time_base: seconds of a tick.
         duration_s: None where nobody says, as of a stream without an end.
+        has_clock: its times are real, not counted off by FFmpeg for pictures that bear none.
         numbers: what is known of lost frames; `next` is the caller's to ask.
         concealed: pictures so far of which a part is damaged, and painted over by the decoder.
     """
@@ -70,9 +73,12 @@ class VideoReader:
         self.announced = stream.frames or None
         duration = self._container.duration
         self.duration_s = None if duration is None else duration / av.time_base
-        self.numbers = FrameNumbers(
-            self._container.format.name, self._rate, self.time_base, has_index=self.announced is not None
-        )
+        kind = self._container.format.name
+        self.has_clock = kind not in _WITHOUT_CLOCK
+        has_index = self.announced is not None and kind != _AVI
+        self.numbers = FrameNumbers(kind, self._rate, self.time_base, has_index)
+        # FFmpeg counts an AVI file's frames as it meets them; its list of them knows better.
+        self._listed = {entry.pos: entry.timestamp for entry in stream.index_entries} if kind == _AVI else {}
         self.concealed = 0
         self._reformatter = VideoReformatter()  # one for all: each is slow to make
 
@@ -112,12 +118,22 @@ class VideoReader:
                     errors = 0
                     self.numbers.note_place(packet)
                     if packet.stream is self._stream:
+                        self._set_right(packet)
                         yield packet
             except av.InvalidDataError:
                 self.numbers.note_damage()
                 errors += 1
             else:
                 return
+
+    def _set_right(self, packet: av.Packet) -> None:
+        """Give a packet behind damage the time that the container's list has for it."""
+        listed = None if packet.pos is None else self._listed.get(packet.pos - _CHUNK_HEAD_BYTES)
+        if listed is None or packet.dts is None or listed <= packet.dts:
+            return
+        if packet.pts is not None:
+            packet.pts += listed - packet.dts
+        packet.dts = listed
 
     def _picture(self, frame: av.VideoFrame) -> np.ndarray:
         return upright(self._reformatter.reformat(frame, format="bgr24").to_ndarray(), _display_matrix(frame))
@@ -158,8 +174,8 @@ def say_losses(reader: VideoReader, name: str, end_s: float | None) -> None:
     if end_s is not None:
         numbers.end()
     if end_s is not None and reader.announced and numbers.n_packets < reader.announced:
-        read = numbers.n_packets - numbers.lost
-        _logger.warning("%s: only %d of the %d frames it announces can be read", name, read, reader.announced)
+        n_read = numbers.n_frames
+        _logger.warning("%s: only %d of the %d frames it announces can be read", name, n_read, reader.announced)
     elif numbers.lost:
         _logger.warning("%s: damaged: %d frames are lost; the others keep numbers and times", name, numbers.lost)
     whole_s = None if reader.announced else reader.duration_s

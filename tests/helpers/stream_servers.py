@@ -11,13 +11,14 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import av
+import cv2
 from numbered_videos import SIZE_HW, numbered
 
 FRAME_RATE = 25
 
 
 class HttpServer:
-    """Serves /street.mp4, in ranges, and /live.ts, an endless stream of numbered pictures paced by the clock.
+    """Serves /street.mp4, in ranges, and endless streams paced by the clock: /live.ts and /live.mjpg.
 
     Args:
         content: of /street.mp4.
@@ -38,7 +39,8 @@ class HttpServer:
                 outer.requests.append((self.path, self.headers.get("Range"), self.headers.get("Authorization")))
                 self.close_connection = True
                 with contextlib.suppress(OSError, av.FFmpegError):
-                    self.live() if self.path.startswith("/live.ts") else self.file()
+                    answers = {"/live.ts": self.live, "/live.mjpg": self.pictures}
+                    answers.get(self.path.partition("?")[0], self.file)()
 
             def file(self):
                 if not self.path.startswith("/street.mp4"):
@@ -66,6 +68,18 @@ class HttpServer:
                         number += 1
                         container.mux(stream.encode(picture(number)))
                         time.sleep(max(0, began_at_s + number / FRAME_RATE - time.monotonic()))
+
+            def pictures(self):
+                """JPEG after JPEG, ten a second, as small cameras send them."""
+                self.send_response(200)
+                self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+                self.end_headers()
+                for number in range(1, 10_000):
+                    content = cv2.imencode(".jpg", numbered(number % 64))[1].tobytes()
+                    head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(content)}\r\n\r\n"
+                    self.wfile.write(head.encode() + content + b"\r\n")
+                    if outer._stop.wait(0.1):
+                        break
 
             def log_message(self, *words):
                 pass

@@ -70,6 +70,17 @@ def test_a_live_stream_has_no_end_and_is_tried_again(caplog):
     assert "broke off after frame" in caplog.text and "back after" in caplog.text
 
 
+def test_pictures_after_pictures_are_timed_by_the_clock():
+    with HttpServer() as server:
+        source = open_source(f"http://127.0.0.1:{server.port}/live.mjpg")
+        frames = list(islice(source.read(), 20))
+        source.stop()
+    assert source.is_live
+    shown = [number_of(frame.picture) for frame in frames]
+    assert shown == list(range(shown[0], shown[0] + 20))
+    assert 1.5 < frames[-1].time_s - frames[0].time_s < 6
+
+
 def test_a_server_that_was_killed_and_started_again(caplog):
     with HttpServer() as server:
         source = open_source(f"http://user:secret@127.0.0.1:{server.port}/live.ts", reconnect_s=30)
