@@ -45,12 +45,11 @@ class NumberedPictures:
 
     def say(self) -> list[str]:
         """A sentence on numbers that are not those of the names; none where they are."""
-        first, frame = self.paths[0].name, int(self.frames[0])
-        _, named = _split_number(first)
-        if named is not None and named == frame and not self.row_shift:
+        names = [path.name for path in self.paths]
+        if [_split_number(name)[1] for name in names] == self.frames.tolist():
             return []
         counted = "; gt.txt counts from 0, one is added" if self.row_shift else ""
-        return [f"{first} to {self.paths[-1].name} are frames {frame} to {self.frames[-1]}{counted}"]
+        return [f"{names[0]} to {names[-1]} are frames {self.frames[0]} to {self.frames[-1]}{counted}"]
 
 
 def has_pictures(folder: Path) -> bool:

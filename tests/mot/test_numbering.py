@@ -106,3 +106,13 @@ def test_rows_take_the_numbers_of_the_pictures(tmp_path: Path) -> None:
     assert has_picture.tolist() == [True, True, False, True]
     assert truth.rows.frames.tolist() == [0, 1, 2, 3]
     assert re.fullmatch("000000.jpg to 000003.jpg are frames 1 to 4; gt.txt counts from 0, .*", pictures.say()[0])
+
+
+def test_what_is_not_as_named_is_said(tmp_path: Path) -> None:
+    said = {
+        case: number_pictures(sequence(tmp_path / case, names, rows, length)).say()
+        for case, (names, rows, length, _, _) in CASES.items()
+    }
+    as_named = {case for case, (names, _, _, frames, _) in CASES.items() if jpgs(*frames) == names}
+    assert {case for case, sentences in said.items() if not sentences} == as_named | {"not padded, 10 behind 9"}
+    assert said["every fifth, truth counts pictures"] == ["000001.jpg to 000016.jpg are frames 1 to 4"]
