@@ -305,3 +305,18 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path, narrow_run):
     assert process.returncode == 130
     assert "error: interrupted" in err and "Traceback" not in err
     assert names(tmp_path / "out") == []
+
+
+def test_a_sequence_keeps_its_numbers_also_where_gaps_are_filled(tmp_path, blobs):
+    """Every second frame of a sequence; in its fifth picture nobody is seen, between the pictures are no frames."""
+    frames = walk(8)
+    frames[4] = np.zeros_like(frames[4])
+    numbers = range(1, 17, 2)
+    (tmp_path / "seq/img1").mkdir(parents=True)
+    for number, frame in zip(numbers, frames, strict=True):
+        cv2.imwrite(str(tmp_path / f"seq/img1/{number:06d}.png"), frame)
+    linear = InterpolationConfig(method=Interpolation.linear)
+    for source in ("seq", "seq/img1"):
+        track(config(tmp_path, tmp_path / source, interpolation=linear, video=False, overwrite=True))
+        rows = read_results(tmp_path / "out/seq.txt")
+        assert rows.frames[rows.ids == 1].tolist() == list(numbers)
