@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from fairmot.errors import ConfigError, DataError
 from fairmot.mot.number_table import is_plain
-from fairmot.mot.numbering import named_pictures, number_pictures
+from fairmot.mot.numbering import NumberedPictures, named_pictures, number_pictures
 from fairmot.mot.rows import MotRows, TruthFile, ground_truth_text, read_truth_file
 from fairmot.mot.sequence import read_frame_rate, read_length, sequence_info, sequence_split
 from fairmot.prepare.classes import ClassOf
@@ -71,14 +71,9 @@ def read_sequence(
     if truth is not None:
         if named_classes > 1 and len(truth.rows) and not truth.has_classes:
             raise DataError(f"{truth.path}: no row says its class, but {named_classes} classes are named; which is it?")
-        rows, has_picture = pictures.numbered(truth.rows)
-        boxes, without_image = _boxes_of(truth, rows, has_picture, pictures.frames, class_of)
-        content = truth.path.read_bytes()
-        if only_boxes:
-            content = truth_text(boxes, pictures.frames).encode()
-        elif not has_picture.all() or pictures.row_shift or not is_plain(content):
-            content = ground_truth_text(rows.select(has_picture)).encode()
-        texts[f"{folder.name}/gt/gt.txt"] = content
+        boxes, without_image = _boxes_of(truth, pictures, class_of)
+        text = truth_text(boxes, pictures.frames).encode() if only_boxes else _truth_of(truth, pictures)
+        texts[f"{folder.name}/gt/gt.txt"] = text
         lacking += _remarks(truth, boxes)
     frame_rate = read_frame_rate(info, (int(sizes_hw[0][0]), int(sizes_hw[0][1])))
     return Source(
@@ -113,10 +108,18 @@ def _info_of(path: Path, count: int, lacking: list[str]) -> bytes:
     return _SEQ_LENGTH.sub(rb"\g<1>%d" % count, content, count=1)
 
 
-def _boxes_of(
-    truth: TruthFile, rows: MotRows, has_picture: np.ndarray, frames: np.ndarray, class_of: ClassOf | None
-) -> tuple[Boxes, int]:
+def _truth_of(truth: TruthFile, pictures: NumberedPictures) -> bytes:
+    """The file as it is, or what it says of the pictures that are there, as every other reader understands it."""
+    content = truth.path.read_bytes()
+    rows, has_picture = pictures.numbered(truth.rows)
+    if has_picture.all() and not pictures.row_shift and is_plain(content):
+        return content
+    return ground_truth_text(rows.select(has_picture)).encode()
+
+
+def _boxes_of(truth: TruthFile, pictures: NumberedPictures, class_of: ClassOf | None) -> tuple[Boxes, int]:
     """Rows with a flag other than 0 and a class that counts; how many of these have no picture."""
+    rows, has_picture = pictures.numbered(truth.rows)
     counts = rows.scores != 0
     classes = np.zeros(len(rows), np.int64)
     if class_of is not None and truth.has_classes:
@@ -126,7 +129,7 @@ def _boxes_of(
             counts[alike] = class_id is not None
             classes[alike] = class_id or 0
     kept = counts & has_picture
-    images = np.searchsorted(frames, rows.frames[kept])
+    images = np.searchsorted(pictures.frames, rows.frames[kept])
     boxes = Boxes(images, rows.ids[kept], rows.boxes_xywh[kept], classes[kept])
     return boxes, int(np.count_nonzero(counts & ~has_picture))
 
