@@ -119,14 +119,13 @@ def test_a_command_gets_what_the_shell_hands_it(tmp_path):
     done = run("fairmot.track", f"source={tmp_path / name}.mp4", "checkpoint=runs", "output=2024_05_02", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: source={tmp_path / name}.mp4: not there")
-    assert not done.stderr.count("\n") > 1
+    assert done.stderr.count("\n") == 1
 
 
 def test_no_refusal_shows_a_password(tmp_path):
-    for word in ("--source=rtsp://me:secret@h/a", "rtsp://me:secret@h/a", "sorce=rtsp://me:secret@h/a"):
-        done = run("fairmot.track", word, cwd=tmp_path)
-        assert done.returncode == 2
-        assert done.stderr.startswith("error: ") and "secret" not in done.stderr
+    done = run("fairmot.track", "rtsp://me:secret@h/a", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: rtsp://***@h/a: not of the form key=value")
 
 
 def test_in_a_sweep_commas_part_what_is_no_path(tmp_path):
