@@ -19,13 +19,20 @@ from fairmot.evaluation.metrics import OVERALL, SequencePair, evaluate_sequences
 from fairmot.evaluation.plots import plot_frames, plot_identities, plot_overall, plot_tracks
 from fairmot.evaluation.preprocess import preprocess
 from fairmot.evaluation.report import text_table, write_report
-from fairmot.evaluation.sequences import GENERAL_RULES, GroundTruthSequence, find_ground_truth, rules_of
+from fairmot.evaluation.results import read_all_results, with_something_to_score
+from fairmot.evaluation.sequences import (
+    GENERAL_RULES,
+    GroundTruthSequence,
+    find_ground_truth,
+    require_objects,
+    rules_of,
+)
 from fairmot.inference.exported import open_detector
 from fairmot.inference.network import NetworkDetector
 from fairmot.inference.scoring import Embeddings, embeddings_of_objects, frames_of, track_with_ground_truth
 from fairmot.inference.trained_rules import TrackerOfCheckpoint, say_whose_rules
 from fairmot.mot.benchmarks import Benchmark
-from fairmot.mot.rows import MotRows, read_results, write_results
+from fairmot.mot.rows import MotRows, write_results
 from fairmot.tracking.tracker import TrackerConfig
 
 _log = logging.getLogger(__name__)
@@ -87,13 +94,16 @@ def evaluate(config: EvaluateConfig) -> None:
     output = Path(config.output).expanduser()
     refuse_to_overwrite(output / "metrics.json", config.overwrite)
     sequences, skipped = find_ground_truth(Path(config.gt).expanduser(), config.benchmark)
+    require_objects(config.gt, sequences)
+    if config.results is not None:
+        sequences = with_something_to_score(sequences, Path(config.results).expanduser(), skipped)
     _say_what_is_scored(sequences, skipped, config.benchmark)
     extras: Extras = {}
     if config.results is not None:
         results = read_all_results(Path(config.results).expanduser(), sequences)
     else:
         results, extras = _track(config, sequences, output / "results")
-    pairs = [_pair(one, results[one.name], config.class_id) for one in sequences]
+    pairs = _pairs(sequences, results, config.class_id)
     metrics = evaluate_sequences(pairs, config.workers)
     try:
         write_report(output, metrics, extras)
@@ -120,33 +130,18 @@ def refuse_to_overwrite(path: Path, overwrite: bool) -> None:
         raise ConfigError(f"output: {path} exists; choose another folder or set overwrite=true")
 
 
-def read_all_results(folder: Path, sequences: list[GroundTruthSequence]) -> dict[str, MotRows]:
-    """The result of every sequence, by name.
-
-    Raises:
-        DataError: a sequence has no file, a file cannot be used, or its frames are not those of the ground truth.
-    """
-    missing = [one.name for one in sequences if not (folder / f"{one.name}.txt").is_file()]
-    if missing:
-        raise DataError(
-            f"{folder}: no result for {', '.join(missing)}; every sequence of the ground truth needs a file "
-            "<sequence>.txt, an empty one where nothing was found"
-        )
-    results = {}
-    for one in sequences:
-        path = folder / f"{one.name}.txt"
-        results[one.name] = read_results(path)
-        frames, gt_frames = results[one.name].frames, one.counted().frames
-        if len(frames) and not np.isin(frames, gt_frames).any():
-            raise DataError(
-                f"{path}: frames {frames.min()} to {frames.max()}, but the ground truth of {one.name} is of frames "
-                f"{gt_frames.min()} to {gt_frames.max()}; is it the same sequence, numbered from 1?"
-            )
-    return results
+def _pairs(
+    sequences: list[GroundTruthSequence], results: Mapping[str, MotRows], class_id: int | None
+) -> list[SequencePair]:
+    """What is compared: everything, or the objects of one class."""
+    pairs = [_pair(one, results[one.name], class_id) for one in sequences]
+    if class_id is not None and not any(len(pair.gt) for pair in pairs):
+        names = ", ".join(pair.name for pair in pairs)
+        raise DataError(f"class_id={class_id}: the ground truth of {names} has no object of this class")
+    return pairs
 
 
 def _pair(sequence: GroundTruthSequence, results: MotRows, class_id: int | None) -> SequencePair:
-    """What is compared: everything, or the objects of one class."""
     gt = sequence.gt
     if class_id is not None:
         if sequence.benchmark not in (Benchmark.mot15, Benchmark.none):
@@ -155,8 +150,6 @@ def _pair(sequence: GroundTruthSequence, results: MotRows, class_id: int | None)
                 "count pedestrians only; leave class_id out"
             )
         gt, results = gt.select(gt.classes == class_id), results.select(results.classes == class_id)
-        if not len(gt):
-            raise DataError(f"class_id={class_id}: the ground truth of {sequence.name} has no object of this class")
     return SequencePair(sequence.name, gt, results, sequence.benchmark)
 
 
@@ -165,6 +158,9 @@ def _say_what_is_scored(
 ) -> None:
     for name, reason in skipped.items():
         _log.warning("%s is left out: %s", name, reason)
+    for one in sequences:
+        for note in one.notes:
+            _log.warning("%s: %s", one.name, note)
     unknown = [one.name for one in sequences if rules_of(one.name) is None]
     if unknown and benchmark is None:
         _log.info(
@@ -198,7 +194,11 @@ def _track(
                 raise DataError(f"{error.filename or folder}: cannot be written ({error.strerror})") from error
             if isinstance(detector, NetworkDetector):
                 embeddings[one.name] = embeddings_of_objects(detector, one, watch=bar.update)
-    extras = {name: _extra_figures(images[name], [embeddings[name]] if embeddings else []) for name in results}
+    extras = {
+        name: _extra_figures(images[name], [embeddings[name]] if embeddings else [])
+        for name in results
+        if any(image.gt_count for image in images[name])
+    }
     everything = [image for name in results for image in images[name]]
     return results, {**extras, OVERALL: _extra_figures(everything, list(embeddings.values()))}
 
@@ -210,6 +210,7 @@ def _extra_figures(images: list[ImageMatches], embeddings: list[Embeddings]) -> 
         "AP": detections.average_precision,
         "image AP": detections.image_average_precision,
     }
+    embeddings = [one for one in embeddings if len(one.ids)]
     if not embeddings:
         return figures
     # Identities of different sequences are different people.

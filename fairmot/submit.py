@@ -22,6 +22,7 @@ from fairmot.inference.tracks import track_source
 from fairmot.inference.trained_rules import TrackerOfCheckpoint, say_whose_rules
 from fairmot.media.video import FrameSource, open_source
 from fairmot.mot.benchmarks import TEST_LENGTHS, TRAIN_LENGTHS, Benchmark, benchmark_of, file_names, scene_of
+from fairmot.mot.number_table import holds_rows
 from fairmot.mot.rows import NOT_GIVEN, MotRows, read_results, write_results
 from fairmot.mot.sequence import find_sequences, one_variant_a_scene
 from fairmot.tracking.tracker import TrackerConfig
@@ -157,7 +158,7 @@ def _read_results(folder: Path) -> tuple[Benchmark, dict[str, MotRows]]:
     if not folder.is_dir():
         raise DataError(f"results={folder}: no such folder; name one with <sequence>.txt files")
     files: dict[str, Path] = {}
-    for path in sorted(folder.glob("*.txt")):
+    for path in sorted(path for path in folder.glob("*.txt") if path.name[0] != "." and holds_rows(path)):
         same = files.setdefault(scene_of(path.stem), path)
         if same.read_bytes() != path.read_bytes():
             raise DataError(f"{path}: differs from {same.name}; one result a scene is submitted, keep one of them")

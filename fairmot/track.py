@@ -3,7 +3,7 @@
 import dataclasses
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -13,6 +13,7 @@ import numpy as np
 from omegaconf import MISSING
 from tqdm import tqdm
 
+from fairmot.addresses import is_address
 from fairmot.cli.command import run_command
 from fairmot.device import Device
 from fairmot.errors import ConfigError, DataError
@@ -22,7 +23,8 @@ from fairmot.inference.pipeline import StageTimes, in_background
 from fairmot.inference.tracks import TrackedFrame, track_frames, with_frame_rate
 from fairmot.inference.trained_rules import TrackerOfCheckpoint, say_whose_rules
 from fairmot.media.drawing import Painter
-from fairmot.media.video import FrameSource, open_source
+from fairmot.media.frame import Frame
+from fairmot.media.video import RECONNECT_S, FrameSource, open_source
 from fairmot.media.video_writer import FramesWriter, VideoWriter
 from fairmot.mot.rows import result_rows, track_rows, write_results
 from fairmot.tracking.interpolation import InterpolationConfig, interpolate
@@ -36,7 +38,8 @@ class TrackConfig(TrackerOfCheckpoint):
     """Everything `python -m fairmot.track` can be told.
 
     Attributes:
-        source: a video file, a folder of pictures, a MOTChallenge sequence folder, or a camera's number.
+        source: a video file, a folder of pictures, a MOTChallenge sequence folder, an address such as rtsp://camera/1
+            or https://host/street.mp4, or a camera: /dev/video0 or its number.
         checkpoint: a checkpoint or run directory, or a file of fairmot.convert or fairmot.export.
         output: folder for <name>.txt (MOTChallenge rows), <name>.mp4 and <name>_frames; name is the source's.
         conf_thres: detections must score more than this; null: tracker.conf_thres.
@@ -45,6 +48,7 @@ class TrackConfig(TrackerOfCheckpoint):
         scores: write scores beside the identities.
         trail_frames: length of the trails; 0 draws none.
         max_frames: stop after so many frames.
+        reconnect_s: seconds for which a camera, stream or server that falls silent is tried again.
         overwrite: replace results that are there.
         batch_size: frames that go through the network together.
         max_objects: objects taken from a frame at most.
@@ -63,6 +67,7 @@ class TrackConfig(TrackerOfCheckpoint):
     scores: bool = False
     trail_frames: int = 30
     max_frames: int | None = None
+    reconnect_s: float = RECONNECT_S
     overwrite: bool = False
     batch_size: int = 1
     max_objects: int = MAX_OBJECTS
@@ -76,6 +81,8 @@ class TrackConfig(TrackerOfCheckpoint):
                 raise ValueError(f"{key}={getattr(self, key)}: must be at least {least}")
         if self.max_frames is not None and self.max_frames < 1:
             raise ValueError(f"max_frames={self.max_frames}: must be at least 1, or null for all")
+        if not 0 <= self.reconnect_s < float("inf"):
+            raise ValueError(f"reconnect_s={self.reconnect_s}: must be finite and not negative")
         if self.conf_thres is not None:
             self.tracker = dataclasses.replace(self.tracker, conf_thres=self.conf_thres)
 
@@ -132,7 +139,7 @@ def track(config: TrackConfig) -> Report:
         DataError: frames cannot be read, or results not written.
         CheckpointError: the checkpoint cannot be used.
     """
-    source = open_source(config.source)
+    source = open_source(config.source, config.reconnect_s)
     outputs = choose_outputs(config, source.name)
     say_whose_rules(Path(config.checkpoint))
     detector = open_detector(
@@ -141,13 +148,17 @@ def track(config: TrackConfig) -> Report:
     detector.detect([np.zeros((*source.size_hw, 3), np.uint8)])  # compiles, which no frame should wait for
     tracker_config = with_frame_rate(config.tracker, source)
     times, began_at_s = StageTimes(), time.perf_counter()
+    wanted = islice(source.read(), config.max_frames)
     with (
-        closing(track_frames(detector, islice(source, config.max_frames), Tracker(tracker_config), times)) as frames,
-        closing(in_background(frames, config.batch_size)) as tracked,  # the tracker need not wait for the writing
+        closing(track_frames(detector, wanted, Tracker(tracker_config), times)) as frames,
+        # The tracker need not wait for the writing.
+        closing(in_background(frames, config.batch_size, source.stop)) as tracked,
     ):
         rows, n_frames = _write_pictures(tracked, source, config, tracker_config, outputs, detector.num_classes, times)
     elapsed_s = time.perf_counter() - began_at_s
     rows = interpolate(rows, config.interpolation)
+    if source.frames is not None:  # between the numbers of every fifth frame are none
+        rows = rows[np.isin(rows[:, 0], source.frames)]
     try:
         write_results(outputs.text, result_rows(rows[:, 0], rows[:, 1], rows[:, 2:6], rows[:, 6], rows[:, 7]))
     except OSError as error:
@@ -167,7 +178,7 @@ def choose_outputs(config: TrackConfig, name: str) -> Outputs:
     frames = folder / f"{name}_frames" if config.frames else None
     outputs = Outputs(folder / f"{name}.txt", video, frames)
     source = Path(config.source).expanduser().resolve()
-    if {path.resolve() for path in outputs.wanted} & {source, *source.parents}:
+    if not is_address(config.source) and {path.resolve() for path in outputs.wanted} & {source, *source.parents}:
         raise ConfigError(
             f"output={config.output}: the result would replace the source {source}; choose another folder"
         )
@@ -188,36 +199,40 @@ def _write_pictures(
 ) -> tuple[np.ndarray, int]:
     """Draw and write every frame; return rows [R, 8] (frame, id, x, y, w, h, score, class) and the number of frames."""
     rows = [np.zeros((0, 8))]
-    number = 0
+    n_frames = 0
     painter = Painter(config.trail_frames, config.scores, classes=num_classes > 1)
     known = [count for count in (source.length, config.max_frames) if count is not None]
     with ExitStack() as stack:
         sinks = _open_sinks(stack, outputs, tracker_config.frame_rate, source.size_hw)
         bar = stack.enter_context(tqdm(total=min(known, default=None), unit="frame", disable=None, file=sys.stderr))
         try:
-            for number, frame, _, tracks in tracked:
+            for number, time_s, picture, _, tracks in tracked:
+                n_frames += 1
                 shown = plausible(tracks, tracker_config)
                 rows.append(track_rows(number, shown, num_classes))
                 with times.measure("write"):
                     if sinks:
-                        picture = painter.draw(frame, shown, f"frame {number}  {len(shown)} tracks")
-                    for sink in sinks:
-                        sink.write(picture)
+                        drawn = painter.draw(picture, shown, f"frame {number}  {len(shown)} tracks")
+                    for write in sinks:
+                        write(Frame(number, time_s, drawn))
                 bar.update()
         except KeyboardInterrupt:
             if not source.is_live:  # a camera has no other end
                 raise
-    return np.concatenate(rows), number
+    return np.concatenate(rows), n_frames
 
 
 def _open_sinks(
     stack: ExitStack, outputs: Outputs, frame_rate: float, size_hw: tuple[int, int]
-) -> list[VideoWriter | FramesWriter]:
-    sinks: list[VideoWriter | FramesWriter] = []
+) -> list[Callable[[Frame], None]]:
+    """What takes the drawn frames."""
+    sinks: list[Callable[[Frame], None]] = []
     if outputs.video is not None:
-        sinks.append(stack.enter_context(VideoWriter(outputs.video, frame_rate, size_hw)))
+        video = stack.enter_context(VideoWriter(outputs.video, frame_rate, size_hw))
+        sinks.append(lambda frame: video.write(frame.picture, frame.time_s))
     if outputs.frames is not None:
-        sinks.append(stack.enter_context(FramesWriter(outputs.frames)))
+        pictures = stack.enter_context(FramesWriter(outputs.frames))
+        sinks.append(lambda frame: pictures.write(frame.picture, frame.number))
     return sinks
 
 

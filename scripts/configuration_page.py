@@ -52,6 +52,9 @@ _INTRODUCTION = """\
 Every command takes words of the form `key=value` (Hydra's grammar): `optim.lr=2e-4`, `data.input_size=[320,576]`,
 `run_dir=null`; `+data.train.mine=mine.train` adds an entry to a dictionary, `model=hrnet_18` takes a file of
 `conf/model/`. Quote what the shell would interpret: `'skip=[hm.2.*]'`. A mistyped key is refused with a suggestion.
+Text (`str`) is taken as it stands: `output=2024_05_02`, `'source=视频 (1).mp4'`, `gt=runs/a/optim.lr=0.1,seed=1`; a
+leading `~/` is the home folder, and `null` is nothing where nothing is allowed. In lists of text only commas part:
+`['a, b',c]` are two. In a sweep (`-m`) commas part a text's values too, unless it is a path that is there.
 `--help` shows a command's keys and examples, `--cfg job` the composed configuration.
 
 The defaults below are the dataclasses'; a file of `conf/` that is chosen may set others, and the command line wins over

@@ -13,5 +13,6 @@ for word in "$@"; do
     esac
 done
 "$PYTHON" -m train experiment=quickstart "run_dir=$run_dir" "$@"
-"$PYTHON" -m fairmot.track "source=$data_root/synthetic/images/val/synthetic-val-01" "checkpoint=$run_dir" \
+drawn=$(grep -o 'synthetic-[0-9a-f]*' "$run_dir/config.yaml" | head -n 1)
+"$PYTHON" -m fairmot.track "source=$data_root/$drawn/images/val/synthetic-val-01" "checkpoint=$run_dir" \
     "output=$run_dir/tracked" overwrite=true

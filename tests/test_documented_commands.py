@@ -216,7 +216,7 @@ def prepared(command: Command, home: Path) -> list[str]:
             return words
         case "fairmot.prepare" if "check" in values:
             return ["root=data" if word.startswith("root=") else word for word in words]
-        case "fairmot.prepare" if values["root"].startswith("data/synthetic"):
+        case "fairmot.prepare" if values["root"].startswith("data/synthetic-"):
             data = compose(["experiment=quickstart"], TrainConfig, "train").data
             generate(data.root, data.synthetic)
         case "fairmot.prepare" if values.get("dataset") == "custom":

@@ -84,6 +84,7 @@ def test_the_wheel_holds_code_configuration_and_licences(archives):
         for path in REPOSITORY.glob(f"{package}/**/*.py")
     }
     assert modules <= names
+    assert "fairmot/media/font/DroidSansFallback-GB2312.ttf" in names
     assert {Path(name).name for name in names if "/licenses/" in name} == {"LICENSE", "NOTICE"}
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"fairmot", "train"}
     assert f"Version: {fairmot.__version__}\n" in about

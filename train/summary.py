@@ -8,6 +8,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 import fairmot
+from fairmot.addresses import masked
 from fairmot.data.index import LabelIndex
 from fairmot.device import Device, device_in_use, find_device
 from fairmot.files import write_atomic, write_json_atomic
@@ -19,7 +20,6 @@ from train.optimizer import batch_factor
 from train.report.console import print_summary
 from train.report.curves import draw_curves
 from train.report.mlflow_delivery import MlflowConfig, resolve_tracking_uri
-from train.report.mlflow_run import masked
 from train.report.pictures import draw_samples
 from train.state import Progress
 

@@ -15,12 +15,13 @@ from fairmot.evaluation.detection import ImageMatches, detection_metrics
 from fairmot.evaluation.metrics import SequenceMetrics, SequencePair, combine, score_pair
 from fairmot.evaluation.plots import plot_identities
 from fairmot.evaluation.report import write_report
-from fairmot.evaluation.sequences import GroundTruthSequence, find_ground_truth
+from fairmot.evaluation.sequences import GroundTruthSequence, find_ground_truth, require_objects
 from fairmot.files import write_atomic
 from fairmot.inference.network import NetworkDetector
 from fairmot.inference.scoring import frames_of, track_with_ground_truth
 from fairmot.inference.tracks import TrackedFrame
 from fairmot.media.drawing import Painter, sheet
+from fairmot.mot.numbering import number_pictures
 from fairmot.mot.rows import write_results
 from fairmot.tracking.tracker import TrackerConfig
 from train.distributed import World
@@ -36,12 +37,24 @@ _MOST_SEQUENCES_FILMED = 3
 
 @dataclass
 class ValidationSequence:
-    """A sequence, how much of its beginning is left out, and its frames per second, None where nobody says."""
+    """A sequence to validate on.
+
+    Attributes:
+        sequence: its ground truth, of the frames that are tracked.
+        frames: int64 [N], the numbers of its pictures, in order.
+        skip_frames: how many of them, at the beginning, are left out.
+        frame_rate: frames per second, None where nobody says.
+    """
 
     sequence: GroundTruthSequence
-    frame_count: int
+    frames: np.ndarray
     skip_frames: int
     frame_rate: float | None
+
+    @property
+    def frame_count(self) -> int:
+        """All pictures, those left out included."""
+        return len(self.frames)
 
 
 @dataclass
@@ -86,18 +99,20 @@ def find_validation_sequences(config: DataConfig) -> list[ValidationSequence]:
         for path in matches:
             if folders.setdefault(path.name, path) != path:
                 raise DataError(f"data.validation: {path} and {folders[path.name]} have the same name")
-    return [_open(folders[name], config.validation_frames) for name in sorted(folders)]
+    found = [_open(folders[name], config.validation_frames) for name in sorted(folders)]
+    where = f"data.validation={config.validation}, validation_frames={config.validation_frames.value}"
+    require_objects(where, [one.sequence for one in found])
+    return found
 
 
 def _open(folder: Path, frames: ValidationFrames) -> ValidationSequence:
     (sequence,), _ = find_ground_truth(folder)
-    source = frames_of(sequence)
-    count = source.length or 0
-    skip = count // 2 if frames is ValidationFrames.second_half else 0  # as the lists of halves are cut
-    sequence.gt = sequence.gt.select(sequence.gt.frames > skip)
-    if not len(sequence.counted()):
-        raise DataError(f"{folder}: no object in frames {skip + 1} to {count}: nothing to validate on")
-    return ValidationSequence(sequence, count, skip, source.frame_rate)
+    frame_rate = frames_of(sequence).frame_rate
+    numbers = number_pictures(folder).frames
+    skip = len(numbers) // 2 if frames is ValidationFrames.second_half else 0  # as the lists of halves are cut
+    if skip:
+        sequence.gt = sequence.gt.select(sequence.gt.frames > numbers[skip - 1])
+    return ValidationSequence(sequence, numbers, skip, frame_rate)
 
 
 class Validator:
@@ -170,7 +185,8 @@ class Validator:
     def _track(self, entry: ValidationSequence, folder: Path, bar: tqdm) -> _Outcome:
         sequence = entry.sequence
         painter, pictures = Painter(classes=self._detector.num_classes > 1), []
-        shown = set(np.linspace(entry.skip_frames + 1, entry.frame_count, _PICTURES).round().astype(int).tolist())
+        chosen = np.linspace(entry.skip_frames + 1, entry.frame_count, _PICTURES).round().astype(int)
+        shown = set(entry.frames[chosen - 1].tolist())
 
         video_path = _video_path(folder, sequence.name)
         most_frames = self._video_frames if sequence.name in self._filmed else 0

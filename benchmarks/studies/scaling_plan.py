@@ -1,14 +1,15 @@
-"""Predicted step time, all-reduce volume and efficiency of data-parallel training on 8, 64 and 512 NPUs.
+"""Predicted step time, all-reduce and efficiency of data-parallel training on NPUs, from what the dry run counts.
 
     python -m benchmarks.studies.scaling_plan [output=picture.png]       the tables of docs/scaling.md, and its picture
     python -m benchmarks.studies.scaling_plan root=<data.root> list=<list file> [size=608x1088]
                                                                  what the loader does on one core with these images
 
-A prediction: nothing here was measured on an NPU. The gradients are counted from the network that is built here, the
-link speeds and the single card's step time are published ones; docs/scaling.md says by whom. What is assumed is in
-capitals and says so.
+A prediction: nothing here was measured on an NPU. Kernels, collectives and bytes of a step are counted by MindSpore's
+own compiler (dry_run_counts.json), multiplications and parameters in the network that is built here, and speeds of
+chips and links are published ones; docs/scaling.md says by whom. What is assumed is in capitals and says so.
 """
 
+import json
 import math
 import time
 from collections.abc import Iterator
@@ -23,58 +24,134 @@ from benchmarks.measuring import options, size_hw
 from benchmarks.report import markdown
 from fairmot.media.figures import save_figure
 
+COUNTED = Path(__file__).with_name("dry_run_counts.json")
+"""Written by scripts/dry_run_table.py: kernels, collectives and memory of a step, by MindSpore's Ascend compiler."""
 FLOAT_BYTES = 4
 EMBEDDING = 128
-NPUS_PER_HOST = 8
-BATCH_PER_NPU = 4
+SIZE = (608, 1088)
+NECKS = {"plain": "dlaconv_34", "deformable": "dla_34"}
 COUNTS = (8, 64, 512)
 IDENTITIES = (14_455, 340_000, 1_000_000, 10_000_000)  # MIX, CrowdHuman with an identity a box, then the internet
-MIX_IMAGES, MIX_IDENTITIES, EPOCHS = 53_694, 14_455, 30
+MIX_IDENTITIES = 14_455
+LARGE_BATCH, LARGE_BATCH_EPOCHS, LARGE_BATCH_IMAGES = 128, 60, 53_694 + 15_000
+"""The recipe for many NPUs (docs/experiments.md): MIX and CrowdHuman's training pictures."""
 
-PUBLISHED_STEP_S = 0.380528
-"""FairMOT at batch 4 on one Ascend 910 (MindSpore 1.2, mindspore-ai/models)."""
-PUBLISHED_8_CARDS_STEP_S = 0.700371
 IMAGES_PER_CORE_S = 26.7
 """Measured by `measure` on 1920x1080 JPEG files for an input of 608x1088, on a busy EPYC core."""
 IMAGE_BYTES = 185e3
 """Mean size of those files."""
 HOST_CORES = 192  # four Kunpeng 920
 
+LAUNCH_S = (5e-6, 20e-6)
+"""ASSUMED: what a host needs to hand over one kernel, at best and at worst (reported figures lie between)."""
+ARITHMETIC_SHARE = 0.4
+"""ASSUMED: the share of a chip's published peak that a convolutional network reaches."""
+FP32_SHARE = 0.25
+"""ASSUMED: the peak in fp32 as a share of the one in fp16; HF32 (runtime.allow_hf32) lies above it."""
 LINK_SHARE = 0.6
 """ASSUMED: the share of a link's published speed that a collective operation reaches."""
 LATENCY_S = 30e-6
 """ASSUMED: one step of a collective operation, however little it carries."""
 BACKWARD_SHARE = 2 / 3
 """ASSUMED: of a step's time, what runs after the first gradient is known."""
-BUCKETS = 4
-"""ASSUMED: pieces in which gradients are reduced where that overlaps with the backward pass."""
 JITTER = 0.02
 """ASSUMED: standard deviation of one rank's step time, as a share of it; a step lasts as long as its slowest rank."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Published link speeds, bytes a second and direction.
+    """Published speeds; of links in bytes a second and direction.
 
     Attributes:
         name: of the NPU.
-        inside: what one NPU sends to the others of its host at the same time.
-        inside_steps: of a reduce-scatter or all-gather within a host.
-        across: what one NPU sends to other hosts.
-        step_s: a step of one NPU that is alone.
+        fp16_peak: multiplications and additions a second in fp16, of one device.
+        devices: of one host.
+        inside: what one device sends to the others of its host at the same time.
+        across: what one device sends to other hosts.
     """
 
     name: str
+    fp16_peak: float
+    devices: int
     inside: float
-    inside_steps: int
     across: float
-    step_s: float
 
 
 CLUSTERS = (
-    Cluster("910, as published", 30e9, NPUS_PER_HOST - 1, 12.5e9, PUBLISHED_STEP_S),
-    Cluster("910B, were it 4 times as fast", 7 * 28e9, 1, 25e9, PUBLISHED_STEP_S / 4),
+    Cluster("910B", 376e12, 8, 7 * 28e9, 25e9),
+    Cluster("A3", 376e12, 16, 196e9, 196e9),
 )
+
+
+@dataclass(frozen=True)
+class Step:
+    """One NPU's step: the larger of what its host launches and what it computes.
+
+    Attributes:
+        launch_s: launching the kernels, at best and at worst.
+        arithmetic_s: of the convolutions, forward and backward.
+    """
+
+    launch_s: tuple[float, float]
+    arithmetic_s: float
+
+    @property
+    def best_s(self) -> float:
+        """With the fastest host."""
+        return max(self.launch_s[0], self.arithmetic_s)
+
+    @property
+    def worst_s(self) -> float:
+        """With the slowest one."""
+        return max(self.launch_s[1], self.arithmetic_s)
+
+    @property
+    def bound(self) -> str:
+        """What it waits for."""
+        if self.arithmetic_s >= self.launch_s[1]:
+            return "arithmetic"
+        return "launching" if self.launch_s[0] >= self.arithmetic_s else "either, by the host"
+
+
+@cache
+def counted() -> dict[str, dict[str, dict[str, int]]]:
+    """Neck -> jit level -> kernels and collectives of a step of one of eight ranks."""
+    found: dict[str, dict[str, dict[str, int]]] = json.loads(COUNTED.read_text(encoding="utf-8"))
+    return found
+
+
+@cache
+def multiplications(name: str) -> float:
+    """Multiply-adds of one image of SIZE through a network's convolutions, heads as in training: at objects alone."""
+    import mindspore as ms  # noqa: PLC0415 (seconds of import)
+    from mindspore import nn  # noqa: PLC0415
+
+    from fairmot.model.deform_conv import DeformConv  # noqa: PLC0415
+    from fairmot.model.network import ModelConfig, build_network  # noqa: PLC0415
+
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    network = build_network(ModelConfig(name=name), seed=1)
+    found = []
+
+    def note(cell: nn.Cell, inputs: tuple[ms.Tensor, ...], output: ms.Tensor) -> None:
+        cells = inputs[0] if isinstance(cell, nn.Conv2dTranspose) else output
+        found.append(cells.size * cell.weight[0].size)
+
+    for _, cell in network.cells_and_names():
+        if isinstance(cell, (nn.Conv2d, nn.Conv2dTranspose, DeformConv)):
+            cell.register_forward_hook(note)
+    small = (64, 96)
+    network.set_train()
+    network(ms.Tensor(np.zeros((1, *small, 3), np.uint8)), ms.Tensor(np.zeros((1, 1), np.int32)))
+    return float(sum(found)) * math.prod(SIZE) / math.prod(small)
+
+
+def step_of(cluster: Cluster, neck: str, precision: str, batch: float, level: str = "O0") -> Step:
+    """A step of one NPU: a backward pass computes twice what the forward pass does."""
+    kernels = counted()[neck][level]["kernels"]
+    peak = cluster.fp16_peak * ARITHMETIC_SHARE * (1 if precision == "fp16" else FP32_SHARE)
+    arithmetic_s = 3 * 2 * multiplications(NECKS[neck]) * batch / peak
+    return Step((kernels * LAUNCH_S[0], kernels * LAUNCH_S[1]), arithmetic_s)
 
 
 @cache
@@ -92,28 +169,35 @@ def gradient_bytes(num_identities: int) -> int:
     return FLOAT_BYTES * (parameters_without_classifier() + num_identities * (EMBEDDING + 1))
 
 
-def inside_bytes(size: float) -> float:
-    """What each NPU sends within its host: a reduce-scatter and an all-gather over eight."""
-    return 2 * (NPUS_PER_HOST - 1) / NPUS_PER_HOST * size
+def inside_bytes(cluster: Cluster, size: float) -> float:
+    """What each NPU sends within its host: a reduce-scatter and an all-gather."""
+    return 2 * (cluster.devices - 1) / cluster.devices * size
 
 
-def across_bytes(size: float, hosts: int) -> float:
-    """What each NPU sends to other hosts: the all-reduce of its eighth."""
-    return 2 * (hosts - 1) / hosts * size / NPUS_PER_HOST
+def across_bytes(cluster: Cluster, size: float, hosts: int) -> float:
+    """What each NPU sends to other hosts: the all-reduce of its share."""
+    return 2 * (hosts - 1) / hosts * size / cluster.devices
 
 
-def hierarchical_s(cluster: Cluster, size: float, count: int) -> float:
-    """Reduce-scatter within the hosts, all-reduce of every eighth across them (halving-doubling), all-gather."""
-    hosts = count // NPUS_PER_HOST
-    steps = 2 * cluster.inside_steps + 2 * math.log2(hosts)
-    inside = inside_bytes(size) / (LINK_SHARE * cluster.inside)
-    across = across_bytes(size, hosts) / (LINK_SHARE * cluster.across)
-    return inside + across + steps * LATENCY_S
+def hierarchical_s(cluster: Cluster, size: float, count: int, pieces: int = 1) -> float:
+    """Reduce-scatter within the hosts, all-reduce of every share across them (halving-doubling), all-gather.
+
+    Args:
+        cluster: the links.
+        size: bytes in all.
+        count: of NPUs.
+        pieces: in which they are reduced, each with the latencies of its own.
+    """
+    devices = min(count, cluster.devices)
+    hosts = max(1, count // cluster.devices)
+    inside = 2 * (devices - 1) / devices * size / (LINK_SHARE * cluster.inside)
+    across = across_bytes(cluster, size, hosts) / (LINK_SHARE * cluster.across)
+    return inside + across + pieces * (2 + 2 * math.log2(hosts)) * LATENCY_S
 
 
 def ring_s(cluster: Cluster, size: float, count: int) -> float:
     """One ring over all NPUs, as fast as its slowest link."""
-    slowest = cluster.inside if count <= NPUS_PER_HOST else min(cluster.inside, cluster.across)
+    slowest = cluster.inside if count <= cluster.devices else min(cluster.inside, cluster.across)
     return 2 * (count - 1) / count * size / (LINK_SHARE * slowest) + 2 * (count - 1) * LATENCY_S
 
 
@@ -124,96 +208,117 @@ def slowest_of(count: int) -> float:
     return float(np.trapz(1 - below[x >= 0], x[x >= 0]) - np.trapz(below[x < 0], x[x < 0]))
 
 
-def compute_s(cluster: Cluster, count: int) -> float:
-    """What the slowest of `count` ranks computes."""
-    return cluster.step_s * (1 + JITTER * slowest_of(count))
+def step_s(cluster: Cluster, alone_s: float, size: float, count: int, pieces: int) -> float:
+    """A step of `count` NPUs: the slowest rank's and what of the all-reduce is not hidden behind its backward pass.
+
+    Args:
+        cluster: the links.
+        alone_s: a step of one NPU.
+        size: bytes of gradients.
+        count: of NPUs.
+        pieces: in which they are reduced; the last one has nothing left to hide behind.
+    """
+    reduce_s = hierarchical_s(cluster, size, count, pieces)
+    hidden_s = BACKWARD_SHARE * alone_s * (1 - 1 / pieces)
+    return alone_s * (1 + JITTER * slowest_of(count)) + max(reduce_s - hidden_s, reduce_s / pieces)
 
 
-def step_s(cluster: Cluster, size: float, count: int, overlap: bool) -> float:
-    """A step of `count` NPUs: the slowest rank's computation and what of the all-reduce is not hidden behind it."""
-    reduce_s = hierarchical_s(cluster, size, count)
-    if overlap:
-        hidden_s = BACKWARD_SHARE * cluster.step_s * (1 - 1 / BUCKETS)
-        reduce_s = max(reduce_s - hidden_s, reduce_s / BUCKETS)
-    return compute_s(cluster, count) + reduce_s
+def step_rows() -> Iterator[tuple[str, ...]]:
+    """One NPU's step: what launching takes, and what arithmetic does."""
+    yield ("neck", "precision", "batch", "kernels O0 / O1", "launching, O0", "launching, O1", "arithmetic", "O0 waits for")
+    cluster = CLUSTERS[0]
+    for neck in NECKS:
+        for precision in ("fp32", "fp16"):
+            for batch in (2, 12, 16):
+                fused, plain = (step_of(cluster, neck, precision, batch, level) for level in ("O1", "O0"))
+                launching = [
+                    f"{step.launch_s[0] * 1e3:.0f} to {step.launch_s[1] * 1e3:.0f} ms" for step in (plain, fused)
+                ]
+                kernels = " / ".join(str(counted()[neck][level]["kernels"]) for level in ("O0", "O1"))
+                yield (neck, precision, str(batch), kernels, *launching, f"{plain.arithmetic_s * 1e3:.0f} ms", plain.bound)
 
 
 def scaling_rows() -> Iterator[tuple[str, ...]]:
-    """Volume, times and efficiency."""
-    yield ("NPUs", "links", "sent inside", "sent across", "ring", "hierarchical", "step", "efficiency", "overlapped")
-    size = gradient_bytes(MIX_IDENTITIES)
+    """Volume, times and efficiency of the deformable network at the largest sensible batch."""
+    yield ("NPUs", "links", "sent inside", "sent across", "ring", "hierarchical", "step", "efficiency", "in one piece")
+    size, pieces = gradient_bytes(MIX_IDENTITIES), counted()["deformable"]["O0"]["collectives"]
     for cluster in CLUSTERS:
+        alone_s = step_of(cluster, "deformable", "fp16", 16).worst_s
         for count in COUNTS:
-            plain, overlapped = (step_s(cluster, size, count, overlap) for overlap in (False, True))
+            whole_s, pieces_s = (step_s(cluster, alone_s, size, count, number) for number in (1, pieces))
+            devices = min(count, cluster.devices)
             yield (
                 str(count),
                 cluster.name,
-                f"{inside_bytes(size) / 1e6:.0f} MB",
-                f"{across_bytes(size, count // NPUS_PER_HOST) / 1e6:.1f} MB",
+                f"{2 * (devices - 1) / devices * size / 1e6:.0f} MB",
+                f"{across_bytes(cluster, size, max(1, count // cluster.devices)) / 1e6:.1f} MB",
                 f"{ring_s(cluster, size, count) * 1e3:.1f} ms",
-                f"{hierarchical_s(cluster, size, count) * 1e3:.1f} ms",
-                f"{plain * 1e3:.0f} ms",
-                f"{cluster.step_s / plain:.0%}",
-                f"{cluster.step_s / overlapped:.0%}",
+                f"{hierarchical_s(cluster, size, count, pieces) * 1e3:.1f} ms",
+                f"{pieces_s * 1e3:.0f} ms",
+                f"{alone_s / pieces_s:.0%}",
+                f"{alone_s / whole_s:.0%}",
             )
 
 
 def host_rows() -> Iterator[tuple[str, ...]]:
     """What a host's data pipeline has to deliver."""
-    yield ("step of one NPU", "images/s a host", "cores at the measured speed", "of 192 cores", "read from storage")
+    yield ("host", "precision", "step", "images/s a host", "cores at the measured speed", "of 192", "read from storage")
     for cluster in CLUSTERS:
-        images = NPUS_PER_HOST * BATCH_PER_NPU / cluster.step_s
-        cores = images / IMAGES_PER_CORE_S
-        yield (
-            f"{cluster.step_s * 1e3:.0f} ms",
-            f"{images:.0f}",
-            f"{cores:.1f}",
-            f"{cores / HOST_CORES:.0%}",
-            f"{images * IMAGE_BYTES / 1e6:.0f} MB/s",
-        )
+        for precision in ("fp32", "fp16"):
+            alone_s = step_of(cluster, "deformable", precision, 16).best_s
+            images = cluster.devices * 16 / alone_s
+            yield (
+                f"{cluster.devices} x {cluster.name}",
+                precision,
+                f"{alone_s * 1e3:.0f} ms",
+                f"{images:.0f}",
+                f"{images / IMAGES_PER_CORE_S:.0f}",
+                f"{images / IMAGES_PER_CORE_S / HOST_CORES:.0%}",
+                f"{images * IMAGE_BYTES / 1e6:.0f} MB/s",
+            )
 
 
-def epoch_rows() -> Iterator[tuple[str, ...]]:
-    """How long the paper's recipe on MIX would last."""
-    yield ("NPUs", "batch", "steps an epoch", "30 epochs, 910", "30 epochs, 4 times as fast", "all hosts read")
-    size = gradient_bytes(MIX_IDENTITIES)
-    for count in COUNTS:
-        batch = count * BATCH_PER_NPU
-        steps = MIX_IMAGES // batch
-        times = [step_s(cluster, size, count, overlap=False) for cluster in CLUSTERS]
-        minutes = [f"{EPOCHS * steps * time / 60:.0f} min" for time in times]
-        read = f"{batch / times[0] * IMAGE_BYTES / 1e6:.0f} to {batch / times[1] * IMAGE_BYTES / 1e6:.0f} MB/s"
-        yield (str(count), str(batch), str(steps), *minutes, read)
+def recipe_rows() -> Iterator[tuple[str, ...]]:
+    """How long the large-batch recipe would last."""
+    yield ("NPUs", "batch a NPU", "steps an epoch", "step, fp32", "60 epochs, fp32", "step, fp16", "60 epochs, fp16")
+    size, steps = gradient_bytes(MIX_IDENTITIES), LARGE_BATCH_IMAGES // LARGE_BATCH
+    pieces = counted()["deformable"]["O0"]["collectives"]
+    for count in (8, 64):
+        cells = []
+        for precision in ("fp32", "fp16"):
+            alone = step_of(CLUSTERS[0], "deformable", precision, LARGE_BATCH / count)
+            times = [step_s(CLUSTERS[0], time_s, size, count, pieces) for time_s in (alone.best_s, alone.worst_s)]
+            cells += [span([1e3 * time_s for time_s in times], "ms")]
+            cells += [span([LARGE_BATCH_EPOCHS * steps * time_s / 3600 for time_s in times], "h")]
+        yield (str(count), str(LARGE_BATCH // count), str(steps), *cells)
+
+
+def span(values: list[float], unit: str) -> str:
+    """From the smallest to the largest, or one number where they look alike."""
+    texts = list(dict.fromkeys(f"{value:.1f}" if value < 10 else f"{value:.0f}" for value in values))
+    return f"{' to '.join(texts)} {unit}"
 
 
 def identity_rows() -> Iterator[tuple[str, ...]]:
     """What the classifier does to the all-reduce as identities grow."""
-    yield (
-        "identities",
-        "gradients",
-        "of that the classifier",
-        "all-reduce, 512 x 910",
-        "efficiency",
-        "910B, 4 x as fast",
-    )
+    heads = [f"{'all-reduce, ' if i == 0 else 'efficiency, '}512 x {one.name}" for one in CLUSTERS for i in (0, 1)]
+    yield ("identities", "gradients", "of that the classifier", *heads)
     network = gradient_bytes(0)
     for identities in IDENTITIES:
-        size = gradient_bytes(identities)
-        slow, fast = (step_s(cluster, size, COUNTS[-1], overlap=False) for cluster in CLUSTERS)
-        yield (
-            f"{identities:,}",
-            f"{size / 1e6:.0f} MB",
-            f"{1 - network / size:.0%}",
-            f"{hierarchical_s(CLUSTERS[0], size, COUNTS[-1]) * 1e3:.0f} ms",
-            f"{CLUSTERS[0].step_s / slow:.0%}",
-            f"{CLUSTERS[1].step_s / fast:.0%}",
-        )
+        size, cells = gradient_bytes(identities), []
+        for cluster in CLUSTERS:
+            pieces = counted()["deformable"]["O0"]["collectives"]
+            alone_s = step_of(cluster, "deformable", "fp16", 16).worst_s
+            cells += [f"{hierarchical_s(cluster, size, COUNTS[-1], pieces) * 1e3:.0f} ms"]
+            cells += [f"{alone_s / step_s(cluster, alone_s, size, COUNTS[-1], pieces):.0%}"]
+        yield (f"{identities:,}", f"{size / 1e6:.0f} MB", f"{1 - network / size:.0%}", *cells)
 
 
 TABLES = {
+    "A step of one 910B": step_rows,
     "Scaling": scaling_rows,
     "Data pipeline": host_rows,
-    "The recipe": epoch_rows,
+    "The large-batch recipe on 910B": recipe_rows,
     "Identities": identity_rows,
 }
 
@@ -225,33 +330,41 @@ def as_markdown(rows: Iterator[tuple[str, ...]]) -> str:
 
 
 def draw(path: Path) -> None:
-    """Predicted efficiency over the number of NPUs, beside what was published for eight."""
-    size, large = gradient_bytes(MIX_IDENTITIES), gradient_bytes(1_000_000)
+    """Where a step's time goes for one NPU, and predicted efficiency over the number of NPUs."""
+    figure = Figure((9.6, 4.2), dpi=110, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    batches = list(range(1, 17))
+    for neck, colour in zip(NECKS, ("tab:blue", "tab:orange"), strict=True):
+        steps = [step_of(CLUSTERS[0], neck, "fp16", batch) for batch in batches]
+        left.fill_between(
+            batches, *(1e3 * np.full(len(batches), one) for one in steps[0].launch_s), color=colour, alpha=0.25,
+            label=f"launching, {neck}",
+        )  # fmt: skip
+    for precision, style in (("fp16", "-"), ("fp32", "--")):
+        times = [1e3 * step_of(CLUSTERS[0], "deformable", precision, batch).arithmetic_s for batch in batches]
+        left.plot(batches, times, style, color="black", label=f"arithmetic, {precision}")
+    left.set_xlabel("pictures a NPU and step")
+    left.set_ylabel("ms a step of one 910B, O0")
+    left.set_title("What a step waits for: the larger of the two", fontsize=10)
     counts = [8 * 2**k for k in range(7)]
-    slow, fast = CLUSTERS
-    lines = (
-        ("tab:blue", "-", slow, size, hierarchical_s, "910, 381 ms a step"),
-        ("tab:blue", ":", slow, size, ring_s, "910, one ring over all"),
-        ("tab:orange", "-", fast, size, hierarchical_s, "910B, were it 4 times as fast: 95 ms"),
-        ("tab:orange", ":", fast, size, ring_s, "910B, one ring over all"),
-        ("tab:green", "-", fast, large, hierarchical_s, "910B, a million identities"),
-    )
-    figure = Figure((7.2, 4.2), dpi=110, layout="constrained")
-    axes = figure.subplots()
-    for colour, style, cluster, reduced, reduce_s, label in lines:
-        times = [compute_s(cluster, count) + reduce_s(cluster, reduced, count) for count in counts]
-        values = [100 * cluster.step_s / time for time in times]
-        axes.plot(counts, values, style, marker="o", markersize=4, color=colour, label=label)
-    published = 100 * PUBLISHED_STEP_S / PUBLISHED_8_CARDS_STEP_S
-    axes.plot([8], [published], "kx", markersize=9, label="published for 8 cards (MindSpore 1.2): 54 %")
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(counts, [str(count) for count in counts])
-    axes.set_ylim(30, 102)
-    axes.set_xlabel("NPUs")
-    axes.set_ylabel("efficiency against one NPU, %")
-    axes.set_title("Prediction, not a measurement: dlaconv_34, batch 4 a NPU, nID 14,455 unless said", fontsize=10)
-    axes.grid(alpha=0.3)
-    axes.legend(loc="lower left", bbox_to_anchor=(0.1, 0), fontsize=8)
+    pieces = counted()["deformable"]["O0"]["collectives"]
+    for cluster, colour in zip(CLUSTERS, ("tab:blue", "tab:green"), strict=True):
+        alone_s = step_of(cluster, "deformable", "fp16", 16).worst_s
+        for identities, style in ((MIX_IDENTITIES, "-"), (1_000_000, ":")):
+            size = gradient_bytes(identities)
+            values = [100 * alone_s / step_s(cluster, alone_s, size, count, pieces) for count in counts]
+            right.plot(counts, values, style, marker="o", markersize=4, color=colour,
+                       label=f"{cluster.name}, {identities:,} identities")  # fmt: skip
+    right.set_xscale("log", base=2)
+    right.set_xticks(counts, [str(count) for count in counts])
+    right.set_ylim(50, 102)
+    right.set_xlabel("NPUs")
+    right.set_ylabel("efficiency against one NPU, %")
+    right.set_title("Deformable DLA-34, fp16, batch 16 a NPU", fontsize=10)
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+    figure.suptitle("Predictions from counted kernels and published speeds, not measurements", fontsize=11)
     save_figure(figure, path)
 
 

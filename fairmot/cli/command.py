@@ -21,8 +21,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from fairmot.addresses import masked
 from fairmot.cli.defaults import DefaultsInFile
 from fairmot.cli.help import help_text
+from fairmot.cli.words import literal_words
 from fairmot.errors import ConfigError, FairMOTError
 
 Config = TypeVar("Config")
@@ -81,6 +83,7 @@ def compose(words: list[str], schema: type[Config], config_name: str) -> Config:
         ConfigError: a word is refused, or a value is missing.
     """
     register(config_name, schema)
+    words = literal_words(words, schema, CONF_DIR)
     try:
         with hydra.initialize_config_dir(str(CONF_DIR), version_base="1.3"):
             composed = hydra.compose(config_name, words)
@@ -105,6 +108,7 @@ def run_command(function: Callable[[Any], None], schema: type, config_name: str)
     for word in words:
         if mended := _flag_as_key(word, schema):
             _leave(f"{word}: keys have no dashes; write {mended}", ConfigError.exit_code)
+    sys.argv[1:] = literal_words(words, schema, CONF_DIR)  # where Hydra, and sweeps, read them
     failures: list[FairMOTError] = []
 
     @hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)
@@ -140,7 +144,7 @@ def _flag_as_key(word: str, schema: type) -> str | None:
 
 
 def _leave(message: str, exit_code: int) -> None:
-    print(f"error: {message}", file=sys.stderr, flush=True)
+    print(f"error: {masked(message)}", file=sys.stderr, flush=True)
     sys.exit(exit_code)
 
 
@@ -164,8 +168,20 @@ def explain(error: Exception, schema: type) -> str:
         return f"{full_key.group(1)}: {text.splitlines()[0]}"
     if isinstance(error.__cause__, OmegaConfBaseException):  # which of the values was refused, and what is allowed
         return explain(error.__cause__, schema)
-    word = re.match(r"Error parsing override '([^']*)'\nmissing EQUAL", text)
-    return f"{word.group(1)}: not of the form key=value; --help lists the keys" if word else text.strip()
+    return _explain_grammar(text)
+
+
+def _explain_grammar(text: str) -> str:
+    """The same of a word that Hydra cannot take apart."""
+    word = re.match(
+        r"(?:Error parsing override '|LexerNoViableAltException: )(.*?)'?\n(missing EQUAL)?", text, re.DOTALL
+    )
+    if word and word.group(2):
+        return f"{word.group(1)}: not of the form key=value; --help lists the keys"
+    if word:
+        name = word.group(1).partition("=")[0]
+        return f"{word.group(1)}: the value cannot be read; --help says what {name.lstrip('+~')} takes"
+    return text.strip()
 
 
 def _suggest(name: str, known: list[str]) -> str:

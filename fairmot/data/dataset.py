@@ -19,7 +19,7 @@ from fairmot.data.augment import (
 from fairmot.data.index import LabelIndex
 from fairmot.data.mosaic import LARGEST_TILE, TILES, compose_mosaic, erase, mix_up
 from fairmot.data.packed import PackedImages
-from fairmot.data.synthetic.generate import SyntheticConfig
+from fairmot.data.synthetic.generate import SyntheticConfig, located
 from fairmot.data.targets import Targets, empty_targets, write_targets
 from fairmot.data.transforms import TransformConfig
 from fairmot.errors import DataError
@@ -73,7 +73,8 @@ class DataConfig:
         num_classes: channels of the heat map. Identities count over all classes.
         augmentation: none; reference, the original's chain; or fast, the same chain in a cheaper order of work.
         transforms: how far the augmentation goes.
-        synthetic: when given, this data set is drawn below root before it is read.
+        synthetic: when given, this data set is drawn below root before it is read, in a folder synthetic-<digest of
+            these settings>; `synthetic` in train and validation means that one.
     """
 
     root: str = "data"
@@ -95,6 +96,9 @@ class DataConfig:
             if getattr(self, key) is not None and getattr(self, key) < 1:
                 raise ValueError(f"data.{key} must be at least 1, got {getattr(self, key)}")
         check_input_size("data.input_size", self.input_size)
+        if self.synthetic is not None:
+            self.train = {name: located(path, self.synthetic) for name, path in self.train.items()}
+            self.validation = [located(pattern, self.synthetic) for pattern in self.validation]
 
 
 class JointDataset:
@@ -118,8 +122,8 @@ class JointDataset:
             msra: heat maps for the MSE loss.
 
         Raises:
-            DataError: a label's class has no heat-map channel, or an identity has two classes; the message names
-                file and line.
+            DataError: there is no box, a label's class has no heat-map channel, or an identity has two classes; the
+                message names file and line.
         """
         self.index = index
         self.config = config
@@ -137,7 +141,12 @@ class JointDataset:
         self._check_labels()
 
     def _check_labels(self) -> None:
-        """Refuse before training what a sample would fail on hours later."""
+        """Refuse before training what a sample would fail on hours later, or what cannot teach anything."""
+        if not len(self.index.rows):
+            raise DataError(
+                f"{', '.join(self.index.names)}: not one box in the labels of {len(self.index)} images: nothing to "
+                "train on; python -m fairmot.prepare check=true root=... shows what is there"
+            )
         too_high = np.flatnonzero(self.index.rows[:, 0] >= self.config.num_classes)
         if len(too_high):
             raise DataError(

@@ -23,6 +23,7 @@ from fairmot.data.identities import IdentityTable
 from fairmot.data.image_list import ImageList, read_image_list, refuse
 from fairmot.data.label_cache import CachedLabels
 from fairmot.data.labels import COLUMNS, filled_lines, label_path_for, outside_image, read_label_file, read_labels
+from fairmot.data.watch import DataWatch
 from fairmot.errors import DataError
 
 _PROGRESS_DELAY_S = 0.5
@@ -42,6 +43,7 @@ class LabelIndex:
         rows: float32 [R, 6] class, id (local to its data set), normalised cx cy w h.
         row_offsets: int64 [n + 1], where each image's rows begin.
         identities: the data sets' names and identity counts.
+        watch: knows when a data set is no longer the one whose labels these are; None: out of a pack, which stays.
     """
 
     root: str
@@ -50,6 +52,7 @@ class LabelIndex:
     rows: np.ndarray
     row_offsets: np.ndarray
     identities: IdentityTable
+    watch: DataWatch | None = None
 
     def __len__(self) -> int:
         return len(self.image_paths)
@@ -92,6 +95,15 @@ class LabelIndex:
         data_set = int(np.searchsorted(self.image_starts, i, side="right")) - 1
         rows[rows[:, 1] > -1, 1] += self.identities.offsets[data_set]
         return rows
+
+    def check_unchanged(self) -> None:
+        """Ask whether the images on disk are still those of the labels.
+
+        Raises:
+            DataError: their data set was made anew.
+        """
+        if self.watch is not None:
+            self.watch.check()
 
     def summary(self) -> list[dict[str, str | int]]:
         """One row a data set: name, images, boxes, identities, images_without_boxes."""
@@ -142,6 +154,7 @@ def build_index(
         raise DataError(f"data.root={root} is not a folder")
     image_lists = [read_image_list(root, name, path) for name, path in lists.items()]
     label_paths = list(chain.from_iterable(item.label_paths for item in image_lists))
+    watch = DataWatch(root, chain.from_iterable(item.image_paths for item in image_lists))
     files = label_cache.cache_files(root, lists, cache_dir)
     labels = label_cache.load(files)
     with ThreadPoolExecutor(threads) as pool:
@@ -162,6 +175,7 @@ def build_index(
         rows=labels.rows,
         row_offsets=labels.row_offsets,
         identities=_count_identities(list(lists), labels, image_starts),
+        watch=watch,
     )
     _warn_about_boxes_outside(index)
     return index

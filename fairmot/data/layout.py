@@ -28,7 +28,7 @@ from fairmot.errors import DataError
 from fairmot.files import write_atomic, write_json_atomic
 from fairmot.locks import lock
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 _OWNER_MARK = ".made-by-fairmot"
 _BUILDING = ".building-"
 

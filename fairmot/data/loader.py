@@ -33,12 +33,18 @@ class _Batches:
         if number == 0:
             return tuple(np.zeros(1, np.uint8) for _ in COLUMNS)
         try:
-            columns = self._dataset.empty_columns(self._indices.shape[1])
-            for row, i in enumerate(self._indices[int(number) - 1].tolist()):
-                self._dataset.write(i, columns, row)
+            return self._read(self._indices[int(number) - 1].tolist())
         except Exception as error:
             self.error = self.error or error
             raise
+
+    def _read(self, samples: list[int]) -> tuple[np.ndarray, ...]:
+        columns = self._dataset.empty_columns(len(samples))
+        try:
+            for row, i in enumerate(samples):
+                self._dataset.write(i, columns, row)
+        finally:  # also the reason why a picture may be gone
+            self._dataset.index.check_unchanged()
         return columns
 
 

@@ -85,7 +85,12 @@ class SequenceMetrics:
 
     @property
     def mota(self) -> float:
-        """100 - (FN + FP + switches) / boxes of ground truth; below 0 when most results are wrong."""
+        """100 - (FN + FP + switches) / boxes of ground truth; below 0 when most results are wrong.
+
+        Without ground truth it is not defined, and 0 as in the official evaluation.
+        """
+        if not self.gt_count:
+            return 0.0
         return 100 - _percent(self.misses + self.false_positives + self.switches, self.gt_count)
 
     @property
@@ -106,7 +111,7 @@ class SequenceMetrics:
     @property
     def false_alarm_rate(self) -> float:
         """False positives per frame (FAR), not in percent."""
-        return self.false_positives / self.frame_count
+        return self.false_positives / max(1, self.frame_count)
 
     @property
     def idf1(self) -> float:
@@ -201,25 +206,26 @@ def evaluate_sequence(gt: MotRows, results: MotRows, name: str = "sequence") -> 
     """Score results against ground truth, both after pre-processing.
 
     Args:
-        gt: what should have been found; at least one box.
+        gt: what should have been found; without any box, all results are false positives.
         results: what the tracker found; no boxes at all is a valid, if poor, result.
         name: the sequence, for tables and messages.
 
     Raises:
-        DataError: there is no ground truth, or an id appears twice in a frame.
+        DataError: an id appears twice in a frame.
     """
     return _score(gt, results, name)[0]
 
 
 def _score(gt: MotRows, results: MotRows, name: str) -> tuple[SequenceMetrics, motmetrics.MOTAccumulator]:
-    if not len(gt):
-        raise DataError(f"{name}: no ground truth to score against (no box with flag 1 and the pedestrian class)")
     for source, rows in (("ground truth", gt), ("results", results)):
         fault = first_fault(rows, sized=np.zeros(len(rows), bool))
         if fault:
             raise DataError(f"{name}: {source}, row {fault[0]}: {fault[1]}")
     overlaps = list(overlap_by_frame(gt, results, within_classes=True))
     accumulator = _accumulate(gt, results, overlaps)
+    if not len(gt):  # of which motmetrics makes NaN
+        counts = dict.fromkeys(_MOTMETRICS_NAMES, 0) | {"frame_count": len(overlaps), "result_count": len(results)}
+        return SequenceMetrics(name=name, overlap_sum=0.0, hota=hota_sums(gt, results, overlaps), **counts), accumulator
     sums = motmetrics.metrics.create().compute(
         accumulator, metrics=[*_MOTMETRICS_NAMES.values(), "motp"], return_dataframe=False
     )

@@ -30,7 +30,7 @@ def plot_frames(path: str | Path, name: str, events: MatchEvents) -> None:
     Raises:
         OSError: the folder or the disk refuses.
     """
-    first, last = int(events.frames.min()), int(events.frames.max())
+    first, last = _span(events)
     edges = np.arange(first, last + 2) - 0.5
     matched, switched, missed, false = (
         np.bincount(events.frames[events.kinds == kind] - first, minlength=last - first + 1)
@@ -94,7 +94,8 @@ def plot_tracks(path: str | Path, name: str, events: MatchEvents) -> None:
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.set_ylabel("identity")
     axes.set_xlabel("frame")
-    axes.set_xlim(frames.min() - 0.5, frames.max() + 0.5)
+    first, last = _span(events)
+    axes.set_xlim(first - 0.5, last + 0.5)
     tidy(axes)
     axes.grid(visible=False, axis="y")
     _title_over_legend(axes, f"{name}: tracks of the ground truth{omitted}", columns=3)
@@ -119,7 +120,9 @@ def plot_identities(path: str | Path, name: str, events: MatchEvents) -> None:
     height, width = 0.22 * max(len(identities), 6), 0.26 * max(len(tracks), 8)
     figure = Figure((2.6 + width, 1.8 + height), layout="constrained")
     axes = figure.subplots()
-    drawn = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    if len(identities):
+        drawn = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        figure.colorbar(drawn, ax=axes, label="share of the identity's frames")
     axes.set_yticks(range(len(identities)), [f"{identity:.0f}" for identity in identities], fontsize=7)
     labels = [*(f"{track:.0f}" for track in tracks), "missed"]
     axes.set_xticks(range(len(labels)), labels, fontsize=7, rotation=90)
@@ -127,8 +130,12 @@ def plot_identities(path: str | Path, name: str, events: MatchEvents) -> None:
     axes.set_xlabel("track")
     axes.set_ylabel("identity of ground truth")
     axes.set_title(f"{name}: which track covers which identity", loc="left")
-    figure.colorbar(drawn, ax=axes, label="share of the identity's frames")
     save_figure(figure, path)
+
+
+def _span(events: MatchEvents) -> tuple[int, int]:
+    """The first and the last frame in which anything is; 1, 1 where nothing is."""
+    return (int(events.frames.min()), int(events.frames.max())) if len(events.frames) else (1, 1)
 
 
 def _coverage(events: MatchEvents) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -4,7 +4,7 @@ import queue
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
@@ -43,11 +43,18 @@ class StageTimes:
             yield item  # type: ignore[misc]
 
 
-def in_background(items: Iterable[Item], ahead: int) -> Generator[Item, None, None]:
+def in_background(
+    items: Iterable[Item], ahead: int, hurry: Callable[[], object] = lambda: None
+) -> Generator[Item, None, None]:
     """The items, made in a thread of their own that keeps at most `ahead` of them ready.
 
     What making them raises is raised here, after the items made before. Closing the result waits for the item in
     work and ends the thread.
+
+    Args:
+        items: what the thread makes.
+        ahead: items.
+        hurry: called when the result is closed: tells what makes the items not to wait for more of them.
     """
     ready: queue.Queue[tuple[str, Item | BaseException | None]] = queue.Queue(ahead)
     stop = threading.Event()
@@ -80,4 +87,5 @@ def in_background(items: Iterable[Item], ahead: int) -> Generator[Item, None, No
             yield value  # type: ignore[misc]
     finally:
         stop.set()
+        hurry()
         thread.join()

@@ -49,18 +49,11 @@ def frames_of(sequence: GroundTruthSequence) -> FrameSource:
     """The pictures of a sequence.
 
     Raises:
-        DataError: it has none, or its ground truth is of frames that are not there.
+        DataError: it has none.
     """
     if sequence.folder is None or not (sequence.folder / "img1").is_dir():
         raise DataError(f"{sequence.name}: no folder img1 beside its ground truth: there are no frames to track")
-    source = open_source(str(sequence.folder))
-    last = int(sequence.counted().frames.max())
-    if source.length is not None and last > source.length:
-        raise DataError(
-            f"{sequence.folder}: ground truth up to frame {last}, but img1 holds {source.length} pictures; "
-            "is the download complete?"
-        )
-    return source
+    return open_source(str(sequence.folder))
 
 
 def track_with_ground_truth(
@@ -114,12 +107,14 @@ def embeddings_of_objects(
     """
     objects = sequence.counted()
     vectors, ids = [], []
-    for number, frame in enumerate(frames_of(sequence), start=1):
-        here = objects.frames == number
+    for frame in frames_of(sequence).read():
+        here = objects.frames == frame.number
         if here.any():
-            vectors.append(detector.embeddings_at(frame, _xyxy(objects.boxes_xywh[here])))
+            vectors.append(detector.embeddings_at(frame.picture, _xyxy(objects.boxes_xywh[here])))
             ids.append(objects.ids[here])
         watch()
+    if not ids:
+        return Embeddings(np.zeros((0, 0), np.float32), np.zeros(0, np.int64))
     return Embeddings(np.concatenate(vectors), np.concatenate(ids))
 
 

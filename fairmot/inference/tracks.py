@@ -10,6 +10,7 @@ import numpy as np
 
 from fairmot.inference.detector import Detector
 from fairmot.inference.pipeline import StageTimes, in_background
+from fairmot.media.frame import Frame
 from fairmot.media.video import FrameSource
 from fairmot.mot.rows import MotRows, result_rows, track_rows
 from fairmot.structures import Detections, Tracks
@@ -22,13 +23,15 @@ class TrackedFrame(NamedTuple):
     """What is known of a frame once it is tracked.
 
     Attributes:
-        number: of the frame, from 1.
+        number: of the frame in its source, from 1.
+        time_s: since the source's first frame; None where nobody says.
         picture: uint8 [H, W, 3], BGR.
         detections: all of the network's, weak ones included, in descending order of score.
         tracks: what the tracker made of them.
     """
 
     number: int
+    time_s: float | None
     picture: np.ndarray
     detections: Detections
     tracks: Tracks
@@ -39,7 +42,7 @@ Watch = Callable[[TrackedFrame], object]
 
 
 def track_frames(
-    detector: Detector, frames: Iterable[np.ndarray], tracker: Tracker, times: StageTimes | None = None
+    detector: Detector, frames: Iterable[Frame], tracker: Tracker, times: StageTimes | None = None
 ) -> Generator[TrackedFrame, None, None]:
     """Track a sequence while it is read. Reading, the network and the caller work at the same time.
 
@@ -47,7 +50,7 @@ def track_frames(
 
     Args:
         detector: finds the objects.
-        frames: uint8 [H, W, 3], BGR, in order.
+        frames: in order.
         tracker: a new one; it has seen no frame yet.
         times: receives the stages `read` (with the letterbox), `network` and `tracker`.
 
@@ -63,24 +66,24 @@ def track_frames(
         closing(in_background(times.each(_prepared(detector, frames), "read"), ahead)) as prepared,
         closing(in_background(_detected(detector, prepared, times), ahead)) as detected,
     ):
-        for number, (frame, detections) in enumerate(detected, start=1):
+        for (number, time_s, picture), detections in detected:
             with times.measure("tracker"):
-                tracks = tracker.update(detections, frame)
-            yield TrackedFrame(number, frame, detections, tracks)
+                tracks = tracker.update(detections, picture, time_s)
+            yield TrackedFrame(number, time_s, picture, detections, tracks)
 
 
-def _prepared(detector: Detector, frames: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _prepared(detector: Detector, frames: Iterable[Frame]) -> Iterator[tuple[Frame, np.ndarray]]:
     for frame in frames:
-        yield frame, detector.prepare(frame)
+        yield frame, detector.prepare(frame.picture)
 
 
 def _detected(
-    detector: Detector, prepared: Iterator[tuple[np.ndarray, np.ndarray]], times: StageTimes
-) -> Iterator[tuple[np.ndarray, Detections]]:
+    detector: Detector, prepared: Iterator[tuple[Frame, np.ndarray]], times: StageTimes
+) -> Iterator[tuple[Frame, Detections]]:
     while batch := list(islice(prepared, detector.batch_size)):
         frames, inputs = zip(*batch, strict=True)
         with times.measure("network"):
-            detections = detector.infer(inputs, [frame.shape[:2] for frame in frames])
+            detections = detector.infer(inputs, [frame.picture.shape[:2] for frame in frames])
         yield from zip(frames, detections, strict=True)
 
 
@@ -92,13 +95,13 @@ def track_source(
     skip_frames: int = 0,
     watch: Watch | None = None,
 ) -> MotRows:
-    """Track frames to their end and keep what is plausible.
+    """Track frames to their end and keep what is plausible, under the frames' numbers in their source.
 
     Args:
         detector: finds the objects.
         source: the frames.
         config: the tracker's rules; a source that knows its frame rate replaces theirs.
-        skip_frames: frames at the beginning that are not tracked; numbers count on behind them.
+        skip_frames: frames at the beginning that are not tracked.
         watch: is shown every frame that is tracked.
 
     Raises:
@@ -106,9 +109,9 @@ def track_source(
     """
     config = with_frame_rate(config, source)
     rows = [np.zeros((0, 8))]
-    with closing(track_frames(detector, islice(source, skip_frames, None), Tracker(config))) as tracked_frames:
+    with closing(track_frames(detector, islice(source.read(), skip_frames, None), Tracker(config))) as tracked_frames:
         for tracked in tracked_frames:
-            frame = tracked._replace(number=skip_frames + tracked.number, tracks=plausible(tracked.tracks, config))
+            frame = tracked._replace(tracks=plausible(tracked.tracks, config))
             rows.append(track_rows(frame.number, frame.tracks, detector.num_classes))
             if watch is not None:
                 watch(frame)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from fairmot.media.fonts import text_mask
 from fairmot.structures import Tracks
 
 Colour = tuple[int, int, int]
@@ -16,6 +17,7 @@ _SATURATIONS = (0.75, 0.9, 0.55)  # ids whose hues happen to be near still diffe
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 _BRIGHT = 140.0
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
+_LETTER_PX = 30  # at OpenCV's size 1
 _SHEET_GREY = 32
 _HEAT_OPACITY = 0.75
 
@@ -124,6 +126,10 @@ def _write(canvas: np.ndarray, text: str, corner: tuple[int, int], background: C
     size = max(0.4, max(canvas.shape[:2]) / 2000)
     stroke = max(1, thickness // 2)
     (width, height), below = cv2.getTextSize(text, _FONT, size, stroke)
+    ink_share = None
+    if not text.isascii():  # OpenCV knows no other letters
+        ink_share = text_mask(text, round(_LETTER_PX * size))
+        (height, width), below = ink_share.shape, 0
     margin = 1 + thickness
     box_width, box_height = width + 2 * margin, height + below + margin
     left = int(np.clip(corner[0], 0, max(0, canvas.shape[1] - box_width)))
@@ -131,5 +137,16 @@ def _write(canvas: np.ndarray, text: str, corner: tuple[int, int], background: C
     cv2.rectangle(canvas, (left, top), (left + box_width - 1, top + box_height - 1), background, cv2.FILLED)
     blue, green, red = background
     ink = _BLACK if 0.114 * blue + 0.587 * green + 0.299 * red > _BRIGHT else _WHITE
+    if ink_share is not None:
+        _ink(canvas, ink_share, (left + margin, top + margin // 2), ink)
+        return
     place = (left + margin, top + margin // 2 + height)
     cv2.putText(canvas, text, place, _FONT, size, ink, stroke, cv2.LINE_AA)
+
+
+def _ink(canvas: np.ndarray, share: np.ndarray, corner: tuple[int, int], ink: Colour) -> None:
+    """Blend a colour into the canvas where `share` [h, w], 0 to 255, says so; `corner` is the upper left."""
+    left, top = corner
+    place = canvas[top : top + share.shape[0], left : left + share.shape[1]]
+    weight = share[: place.shape[0], : place.shape[1], None] / 255
+    place[:] = np.round(weight * np.array(ink) + (1 - weight) * place).astype(np.uint8)

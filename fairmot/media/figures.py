@@ -4,10 +4,14 @@ import io
 from pathlib import Path
 
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, fontManager
+from matplotlib.text import Text
 
 from fairmot.files import write_atomic
+from fairmot.media.fonts import in_fonts
 
 
 def tidy(axes: Axes) -> None:
@@ -23,6 +27,38 @@ def save_figure(figure: Figure, path: str | Path) -> None:
     Raises:
         OSError: the folder or the disk refuses.
     """
+    _spell(figure)
     stream = io.BytesIO()
     FigureCanvasAgg(figure).print_png(stream)
     write_atomic(path, stream.getvalue())
+
+
+def _spell(figure: Figure) -> None:
+    """Give all texts fonts that have their letters. Dollars in them are dollars, not formulas."""
+    ticked = [(axis, [label.get_text() for label in axis.get_ticklabels()]) for axis in _axis_of(figure)]
+    texts = figure.findobj(Text)
+    fonts = {path for text in texts if not text.get_text().isascii() for _, path in in_fonts(text.get_text())}
+    families = ["DejaVu Sans", *sorted(_family(path) for path in fonts)]
+    for text in texts:
+        written = text.get_text()
+        text.set_parse_math(written.startswith("$"))  # as matplotlib writes powers of ten
+        if fonts:
+            text.set_text(_in_known_letters(written))
+            text.set_fontfamily(families)
+    for axis, labels in ticked:
+        if any(_in_known_letters(label) != label for label in labels):  # made anew when they are drawn
+            axis.set_ticks(axis.get_ticklocs(), labels=[_in_known_letters(label) for label in labels])
+
+
+def _axis_of(figure: Figure) -> list[Axis]:
+    return [axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]
+
+
+def _in_known_letters(text: str) -> str:
+    return text if text.isascii() else "".join(part for part, _ in in_fonts(text))
+
+
+def _family(path: Path) -> str:
+    if str(path) not in {entry.fname for entry in fontManager.ttflist}:
+        fontManager.addfont(path)
+    return FontProperties(fname=path).get_name()

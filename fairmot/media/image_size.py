@@ -6,10 +6,13 @@ import struct
 from pathlib import Path
 from typing import BinaryIO
 
+from PIL.BmpImagePlugin import BmpImageFile
 from PIL.Image import Exif
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
 from fairmot.errors import DataError
 
@@ -20,20 +23,27 @@ LYING = (5, 6, 7, 8)
 _UPRIGHT = 1
 _ORIENTATION = 0x0112
 # The classes, not Image.open: that warns of large pictures and refuses the largest, which are not decoded here.
-_READERS: dict[bytes, type[ImageFile]] = {b"\xff\xd8": JpegImageFile, b"\x89P": PngImageFile}
+_READERS: dict[bytes, type[ImageFile]] = {
+    b"\xff\xd8": JpegImageFile,
+    b"\x89P": PngImageFile,
+    b"BM": BmpImageFile,
+    b"RI": WebPImageFile,
+    b"II": TiffImageFile,
+    b"MM": TiffImageFile,
+}
 
 
 def read_image_size(path: Path) -> tuple[int, int]:
-    """(height, width) of a JPEG or PNG file in pixels, as `fairmot.media.picture` decodes it: turned upright.
+    """(height, width) of a picture file in pixels, as `fairmot.media.picture` decodes it: turned upright.
 
     Raises:
-        DataError: it cannot be read, is neither, or its header is damaged or ends too early.
+        DataError: it cannot be read, is of no kind that we read, or its header is damaged or ends too early.
     """
     try:
         with path.open("rb") as stream:
             header = _read_header(stream)
             if header is None:
-                raise DataError(f"{path}: neither a JPEG nor a PNG image; is the download complete?")
+                raise DataError(f"{path}: neither a JPEG nor a PNG, BMP, WebP or TIFF image; is the download complete?")
             width, height = header.size
             return (width, height) if _orientation(header, stream) in LYING else (height, width)
     except (OSError, SyntaxError, ValueError) as error:
@@ -52,14 +62,14 @@ def orientation(content: bytes) -> int:
 
 
 def _read_header(stream: BinaryIO) -> ImageFile | None:
-    """None: neither a JPEG nor a PNG file."""
+    """None: of another kind."""
     reader = _READERS.get(stream.read(2))
     stream.seek(0)
     return reader(stream) if reader else None
 
 
 def _orientation(header: ImageFile, stream: BinaryIO) -> int:
-    if "exif" not in header.info:
+    if "exif" not in header.info or isinstance(header, TiffImageFile):  # who reads TIFF turns it, Pillow and OpenCV
         return _UPRIGHT
     stream.seek(0)
     if isinstance(header, JpegImageFile) and EXIF_START not in stream.read(EXIF_WITHIN_BYTES):

@@ -4,15 +4,18 @@ OpenCV's wheels decode JPEG without the processor's vector instructions; simplej
 them. At full size both give the same pixels.
 """
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import simplejpeg
 
 from fairmot.errors import DataError
-from fairmot.media.image_size import EXIF_START, EXIF_WITHIN_BYTES, LYING, orientation
+from fairmot.media.image_size import EXIF_START, EXIF_WITHIN_BYTES, LYING, orientation, read_image_size
 
 _JPEG = b"\xff\xd8"
-_END_MARKERS = {_JPEG: ("JPEG", b"\xff\xd9"), b"\x89P": ("PNG", b"IEND")}
+_PNG, _BMP, _WEBP = b"\x89P", b"BM", b"RI"
+_END_MARKERS = {_JPEG: b"\xff\xd9", _PNG: b"IEND"}
 _TAIL_BYTES = 4096  # some cameras write a little after the end marker
 _MOST_PIXELS_A_BYTE = 1000  # one colour, in the best of codes, makes about 340
 _AS_IT_LIES = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION  # turned by the rule that also gives its size
@@ -34,25 +37,74 @@ def read_content(path: str) -> bytes:
 
 
 def check_whole(content: bytes, name: str) -> None:
-    """Refuse a JPEG or PNG file without its end, of which decoders would make a half-grey picture.
+    """Refuse a file that is cut short, of which decoders would make a half-grey picture or none.
 
-    Also a JPEG whose header asks for gigabytes that its content cannot fill: decoders would take minutes over it.
+    What stands behind a picture's end is no harm, nor is a JPEG without its end marker whose pixels are all there. A
+    JPEG whose header asks for gigabytes that its content cannot fill is refused too: decoders would take minutes.
 
     Raises:
         DataError: the message names `name`.
     """
-    kind, end_marker = _END_MARKERS.get(content[:2], ("", b""))
-    if end_marker not in content[-_TAIL_BYTES:]:
-        raise DataError(f"{name}: {kind} file is cut short ({len(content)} bytes, no end marker); copy it again")
-    if kind == "JPEG":
-        try:
-            height, width, *_ = simplejpeg.decode_jpeg_header(content)
-        except ValueError:
-            return  # for the decoder to judge
-        if height * width > _MOST_PIXELS_A_BYTE * len(content):
-            raise DataError(
-                f"{name}: the header says {width}x{height} pixels, more than {len(content)} bytes hold; copy it again"
-            )
+    kind = content[:2]
+    if kind == _JPEG:
+        _check_jpeg(content, name)
+    elif kind == _PNG and _END_MARKERS[_PNG] not in content:
+        raise _cut_short(name, "PNG", content, "no end marker")
+    elif kind in (_BMP, _WEBP):
+        said = int.from_bytes(content[2:6] if kind == _BMP else content[4:8], "little") + 8 * (kind == _WEBP)
+        if said > len(content):
+            raise _cut_short(name, "BMP" if kind == _BMP else "WebP", content, f"{said} by its header")
+
+
+def _check_jpeg(content: bytes, name: str) -> None:
+    try:
+        height, width, *_ = simplejpeg.decode_jpeg_header(content)
+    except ValueError:
+        height = width = 0  # for the decoder to judge
+    if height * width > _MOST_PIXELS_A_BYTE * len(content):
+        raise DataError(
+            f"{name}: the header says {width}x{height} pixels, more than {len(content)} bytes hold; copy it again"
+        )
+    if _END_MARKERS[_JPEG] in content[-_TAIL_BYTES:]:
+        return
+    if not any(map(_has_all_pixels, (content, content.rstrip(b"\0")))):  # zeros fill what a copy made room for
+        raise _cut_short(name, "JPEG", content, "no end marker, and pixels are missing")
+
+
+def _has_all_pixels(content: bytes) -> bool:
+    """Whether an end marker is all that a JPEG file lacks; strictly decoded, whatever else is missing is an error."""
+    smallest = {"min_height": 1, "min_width": 1, "min_factor": _REDUCTIONS[0]}
+    try:
+        simplejpeg.decode_jpeg(content + _END_MARKERS[_JPEG], "GRAY", strict=True, **smallest)
+    except ValueError:
+        return False
+    return True
+
+
+def _cut_short(name: str, kind: str, content: bytes, what: str) -> DataError:
+    return DataError(f"{name}: {kind} file is cut short ({len(content)} bytes, {what}); copy it again")
+
+
+def check_file(path: Path) -> tuple[int, int]:
+    """(height, width) of a picture file that training can read; it is decoded only where its end is not in order.
+
+    Raises:
+        DataError: see `read_image_size` and `check_whole`.
+    """
+    size_hw = read_image_size(path)
+    try:
+        with path.open("rb") as stream:
+            kind = stream.read(len(_JPEG))
+            stream.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+            if kind in _END_MARKERS and _END_MARKERS[kind] in stream.read():
+                return size_hw
+    except OSError as error:
+        raise DataError(f"{path}: cannot read this image: {error.strerror}") from error
+    if kind in (*_END_MARKERS, _BMP, _WEBP):
+        check_whole(read_content(str(path)), str(path))
+        return size_hw
+    height, width = read_image(str(path)).shape[:2]  # a TIFF says nothing of its end
+    return height, width
 
 
 def read_image(path: str) -> np.ndarray:

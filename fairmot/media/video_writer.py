@@ -19,12 +19,13 @@ _ENCODER: Final = "libx264"
 _QUALITY = {"crf": "23", "preset": "veryfast"}
 _LARGEST_DENOMINATOR = 1001  # 30000/1001 and its kin stay exact
 _BT709 = 1
+_LEAST_TICKS_A_SECOND = 10_000
 
 
 class VideoWriter:
     """An MP4 file that gets its name only once it is whole; leaving the `with` block by an exception leaves nothing.
 
-    The picture's size and rate are kept. H.264's colours need even sides: an odd one gets a repeated row or column.
+    The pictures' size and times are kept. H.264's colours need even sides: an odd one gets a repeated row or column.
     Without a single frame there is no file.
     """
 
@@ -33,7 +34,7 @@ class VideoWriter:
 
         Args:
             path: final name, ending in .mp4; an existing file is replaced at the end.
-            frame_rate: frames per second.
+            frame_rate: frames per second, the mean where it varies.
             size_hw: height and width of the frames, pixels.
 
         Raises:
@@ -59,12 +60,21 @@ class VideoWriter:
         self._stream = self._container.add_stream(_ENCODER, rate=rate, options=_QUALITY)
         self._stream.height, self._stream.width = height + height % 2, width + width % 2
         self._stream.pix_fmt = "yuv420p"
+        # Every frame at this rate is a whole number of ticks, and other times are right to a tenth of a millisecond.
+        self._frame_ticks = rate.denominator * -(-_LEAST_TICKS_A_SECOND // rate.numerator)
+        self._tick = 1 / (rate * self._frame_ticks)
+        self._next_tick, self._last_tick = 0, -1
         context = self._stream.codec_context
+        context.time_base = self._tick
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         context.color_range = 1  # limited, as players expect
 
-    def write(self, frame_bgr: np.ndarray) -> None:
-        """Append a frame uint8 [H, W, 3].
+    def write(self, frame_bgr: np.ndarray, time_s: float | None = None) -> None:
+        """Append a frame.
+
+        Args:
+            frame_bgr: uint8 [H, W, 3].
+            time_s: when it is shown, since the video's begin; None: as the frame rate says, after the last one.
 
         Raises:
             DataError: the disk refuses.
@@ -76,6 +86,9 @@ class VideoWriter:
             frame_bgr = cv2.copyMakeBorder(frame_bgr, *self._padding, cv2.BORDER_REPLICATE)
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame_bgr), format="bgr24")
         self._is_empty = False
+        tick = self._next_tick if time_s is None else round(time_s / self._tick)
+        picture.pts, picture.time_base = max(tick, self._last_tick + 1), self._tick
+        self._last_tick, self._next_tick = picture.pts, picture.pts + self._frame_ticks
         self._encode(picture.reformat(format="yuv420p", dst_colorspace="ITU709"))
 
     def _encode(self, picture: av.VideoFrame | None) -> None:
@@ -120,7 +133,7 @@ class FramesWriter:
             DataError: the parent folder refuses.
         """
         self._folder = folder
-        self._count = 0
+        self._number = 0
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             self._temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
@@ -128,16 +141,20 @@ class FramesWriter:
         except OSError as error:
             raise DataError(f"{folder}: cannot be written ({error.strerror})") from error
 
-    def write(self, frame_bgr: np.ndarray) -> None:
-        """Add a frame uint8 [H, W, 3].
+    def write(self, frame_bgr: np.ndarray, number: int | None = None) -> None:
+        """Add a frame.
+
+        Args:
+            frame_bgr: uint8 [H, W, 3].
+            number: of the frame, which becomes the file's name; None: the one after the last.
 
         Raises:
             DataError: the disk refuses.
         """
-        self._count += 1
+        self._number = self._number + 1 if number is None else number
         _, content = cv2.imencode(".jpg", frame_bgr)
         try:
-            (self._temporary / f"{self._count:06d}.jpg").write_bytes(content.tobytes())
+            (self._temporary / f"{self._number:06d}.jpg").write_bytes(content.tobytes())
         except OSError as error:
             raise DataError(f"{self._folder}: cannot be written ({error.strerror})") from error
 

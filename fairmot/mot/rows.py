@@ -1,11 +1,12 @@
-"""MOTChallenge text files: one box a row, numbers separated by commas.
+"""MOTChallenge text files: one box a row, numbers separated by commas; `number_table` reads others' dialects of it.
 
     results                  frame,id,x,y,w,h,confidence,-1,-1,-1
     results of many classes  frame,id,x,y,w,h,confidence,class,-1,-1
     ground truth, MOT16-20   frame,id,x,y,w,h,flag,class,visibility
     ground truth, MOT15      frame,id,x,y,w,h,flag,X,Y,Z               (world coordinates, which nothing here reads)
 
-Frames count from 1; x, y is the box's left top corner; a box whose flag is 0 does not count.
+Frames count from 1; x, y is the box's left top corner; a box whose flag is 0 does not count, one whose id is -1 has no
+identity.
 """
 
 from dataclasses import dataclass, fields
@@ -15,13 +16,18 @@ import numpy as np
 
 from fairmot.errors import DataError
 from fairmot.files import write_atomic
+from fairmot.mot.number_table import are_integers, read_table
 from fairmot.structures import Tracks
 
-RESULT_COLUMNS = 10
+RESULT_COLUMNS = range(6, 11)
 GT_COLUMNS_WITH_CLASS = 9
 GT_COLUMNS_WITHOUT_CLASS = 10
+GT_COLUMNS = (GT_COLUMNS_WITH_CLASS, GT_COLUMNS_WITHOUT_CLASS)
 NOT_GIVEN = -1
-_LARGEST_INTEGER = 2**53  # float64, in which the files are parsed, holds every integer up to here
+NO_IDENTITY = -1
+_CONFIDENCE, _CLASS, _VISIBILITY = 6, 7, 8
+_RESULT_LAYOUT = "frame,id,x,y,w,h,confidence,-1,-1,-1"
+_GT_LAYOUT = "frame,id,x,y,w,h,flag,class,visibility"
 
 
 @dataclass
@@ -103,44 +109,87 @@ def result_rows(
     )
 
 
+@dataclass(frozen=True)
+class TruthFile:
+    """A file of ground truth.
+
+    Attributes:
+        path: the file.
+        rows: all of it; frames as they stand there, which may count from 0; ids from -1, which is no identity.
+        lines: of each row.
+        has_classes: it has a column of classes, and not only -1 in it.
+    """
+
+    path: Path
+    rows: MotRows
+    lines: list[int]
+    has_classes: bool
+
+    def place(self, row: int) -> str:
+        """Where a row stands: `<file>:<line>`."""
+        return f"{self.path}:{self.lines[row]}"
+
+
 def read_results(path: str | Path) -> MotRows:
-    """Read a tracker's output. An empty file is an empty result; what is no integer from 1 on is no class.
+    """Read a tracker's output of 6 to 10 columns. An empty file is an empty result.
+
+    Without its column the confidence is 1; what is no integer from 1 on is no class.
 
     Raises:
         DataError: the file cannot be read, or a row cannot be used; the message names `path:line`.
     """
-    values, lines = _read_numbers(Path(path), (RESULT_COLUMNS,), "frame,id,x,y,w,h,confidence,-1,-1,-1")
-    is_class = (values[:, 7] >= 1) & _are_integers(values[:, 7])
-    classes = np.where(is_class, values[:, 7], NOT_GIVEN)
-    rows = result_rows(values[:, 0], values[:, 1], values[:, 2:6], values[:, 6], classes)
+    values, lines = read_table(Path(path), RESULT_COLUMNS, _RESULT_LAYOUT)
+    width = values.shape[1]
+    scores = values[:, _CONFIDENCE] if width > _CONFIDENCE else np.ones(len(values))
+    classes = values[:, _CLASS] if width > _CLASS else np.full(len(values), NOT_GIVEN)
+    is_class = (classes >= 1) & are_integers(classes)
+    rows = result_rows(values[:, 0], values[:, 1], values[:, 2:6], scores, np.where(is_class, classes, NOT_GIVEN))
     _refuse_faults(Path(path), rows, lines, sized=np.ones(len(rows), bool))
     return rows
 
 
 def read_ground_truth(path: str | Path) -> MotRows:
+    """The rows of `read_truth_file`."""
+    return read_truth_file(path).rows
+
+
+def read_truth_file(path: str | Path, columns: tuple[int, ...] = GT_COLUMNS) -> TruthFile:
     """Read a gt.txt of 9 columns (MOT16, MOT17, MOT20) or of 10 columns (MOT15, which has no classes).
+
+    Args:
+        path: the file.
+        columns: how many of them it may have.
 
     Raises:
         DataError: the file cannot be read, or a row cannot be used; the message names `path:line`.
     """
-    layouts = (GT_COLUMNS_WITH_CLASS, GT_COLUMNS_WITHOUT_CLASS)
-    values, lines = _read_numbers(Path(path), layouts, "frame,id,x,y,w,h,flag,class,visibility")
-    rows = result_rows(values[:, 0], values[:, 1], values[:, 2:6], values[:, 6])
+    values, lines = read_table(Path(path), columns, _GT_LAYOUT)
+    rows = result_rows(values[:, 0], values[:, 1], values[:, 2:6], values[:, _CONFIDENCE])
     if values.shape[1] == GT_COLUMNS_WITH_CLASS:
-        faulty = np.flatnonzero(values[:, 7] != np.floor(values[:, 7]))
+        faulty = np.flatnonzero(~are_integers(values[:, _CLASS]))
         if len(faulty):
-            raise DataError(f"{path}:{lines[faulty[0]]}: class {values[faulty[0], 7]:g} must be an integer")
-        rows.classes, rows.visibility = values[:, 7].astype(np.int64), values[:, 8]
-    _refuse_faults(Path(path), rows, lines, sized=rows.scores != 0)
-    return rows
+            raise DataError(f"{path}:{lines[faulty[0]]}: class {values[faulty[0], _CLASS]:g} must be an integer")
+        rows.classes, rows.visibility = values[:, _CLASS].astype(np.int64), values[:, _VISIBILITY]
+    _refuse_faults(Path(path), rows, lines, sized=rows.scores != 0, least_frame=0, least_id=NO_IDENTITY)
+    return TruthFile(Path(path), rows, lines, has_classes=bool((rows.classes != NOT_GIVEN).any()))
 
 
-def ground_truth_text(rows: MotRows, visibility_decimals: int) -> str:
-    """The text of a gt.txt of 9 columns, in the rows' order; pixels keep two decimals, scores are the flags."""
+def ground_truth_text(rows: MotRows, visibility_decimals: int | None = None) -> str:
+    """The text of a gt.txt in the rows' order: of 9 columns, or of 10 where the rows have no classes.
+
+    Args:
+        rows: their scores are the flags.
+        visibility_decimals: of the visibility, pixels then have two; None: all numbers as long as they are.
+    """
+    pixels, share = (".10g", ".10g") if visibility_decimals is None else (".2f", f".{visibility_decimals}f")
+    ends = [
+        f"{class_id},{visibility:{share}}" if class_id != NOT_GIVEN else "-1,-1,-1"
+        for class_id, visibility in zip(rows.classes.tolist(), rows.visibility.tolist(), strict=True)
+    ]
     return "".join(
-        f"{frame},{identity},{x:.2f},{y:.2f},{w:.2f},{h:.2f},{flag:.0f},{class_id},{visibility:.{visibility_decimals}f}\n"
-        for frame, identity, (x, y, w, h), flag, class_id, visibility in zip(
-            rows.frames, rows.ids, rows.boxes_xywh, rows.scores, rows.classes, rows.visibility, strict=True
+        f"{frame},{identity},{x:{pixels}},{y:{pixels}},{w:{pixels}},{h:{pixels}},{flag:.0f},{end}\n"
+        for frame, identity, (x, y, w, h), flag, end in zip(
+            rows.frames, rows.ids, rows.boxes_xywh, rows.scores, ends, strict=True
         )
     )
 
@@ -167,18 +216,20 @@ def write_results(path: str | Path, rows: MotRows) -> None:
     write_atomic(path, "".join(text))
 
 
-def first_fault(rows: MotRows, sized: np.ndarray) -> tuple[int, str] | None:
+def first_fault(rows: MotRows, sized: np.ndarray, least_frame: int = 1, least_id: int = 0) -> tuple[int, str] | None:
     """The first row that no sequence may contain, and what is wrong with it; None when all are usable.
 
     Args:
         rows: N rows.
         sized: bool [N]; these boxes must have a positive width and height.
+        least_frame: the lowest number a frame may have.
+        least_id: the lowest id.
     """
     finite = np.isfinite(rows.boxes_xywh).all(1) & np.isfinite(rows.scores)
     checks = (
         (~finite, "not a finite number"),
-        (rows.frames < 1, "frame {frame} is below 1; frames count from 1"),
-        (rows.ids < 0, "id {id} is negative: this box has no identity"),
+        (rows.frames < least_frame, f"frame {{frame}} is below {least_frame}; frames count from 1"),
+        (rows.ids < least_id, "id {id} is negative: this box has no identity"),
         (sized & (rows.boxes_xywh[:, 2:] <= 0).any(1), "width and height must be positive, not {width:g} x {height:g}"),
     )
     faults = [(int(np.argmax(faulty)), message) for faulty, message in checks if faulty.any()]
@@ -195,7 +246,7 @@ def first_fault(rows: MotRows, sized: np.ndarray) -> tuple[int, str] | None:
 def _first_duplicate(rows: MotRows) -> tuple[int, int] | None:
     """The two rows (first, second) that hold the same id in the same frame, the earliest second one."""
     order = np.lexsort((rows.ids, rows.frames))  # stable: of equal rows the earlier stays first
-    same = (np.diff(rows.frames[order]) == 0) & (np.diff(rows.ids[order]) == 0)
+    same = (np.diff(rows.frames[order]) == 0) & (np.diff(rows.ids[order]) == 0) & (rows.ids[order][1:] >= 0)
     pairs = [(int(order[k + 1]), int(order[k])) for k in np.flatnonzero(same)]
     if not pairs:
         return None
@@ -203,8 +254,10 @@ def _first_duplicate(rows: MotRows) -> tuple[int, int] | None:
     return first, second
 
 
-def _refuse_faults(path: Path, rows: MotRows, lines: list[int], sized: np.ndarray) -> None:
-    fault = first_fault(rows, sized)
+def _refuse_faults(
+    path: Path, rows: MotRows, lines: list[int], sized: np.ndarray, least_frame: int = 1, least_id: int = 0
+) -> None:
+    fault = first_fault(rows, sized, least_frame, least_id)
     if fault is None:
         return
     row, message = fault
@@ -212,49 +265,3 @@ def _refuse_faults(path: Path, rows: MotRows, lines: list[int], sized: np.ndarra
     if duplicate and duplicate[1] == row:
         message += f", first on line {lines[duplicate[0]]}"
     raise DataError(f"{path}:{lines[row]}: {message}")
-
-
-def _read_numbers(path: Path, column_counts: tuple[int, ...], layout: str) -> tuple[np.ndarray, list[int]]:
-    """float64 [N, columns] and the line number of each row; blank lines count for nothing."""
-    try:
-        text = path.read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as MOTChallenge text: {error}") from error
-    numbered = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
-    lines = [number for number, _ in numbered]
-    if not numbered:
-        return np.zeros((0, column_counts[0])), lines
-    try:
-        values = np.loadtxt([line for _, line in numbered], np.float64, comments=None, delimiter=",", ndmin=2)
-    except ValueError as error:
-        message = _first_unparsable(path, numbered, column_counts, layout) or f"{path}: {error}"
-        raise DataError(message) from error
-    usable = values.shape[1] in column_counts and np.isfinite(values).all()
-    if not usable or not _are_integers(values[:, :2]).all():
-        raise DataError(_first_unparsable(path, numbered, column_counts, layout))
-    return values, lines
-
-
-def _are_integers(values: np.ndarray) -> np.ndarray:
-    return (values == np.floor(values)) & (np.abs(values) <= _LARGEST_INTEGER)
-
-
-def _first_unparsable(path: Path, numbered: list[tuple[int, str]], column_counts: tuple[int, ...], layout: str) -> str:
-    """The slow search for the row at fault, once it is known that there is one."""
-    expected = len(numbered[0][1].split(","))
-    if expected not in column_counts:
-        expected = column_counts[0]
-    for number, line in numbered:
-        cells = line.split(",")
-        if len(cells) != expected:
-            return f"{path}:{number}: {len(cells)} columns, expected {expected}: {layout}"
-        for name, cell in zip(("frame", "id", *[""] * (expected - 2)), cells, strict=True):
-            try:
-                value = float(cell.replace("_", "?"))
-            except ValueError:
-                return f"{path}:{number}: {cell.strip()!r} is not a number"
-            if not np.isfinite(value):
-                return f"{path}:{number}: {cell.strip()!r} is not a finite number"
-            if name and not _are_integers(np.array(value)):
-                return f"{path}:{number}: {name} {cell.strip()} must be an integer"
-    return ""

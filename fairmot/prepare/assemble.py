@@ -21,8 +21,9 @@ from tqdm import tqdm
 from fairmot.data.labels import usable
 from fairmot.data.layout import Built, SequenceReport, build_data_set, label_rows, write_labels
 from fairmot.errors import DataError
+from fairmot.picture_files import is_picture
 from fairmot.prepare.config import PrepareConfig
-from fairmot.prepare.source import NO_IDENTITY, THREADS, Boxes, Origin, Source, in_parallel, is_image
+from fairmot.prepare.source import NO_IDENTITY, THREADS, Boxes, Origin, Source, in_parallel
 
 _IMAGES_A_TASK = 256
 PEOPLE = ("person",)
@@ -109,7 +110,7 @@ def fingerprints(origins: Sequence[Origin]) -> dict[str, str]:
         try:
             for folder in origin.image_folders:
                 with os.scandir(folder) as entries:
-                    images = sorted((entry.name, entry.stat().st_size) for entry in entries if is_image(entry.name))
+                    images = sorted((entry.name, entry.stat().st_size) for entry in entries if is_picture(entry.name))
                 state.update(json.dumps([str(folder.relative_to(origin.folder)), images]).encode())
             for digest in in_parallel(_digest, origin.annotations):
                 state.update(digest)

@@ -55,7 +55,7 @@ class PrepareConfig:
         classes: custom: only these classes, numbered in this order; empty: all.
         annotations: custom coco_video: split -> json file, relative to root; empty: annotations/<split>.json.
         check: prepare nothing; look for faults in prepared data and draw some of it.
-        decode: check: decode every image instead of reading its header.
+        decode: check: decode every image instead of reading its header and end.
     """
 
     dataset: str = ""

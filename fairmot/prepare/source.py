@@ -1,5 +1,6 @@
 """What every reader of a download hands over: images in order, their boxes, and what is missing."""
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,11 +13,12 @@ from tqdm import tqdm
 
 from fairmot.data import folders
 from fairmot.errors import DataError
-from fairmot.media.image_size import read_image_size
+from fairmot.media.picture import check_file
+from fairmot.picture_files import PICTURE_SUFFIXES, is_foreign_folder, is_picture
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 THREADS = min(8, os.cpu_count() or 1)
 NO_IDENTITY = -1
+_log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -94,11 +96,6 @@ class Origin:
     read: Callable[[tqdm], list[Source]]
 
 
-def is_image(name: str) -> bool:
-    """Whether a file of this name is taken for an image."""
-    return name[0] != "." and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122
-
-
 def folders_with_images(top: Path) -> list[Path]:
     """`top` and the folders below it that hold images directly, hidden ones left out, in order of path.
 
@@ -107,12 +104,26 @@ def folders_with_images(top: Path) -> list[Path]:
     """
     found = []
     for folder, below, files in os.walk(top, followlinks=True):
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        if any(is_image(name) for name in files):
+        below[:] = sorted(name for name in below if not is_foreign_folder(name))
+        if any(is_picture(name) for name in files):
             found.append(Path(folder))
     if not found:
-        raise DataError(f"{top}: no images (.jpg or .png) in it or below; is the download complete?")
+        raise DataError(f"{top}: no images ({', '.join(PICTURE_SUFFIXES)}) in it or below; is the download complete?")
     return sorted(found)
+
+
+def folders_below(top: Path, name: str) -> list[Path]:
+    """Of `folders_with_images` those called `name` or below such a folder; others are named in a warning.
+
+    Raises:
+        DataError: there are no images at all.
+    """
+    folders = folders_with_images(top)
+    found = [folder for folder in folders if name in folder.relative_to(top.parent).parts]
+    for folder in folders:
+        if found and folder not in found:
+            _log.warning("left out: %s: images count below a folder named %s", folder, name)
+    return found
 
 
 def image_target(relative: str, without: Sequence[str] = ()) -> str:
@@ -129,7 +140,7 @@ def image_target(relative: str, without: Sequence[str] = ()) -> str:
 def list_images(folder: Path) -> list[Path]:
     """The images directly in a folder, by name."""
     with os.scandir(folder) as entries:
-        return sorted(folder / entry.name for entry in entries if is_image(entry.name))
+        return sorted(folder / entry.name for entry in entries if is_picture(entry.name))
 
 
 def in_parallel(function: Callable[[Item], Result], items: Sequence[Item], bar: tqdm | None = None) -> list[Result]:
@@ -153,9 +164,9 @@ def image_sizes(paths: Sequence[Path], bar: tqdm | None = None) -> np.ndarray:
     """Sizes from the images' headers: int64 [n, 2], height and width in pixels.
 
     Raises:
-        DataError: an image cannot be read.
+        DataError: an image cannot be read, or is cut short.
     """
-    return np.array(in_parallel(read_image_size, paths, bar), np.int64).reshape(-1, 2)
+    return np.array(in_parallel(check_file, paths, bar), np.int64).reshape(-1, 2)
 
 
 def require_one_size(paths: Sequence[Path], sizes_hw: np.ndarray) -> None:
@@ -171,15 +182,27 @@ def require_one_size(paths: Sequence[Path], sizes_hw: np.ndarray) -> None:
 
 
 class BoxRows:
-    """Collects boxes row by row; what has no area is left out and named, for a download is never edited."""
+    """Collects boxes row by row; what has no area is left out and named, for a download is never edited.
+
+    An identity twice in an image is refused, as nothing could be scored against it.
+    """
 
     def __init__(self) -> None:
         self._rows: list[tuple[int, int, float, float, float, float, int]] = []
         self._empty: list[str] = []
+        self._places: dict[tuple[int, int], str] = {}
 
     def add(self, place: str, image: int, identity: int, box_xywh: Sequence[float], class_id: int = 0) -> None:
-        """One object; `place` says where it stands in the annotations."""
+        """One object; `place` says where it stands in the annotations.
+
+        Raises:
+            DataError: the image has a box of this identity already.
+        """
         x, y, width, height = box_xywh
+        if identity != NO_IDENTITY:
+            first = self._places.setdefault((image, identity), place)
+            if first is not place:
+                raise DataError(f"{place}: id {identity} appears twice in one image, first at {first}")
         if width > 0 and height > 0:
             self._rows.append((image, identity, x, y, width, height, class_id))
         else:

@@ -24,6 +24,7 @@ class TrackTable:
         features: float32 [T, D], running embedding of length 1.
         first_frames: int64 [T], frame of the first detection.
         last_frames: int64 [T], frame of the last detection.
+        last_seen: float64 [T], time of the last detection, in frames of the sequence's mean rate.
         confirmed: bool [T], seen often enough to be reported.
         expired: bool [T], was given up once: when lost again, it is forgotten at once.
     """
@@ -36,11 +37,12 @@ class TrackTable:
     features: np.ndarray
     first_frames: np.ndarray
     last_frames: np.ndarray
+    last_seen: np.ndarray
     confirmed: np.ndarray
     expired: np.ndarray
 
     @classmethod
-    def start(cls, detections: Detections, first_id: int, frame: int) -> TrackTable:
+    def start(cls, detections: Detections, first_id: int, frame: int, clock: float) -> TrackTable:
         """New tracks from detections with normalised embeddings; confirmed only in a sequence's first frame."""
         count = len(detections)
         means, variances = kalman.initiate(xyxy_to_xyah(detections.boxes_xyxy))
@@ -53,6 +55,7 @@ class TrackTable:
             features=detections.embeddings,
             first_frames=np.full(count, frame),
             last_frames=np.full(count, frame),
+            last_seen=np.full(count, clock),
             confirmed=np.full(count, frame == 1),
             expired=np.zeros(count, bool),
         )
@@ -83,13 +86,14 @@ class TrackTable:
         means[is_lost, 7] = 0
         self.means[rows], self.variances[rows] = kalman.predict(means, self.variances[rows])
 
-    def correct(self, rows: np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray, frame: int) -> None:
+    def correct(self, rows: np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray, frame: int, clock: float) -> None:
         """Take in one detection for each of these rows [M], which confirms them."""
         self.means[rows], self.variances[rows] = kalman.update(
             self.means[rows], self.variances[rows], xyxy_to_xyah(boxes_xyxy)
         )
         self.scores[rows] = scores
         self.last_frames[rows] = frame
+        self.last_seen[rows] = clock
         self.confirmed[rows] = True
 
     def blend(self, rows: np.ndarray, embeddings: np.ndarray, smoothing: float) -> None:

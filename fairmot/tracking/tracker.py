@@ -111,20 +111,23 @@ class Tracker:
         self._config = config
         self._max_lost_frames = int(config.frame_rate / 30.0 * config.track_buffer)
         self._camera = CameraMotion() if config.camera_motion else None
+        self._clock = 0.0  # the newest frame's time, in frames of config.frame_rate
         self._next_id = 1
-        self._tracks = TrackTable.start(_no_detections(0), 1, 0)  # the n_tracked followed ones, then the lost ones
+        self._tracks = TrackTable.start(_no_detections(0), 1, 0, 0.0)  # the n_tracked followed ones, then the lost ones
 
     @property
     def n_lost(self) -> int:
         """Tracks that may be found again."""
         return len(self._tracks) - self.n_tracked
 
-    def update(self, detections: Detections, frame: np.ndarray | None = None) -> Tracks:
+    def update(self, detections: Detections, frame: np.ndarray | None = None, time_s: float | None = None) -> Tracks:
         """Take in the next frame.
 
         Args:
             detections: all of the frame's, also weak ones. Boxes without area are ignored.
             frame: uint8 [H, W, 3] or [H, W]; needed with `camera_motion` only.
+            time_s: since the sequence's first frame: how long lost tracks are remembered goes by it, not by the
+                number of frames. None: frames follow each other at config.frame_rate. All or none of a sequence.
 
         Returns:
             The confirmed tracks found in this frame.
@@ -138,9 +141,12 @@ class Tracker:
         if self._camera is not None and frame is not None:
             self._tracks.move(self._camera.estimate(frame, detections.boxes_xyxy))
         self.n_frames += 1
+        self._clock = self.n_frames if time_s is None else time_s * self._config.frame_rate
         is_strong = detections.scores > np.float32(self._config.conf_thres)
         rows, columns = self._associate(detections, is_strong)
-        self._tracks.correct(rows, detections.boxes_xyxy[columns], detections.scores[columns], self.n_frames)
+        self._tracks.correct(
+            rows, detections.boxes_xyxy[columns], detections.scores[columns], self.n_frames, self._clock
+        )
         trusted = is_strong[columns]  # weak detections are blurred or covered: they show where, not who
         self._tracks.blend(rows[trusted], detections.embeddings[columns[trusted]], self._config.smoothing)
         is_strong[columns] = False
@@ -152,7 +158,7 @@ class Tracker:
         """Detections that score enough and have an area, their embeddings at length 1."""
         given = detections.embeddings.shape[1]
         if self._next_id == 1:
-            self._tracks = TrackTable.start(_no_detections(given), 1, 0)
+            self._tracks = TrackTable.start(_no_detections(given), 1, 0, 0.0)
         expected = self._tracks.features.shape[1]
         if len(detections) and given != expected:
             raise ValueError(
@@ -211,7 +217,7 @@ class Tracker:
 
     def _start(self, detections: Detections) -> TrackTable:
         """New tracks with the next ids."""
-        new = TrackTable.start(detections, self._next_id, self.n_frames)
+        new = TrackTable.start(detections, self._next_id, self.n_frames, self._clock)
         self._next_id += len(new)
         return new
 
@@ -224,7 +230,8 @@ class Tracker:
         still_lost = n_tracked + np.flatnonzero(~found[n_tracked:])
         missed = np.flatnonzero(~found[:n_tracked])
         newly_lost = missed[tracks.confirmed[missed]]
-        too_old = still_lost[self.n_frames - tracks.last_frames[still_lost] > self._max_lost_frames]
+        lost_for = np.rint(self._clock - tracks.last_seen[still_lost])
+        too_old = still_lost[lost_for > self._max_lost_frames]
         self.n_removed += len(missed) - len(newly_lost) + len(too_old)
         lost = np.concatenate([still_lost, newly_lost])
         lost = lost[~tracks.expired[lost]]

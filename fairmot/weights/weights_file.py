@@ -5,6 +5,7 @@ as loss.classifier.weight, loss.classifier.bias, loss.s_det, loss.s_id. Its head
 """
 
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,8 +82,9 @@ def open_weights(path: Path) -> Checkpoint:
         return read_checkpoint(path)
     weights = read_weights_file(path)
     if "model" not in weights.manifest:
+        source = shlex.quote(f"source={path}")
         raise CheckpointError(
             f"{path}: does not say of which network it is; give the checkpoint directory it lies in, or make a file "
-            f"that does: python -m fairmot.convert source={path} output=<new>.safetensors model=<network>"
+            f"that does: python -m fairmot.convert {source} output=NEW.safetensors model=NETWORK"
         )
     return weights

@@ -159,12 +159,43 @@ def test_a_checkpoint_tracks_first_and_is_tested_without_tracker(monkeypatch, ca
     assert (output / "results" / "one.txt").read_text().count("\n") == 24
 
 
-def test_a_checkpoint_needs_every_frame_of_the_ground_truth(monkeypatch, capfd, folders):
+def test_a_checkpoint_is_scored_on_the_frames_that_are_there(monkeypatch, capfd, caplog, folders):
+    """Of one the last picture is lost, in two nobody is said to be."""
     gt, _, output = folders
-    (gt / "two" / "img1" / "000012.png").unlink()
+    (gt / "one" / "img1" / "000012.png").unlink()
+    (gt / "two" / "gt" / "gt.txt").write_text("")
+    detector = NetworkDetector(BlobNetwork(), INPUT_SIZE_HW, max_objects=16)
+    monkeypatch.setattr(NetworkDetector, "from_checkpoint", lambda *_, **__: detector)
     code, said = evaluate(monkeypatch, capfd, gt=gt, checkpoint="run", output=output)
-    assert code == 1
-    assert "ground truth up to frame 12, but img1 holds 11 pictures" in said
+    assert code == 0, said
+    assert "one: 2 rows of frames without a picture are left out, the first: " in caplog.text
+    metrics = json.loads((output / "metrics.json").read_text())
+    assert (metrics["one"]["MOTA"], metrics["two"]["FP"]) == (100, 24)
+    assert metrics["OVERALL"]["MOTA"] == pytest.approx(100 * (1 - 24 / 22))
+    assert (output / "results" / "one.txt").read_text().count("\n") == 22
+
+
+def test_what_results_lack_is_said_before_the_scores(monkeypatch, capfd, caplog, folders):
+    gt, results, output = folders
+    (gt / "README.txt").write_text("Filmed in May.\n")
+    (gt / "._one.txt").write_bytes(b"\0\5\x16\7")
+    (results / "one.txt").write_text(result_text(9))
+    (results / "two.txt").write_text(result_text().replace("0.9,-1", "0.9,3"))
+    assert evaluate(monkeypatch, capfd, gt=gt, results=results, output=output)[0] == 0
+    assert "one.txt: ends with frame 9, the ground truth ends with frame 12: 6 boxes after it are missed" in caplog.text
+    assert "two.txt: its classes are 3, those of the ground truth 1: nothing can match" in caplog.text
+    assert "README is left out: " in caplog.text
+    metrics = json.loads((output / "metrics.json").read_text())
+    assert (metrics["one"]["FN"], metrics["two"]["FN"]) == (6, 24)
+
+
+def test_truth_without_identities_or_with_a_byte_order_mark(monkeypatch, capfd, caplog, folders):
+    gt, results, output = folders
+    (gt / "one/gt/gt.txt").write_text("\ufeff" + gt_text().replace(",", "\t"))
+    (gt / "two/gt/gt.txt").write_text(gt_text() + "3,-1,100,70,16,16,1,-1,1\n3,-1,5,70,16,16,1,-1,1\n")
+    assert evaluate(monkeypatch, capfd, gt=gt, results=results, output=output)[0] == 0
+    assert "two: 2 boxes without identity (id -1) cannot be scored and do not count: " in caplog.text
+    assert json.loads((output / "metrics.json").read_text())["OVERALL"]["MOTA"] == 100
 
 
 def test_embeddings_are_read_at_the_centres_of_boxes():

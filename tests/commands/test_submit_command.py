@@ -60,6 +60,8 @@ def test_only_mot17_has_scenes_under_three_names():
 
 def test_results_become_a_complete_archive(monkeypatch, capfd, results, tmp_path):
     (results / "MOT17-14-FRCNN.txt").write_text("")
+    (results / "._MOT17-14-FRCNN.txt").write_bytes(b"\0\5\x16\7")
+    (results / "README.txt").write_text("Tracked in May.\n")
     code, said = submit(monkeypatch, capfd, results=results, output=tmp_path / "output")
     assert code == 0, said
     assert "all 7 test and 0 training scenes" in said
@@ -90,7 +92,7 @@ def test_training_sequences_come_along(monkeypatch, capfd, results, tmp_path):
         ("holiday.txt", "", "holiday: not a sequence of MOTChallenge"),
         ("MOT17-01-SDP.txt", "", "differs from MOT17-01-FRCNN.txt"),
         ("MOT17-01-FRCNN.txt", "451,1,5,5,9,9,0.5,-1,-1,-1\n", "frame 451, but MOT17-01 has 450 frames"),
-        ("MOT17-01-FRCNN.txt", "1,1,5,5,9,9,0.5\n", "MOT17-01-FRCNN.txt:1: 7 columns, expected 10"),
+        ("MOT17-01-FRCNN.txt", "1,1,5,5,9\n", "MOT17-01-FRCNN.txt:1: 5 columns, expected 6 to 10"),
     ],
 )
 def test_what_the_server_would_refuse_is_refused_here(monkeypatch, capfd, results, tmp_path, file, text, message):

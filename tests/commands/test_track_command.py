@@ -7,15 +7,19 @@ import sys
 import threading
 import time
 
+import av
 import cv2
 import numpy as np
 import pytest
 from blob_network import INPUT_SIZE_HW, BlobNetwork, picture, walk
 from hydra import compose, initialize_config_dir
+from numbered_videos import damage
+from stream_servers import HttpServer
 
 from fairmot.cli.command import CONF_DIR, register, to_config
 from fairmot.errors import CheckpointError, ConfigError, DataError
 from fairmot.inference.network import NetworkDetector
+from fairmot.media import live
 from fairmot.media.video import open_source
 from fairmot.media.video_writer import VideoWriter
 from fairmot.model.network import ModelConfig, build_network
@@ -108,6 +112,62 @@ def test_the_sources_frame_rate_sets_how_long_a_track_is_remembered(tmp_path, bl
     assert identities == [1, 2]
 
 
+def write_changing_rate(path):
+    """The walk, of which the pictures from the fifth on come four times more slowly."""
+    ticks_ms = [50 * number for number in range(4)] + [200 + 200 * number for number in range(8)]
+    with VideoWriter(path, 10.0, INPUT_SIZE_HW) as writer:
+        for frame, tick_ms in zip(walk(12), ticks_ms, strict=True):
+            writer.write(frame, tick_ms / 1000)
+    return path, ticks_ms
+
+
+def test_the_written_video_keeps_the_times_of_a_changing_rate(tmp_path, blobs):
+    source, ticks_ms = write_changing_rate(tmp_path / "phone.mp4")
+    track(config(tmp_path, source))
+    written = list(open_source(str(tmp_path / "out" / "phone.mp4")).read())
+    np.testing.assert_allclose([1000 * frame.time_s for frame in written], ticks_ms, atol=0.2)
+
+
+@pytest.mark.parametrize(("wait_s", "identities"), [(0.5, 1), (2.0, 2)])
+def test_how_long_a_track_is_remembered_goes_by_the_clock(tmp_path, blobs, wait_s, identities):
+    """Hidden in six frames that stand for half a second, and for two."""
+    person = picture([(42, 42)])
+    times_s = [0.0, 0.1, 0.2, *(0.3 + wait_s * part for part in np.linspace(0, 1, 7)), 0.4 + wait_s]
+    with VideoWriter(tmp_path / "hidden.mp4", 10.0, INPUT_SIZE_HW) as writer:
+        for number, time_s in enumerate(times_s):
+            writer.write(picture([]) if 3 <= number < 9 else person, time_s)
+    track(config(tmp_path, tmp_path / "hidden.mp4", video=False, tracker=TrackerConfig(conf_thres=0.5)))
+    assert len(set(read_results(tmp_path / "out" / "hidden.txt").ids)) == identities
+
+
+def test_damaged_frames_leave_gaps_in_the_rows_and_in_the_pictures(tmp_path, blobs, caplog):
+    source = tmp_path / "walk.avi"
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream("mjpeg", rate=10)
+        stream.height, stream.width, stream.pix_fmt = *INPUT_SIZE_HW, "yuvj420p"
+        for _ in range(12):
+            frame = av.VideoFrame.from_ndarray(picture([(42, 42)]), format="bgr24")
+            container.mux(stream.encode(frame.reformat(format="yuvj420p")))
+        container.mux(stream.encode(None))
+    damage(source, 6, 7)
+    report = track(config(tmp_path, source, frames=True, video=False))
+    numbers = [1, 2, 3, 4, 5, 8, 9, 10, 11, 12]
+    assert report.n_frames == 10
+    assert sorted(set(read_results(tmp_path / "out" / "walk.txt").frames)) == numbers
+    assert names(tmp_path / "out" / "walk_frames") == [f"{number:06d}.jpg" for number in numbers]
+    assert "walk.avi: damaged: 2 frames are lost" in caplog.text
+
+
+def test_a_camera_is_tracked_until_nothing_comes_any_more(tmp_path, blobs, monkeypatch):
+    monkeypatch.setattr(live, "READ_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(live, "_WAITS_S", (0.1,))
+    with HttpServer(live_frames=40) as server:
+        address = f"http://me:secret@127.0.0.1:{server.port}/live.ts"
+        report = track(config(tmp_path, address, reconnect_s=2, max_frames=50))
+    assert report.n_frames == 50
+    assert names(tmp_path / "out") == ["live.mp4", "live.txt"]
+
+
 def test_results_are_not_overwritten_unasked(tmp_path, blobs):
     source = write_walk(tmp_path / "street.mp4")
     (tmp_path / "out").mkdir()
@@ -142,7 +202,7 @@ def test_an_unreadable_frame_ends_the_job_and_leaves_no_result(tmp_path, blobs):
 
 
 def test_a_full_disk_while_writing_ends_the_job(tmp_path, blobs, monkeypatch):
-    def refuse(self, frame):
+    def refuse(self, *frame):
         raise DataError("street.mp4: cannot be written (No space left on device)")
 
     monkeypatch.setattr(VideoWriter, "write", refuse)
@@ -245,3 +305,18 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path, narrow_run):
     assert process.returncode == 130
     assert "error: interrupted" in err and "Traceback" not in err
     assert names(tmp_path / "out") == []
+
+
+def test_a_sequence_keeps_its_numbers_also_where_gaps_are_filled(tmp_path, blobs):
+    """Every second frame of a sequence; in its fifth picture nobody is seen, between the pictures are no frames."""
+    frames = walk(8)
+    frames[4] = np.zeros_like(frames[4])
+    numbers = range(1, 17, 2)
+    (tmp_path / "seq/img1").mkdir(parents=True)
+    for number, frame in zip(numbers, frames, strict=True):
+        cv2.imwrite(str(tmp_path / f"seq/img1/{number:06d}.png"), frame)
+    linear = InterpolationConfig(method=Interpolation.linear)
+    for source in ("seq", "seq/img1"):
+        track(config(tmp_path, tmp_path / source, interpolation=linear, video=False, overwrite=True))
+        rows = read_results(tmp_path / "out/seq.txt")
+        assert rows.frames[rows.ids == 1].tolist() == list(numbers)

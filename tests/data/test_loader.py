@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import threading
@@ -26,6 +27,13 @@ class CountingDataset(JointDataset):
     def write(self, i: int, columns: tuple[np.ndarray, ...], row: int) -> None:
         self.decoded.append(i)
         super().write(i, columns, row)
+
+
+def manifest(folder: Path, digest: str) -> None:
+    """Written beside and renamed, as every preparation does."""
+    path = folder / "new"
+    path.write_text(json.dumps({"digest": digest}))
+    path.rename(folder / "a.manifest.json")
 
 
 @pytest.fixture
@@ -170,3 +178,24 @@ def test_a_signal_before_the_first_batch_is_the_programs_too(dataset: CountingDa
     finally:
         signal.signal(signal.SIGTERM, before)
     assert noticed == [signal.SIGTERM]
+
+
+@pytest.mark.parametrize("later", ["other", None])
+def test_a_data_set_made_anew_under_the_training_is_noticed(tmp_path: Path, later: str | None) -> None:
+    lists = write_data_set(tmp_path, "a", [rows(person(k)) for k in range(IMAGES)])
+    manifest(tmp_path, "first")
+    config = DataConfig(root=str(tmp_path), train=lists, input_size=[64, 96], max_objects=8)
+    index = build_index(config.root, config.train, progress=False)
+    data = JointDataset(index, config, seed=SEED, ltrb=True, down_ratio=4, msra=False)
+    loader = TrainLoader(data, batch_size=2, rank=0, world_size=1, seed=SEED, workers=1, prefetch=1)
+    manifest(tmp_path, "first")  # the same again is no other
+    batches = loader.epoch(0)
+    next(batches)
+    if later is None:
+        (tmp_path / "a.manifest.json").unlink()
+        for path in (tmp_path / "a/images").iterdir():
+            path.unlink()
+    else:
+        manifest(tmp_path, later)
+    with pytest.raises(DataError, match=r"a.manifest.json: this data set was made anew"):
+        list(batches)

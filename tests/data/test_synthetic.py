@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
+from fairmot.data.dataset import DataConfig
 from fairmot.data.labels import read_labels
 from fairmot.data.synthetic.figure import Figure
-from fairmot.data.synthetic.generate import SyntheticConfig, generate
+from fairmot.data.synthetic.generate import SyntheticConfig, data_set_name, generate, located
 from fairmot.data.synthetic.scene import make_scene, render
 from fairmot.errors import DataError
 
 SMALL = SyntheticConfig(train_sequences=2, val_sequences=1, frames_per_sequence=8, height=96, width=160, walkers=4)
+NAME, DEFAULT = data_set_name(SMALL), data_set_name(SyntheticConfig())
 
 
 def files_of(root: Path) -> dict[str, bytes]:
@@ -31,20 +33,20 @@ def default_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def truths(root: Path, split: str) -> dict[str, np.ndarray]:
-    paths = sorted((root / "synthetic/images" / split).glob("*/gt/gt.txt"))
+def truths(root: Path, split: str, settings: SyntheticConfig | None = None) -> dict[str, np.ndarray]:
+    paths = sorted((root / data_set_name(settings or SyntheticConfig()) / "images" / split).glob("*/gt/gt.txt"))
     return {path.parents[1].name: np.loadtxt(path, delimiter=",", ndmin=2) for path in paths}
 
 
 def test_lists_name_images_with_labels_and_truth_beside_them(tmp_path: Path) -> None:
     generate(tmp_path, SMALL, progress=False)
     for split, sequences in (("train", 2), ("val", 1)):
-        paths = (tmp_path / f"synthetic.{split}").read_text().split()
+        paths = (tmp_path / f"{NAME}.{split}").read_text().split()
         assert len(paths) == sequences * 8 == len(set(paths))
         for path in paths:
             assert cv2.imread(str(tmp_path / path)).shape == (96, 160, 3)
             read_labels(str(tmp_path / path.replace("/images/", "/labels_with_ids/").replace(".jpg", ".txt")))
-    folder = tmp_path / "synthetic/images/train/synthetic-train-01"
+    folder = tmp_path / NAME / "images/train/synthetic-train-01"
     assert "frameRate=10" in (folder / "seqinfo.ini").read_text()
     assert "imWidth=160\nimHeight=96" in (folder / "seqinfo.ini").read_text()
 
@@ -56,8 +58,8 @@ def test_same_settings_give_the_same_bytes_and_another_seed_others(tmp_path: Pat
     generate(tmp_path / "c", other, progress=False)
     first, second, third = (files_of(tmp_path / name) for name in "abc")
     assert first == second
-    image = "synthetic/images/train/synthetic-train-01/img1/000001.jpg"
-    assert first[image] != third[image]
+    image = "images/train/synthetic-train-01/img1/000001.jpg"
+    assert first[f"{NAME}/{image}"] != third[f"{data_set_name(other)}/{image}"]
 
 
 def test_complete_set_is_reused_untouched(tmp_path: Path) -> None:
@@ -67,34 +69,52 @@ def test_complete_set_is_reused_untouched(tmp_path: Path) -> None:
     assert times_of(tmp_path) == before
 
 
-def test_other_settings_replace_the_whole_set(tmp_path: Path) -> None:
+def test_other_settings_have_a_folder_of_their_own(tmp_path: Path) -> None:
+    """Whoever trains on the first set goes on with it."""
     generate(tmp_path, SMALL, progress=False)
-    smaller = SyntheticConfig(**{**asdict(SMALL), "train_sequences": 1, "val_sequences": 0})
+    before = files_of(tmp_path)
+    smaller = replace(SMALL, train_sequences=1, val_sequences=0)
     generate(tmp_path, smaller, progress=False)
+    after = files_of(tmp_path)
+    assert {name: after[name] for name in before} == before
     generate(tmp_path / "fresh", smaller, progress=False)
     fresh = files_of(tmp_path / "fresh")
-    assert {name: data for name, data in files_of(tmp_path).items() if not name.startswith("fresh")} == fresh
-    assert not (tmp_path / "synthetic.val").exists()
+    assert {name: after[name] for name in fresh} == fresh
+    assert after.keys() == before.keys() | fresh.keys()
+    assert f"{data_set_name(smaller)}.val" not in after
 
 
-@pytest.mark.parametrize("lost", ["synthetic.manifest.json", "synthetic.train"])
+def test_the_configuration_means_the_set_of_its_own_settings() -> None:
+    config = DataConfig(
+        train={"a": "synthetic.train", "b": "synthetics.train", "c": "synthetic-01234567.train"},
+        validation=["synthetic/images/val/*", "mot17/synthetic/*"],
+        synthetic=SMALL,
+    )
+    assert config.train == {"a": f"{NAME}.train", "b": "synthetics.train", "c": f"{NAME}.train"}
+    assert config.validation == [f"{NAME}/images/val/*", "mot17/synthetic/*"]
+    other = replace(config, synthetic=SyntheticConfig())
+    assert other.train["a"] == f"{DEFAULT}.train" != config.train["a"]
+    assert located("synthetic", SMALL) == "synthetic"
+
+
+@pytest.mark.parametrize("lost", [f"{NAME}.manifest.json", f"{NAME}.train"])
 def test_incomplete_set_and_what_a_killed_process_left_are_replaced(tmp_path: Path, lost: str) -> None:
     generate(tmp_path, SMALL, progress=False)
     whole = files_of(tmp_path)
     (tmp_path / lost).unlink()
-    (tmp_path / "synthetic/images/train/synthetic-train-01/img1/000001.jpg").unlink()
-    (tmp_path / ".synthetic.building-killed/images").mkdir(parents=True)
+    (tmp_path / NAME / "images/train/synthetic-train-01/img1/000001.jpg").unlink()
+    (tmp_path / f".{NAME}.building-killed/images").mkdir(parents=True)
     generate(tmp_path, SMALL, progress=False)
     assert files_of(tmp_path) == whole
-    assert not list(tmp_path.glob(".synthetic.building-*"))
+    assert not list(tmp_path.glob(f".{NAME}.building-*"))
 
 
 def test_somebody_elses_folder_is_never_replaced(tmp_path: Path) -> None:
-    (tmp_path / "synthetic").mkdir()
-    (tmp_path / "synthetic/thesis.txt").write_text("mine")
+    (tmp_path / NAME).mkdir()
+    (tmp_path / NAME / "thesis.txt").write_text("mine")
     with pytest.raises(DataError, match="not made by FairMOT"):
         generate(tmp_path, SMALL, progress=False)
-    assert (tmp_path / "synthetic/thesis.txt").read_text() == "mine"
+    assert (tmp_path / NAME / "thesis.txt").read_text() == "mine"
 
 
 def test_a_root_that_is_a_file_is_one_clear_error(tmp_path: Path) -> None:
@@ -122,7 +142,7 @@ def test_labels_are_the_flagged_truth_normalised_with_ids_from_0_over_the_list(d
             flagged = truth[truth[:, 6] == 1]
             sequence_ids = {}
             for frame in range(1, 61):
-                path = default_set / "synthetic/labels_with_ids" / split / name / f"img1/{frame:06d}.txt"
+                path = default_set / DEFAULT / "labels_with_ids" / split / name / f"img1/{frame:06d}.txt"
                 labels, expected = read_labels(str(path)), flagged[flagged[:, 0] == frame]
                 np.testing.assert_allclose(labels[:, 4:] * (384, 224), expected[:, 4:6], atol=1e-3)
                 corners = (labels[:, 2:4] - labels[:, 4:] / 2) * (384, 224)
@@ -183,14 +203,14 @@ def test_config_is_a_structured_config_and_names_a_refused_key() -> None:
 def test_carts_are_wide_and_of_class_1_in_labels_and_2_in_the_truth(tmp_path: Path) -> None:
     settings = SyntheticConfig(**{**asdict(SMALL), "classes": 2, "train_sequences": 1, "walkers": 6})
     generate(tmp_path, settings, progress=False)
-    (truth,) = truths(tmp_path, "train").values()
+    (truth,) = truths(tmp_path, "train", settings).values()
     assert set(truth[:, 7]) == {1, 2}
     for class_id, aspect in ((1, 0.44), (2, 0.48 / 0.42)):
         boxes = truth[truth[:, 7] == class_id]
         np.testing.assert_allclose(boxes[:, 4] / boxes[:, 5], aspect, rtol=0.02)
     assert all(len(set(truth[truth[:, 1] == identity, 7])) == 1 for identity in set(truth[:, 1]))
     for frame in range(1, 9):
-        path = tmp_path / f"synthetic/labels_with_ids/train/synthetic-train-01/img1/{frame:06d}.txt"
+        path = next(tmp_path.glob("synthetic-*/labels_with_ids")) / f"train/synthetic-train-01/img1/{frame:06d}.txt"
         expected = truth[(truth[:, 0] == frame) & (truth[:, 6] == 1)]
         np.testing.assert_array_equal(read_labels(str(path))[:, 0] + 1, expected[:, 7])
 

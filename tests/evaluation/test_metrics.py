@@ -100,9 +100,16 @@ def test_a_switch_and_a_fragment() -> None:
     assert metrics.idf1 == pytest.approx(100 * 2 * 3 / 11)
 
 
-def test_no_ground_truth() -> None:
-    with pytest.raises(DataError, match="walk-9: no ground truth to score against"):
-        evaluate_sequence(rows(), rows((1, 1, 0, 0, 9, 9)), "walk-9")
+def test_a_sequence_without_people_adds_its_false_positives() -> None:
+    """One object found in two frames, and two ghosts where nobody is: 1 - 2 / 2; in the official evaluation too."""
+    alone = evaluate_sequence(rows(), rows((1, 1, 0, 0, 9, 9), (4, 1, 0, 0, 9, 9)), "nobody")
+    assert (alone.false_positives, alone.misses, alone.frame_count, alone.mota, alone.idf1) == (2, 0, 2, 0, 0)
+    gt = rows((1, 1, 0, 0, 9, 9), (2, 1, 0, 0, 9, 9))
+    both = combine([alone, evaluate_sequence(gt, gt, "somebody")])
+    assert (both.false_positives, both.mota, both.gt_id_count) == (2, 0, 1)
+    assert both.idf1 == pytest.approx(100 * 4 / 6)
+    nothing = evaluate_sequence(rows(), rows(), "nothing")
+    assert (nothing.false_positives, nothing.false_alarm_rate, nothing.hota_score) == (0, 0, 0)
 
 
 def test_an_id_twice_in_a_frame() -> None:

@@ -23,7 +23,17 @@ ONE_FRAME = rows((7, 1, 0, 0, 9, 9)), rows((7, 3, 0, 0, 9, 9))
 NO_RESULTS = walk(3)[0], rows()
 
 
-@pytest.mark.parametrize("pair", [walk(3), ONE_FRAME, NO_RESULTS], ids=["walk", "one frame", "no results"])
+NOBODY = rows(), rows((7, 3, 0, 0, 9, 9))
+PAIRS = {
+    "walk": walk(3),
+    "one frame": ONE_FRAME,
+    "no results": NO_RESULTS,
+    "nobody": NOBODY,
+    "nothing": (rows(), rows()),
+}
+
+
+@pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
 def test_pictures_of_a_sequence(tmp_path: Path, pair: tuple[MotRows, MotRows]) -> None:
     events = match_events(*pair)
     plot_frames(tmp_path / "new" / "frames.png", "walk", events)

@@ -130,6 +130,24 @@ def coco(root: Path) -> Path:
     return root
 
 
+def coco_of_images(root: Path) -> Path:
+    """Two people in two images without videos, as CVAT writes them: identities are texts among the attributes."""
+    names = ("cam\\1.jpg", "cam\\2.jpg")
+    for name in names:
+        draw(root / "images" / name.replace("\\", "/"))
+    boxes = [(1, "left", [10, 5, 20, 40]), (1, "right", [50, 5, 20, 40]), (2, "left", [10, 5, 20, 40])]
+    content = {
+        "images": [{"id": number, "file_name": name} for number, name in enumerate(names, start=1)],
+        "categories": [{"id": 1, "name": "person"}],
+        "annotations": [
+            {"id": 1, "image_id": image, "category_id": 1, "bbox": box, "attributes": {"track_id": who}}
+            for image, who, box in boxes
+        ],
+    }
+    write(root / "annotations/train.json", json.dumps(content, indent=1))
+    return root
+
+
 def yolo(root: Path) -> Path:
     """Two videos that number their ids on their own, and an image of none."""
     for name in ("cam1/f2", "cam1/f10", "cam2/f1", "alone"):

@@ -14,6 +14,7 @@ from fairmot.errors import CheckpointError, DataError, FairMOTError
 from fairmot.inference.network import NetworkDetector
 from fairmot.inference.pipeline import StageTimes
 from fairmot.inference.tracks import track_frames
+from fairmot.media.frame import counted
 from fairmot.model.network import ModelConfig, build_network
 from fairmot.tracking.tracker import Tracker, TrackerConfig
 from fairmot.weights.checkpoint import GROUPS, save_checkpoint
@@ -158,7 +159,7 @@ def test_an_older_checkpoint_says_what_it_does_not_know(tmp_path):
 def test_tracks_keep_their_ids_and_frames_their_numbers(detector):
     times = StageTimes()
     frames = walk(9)
-    tracked = list(track_frames(detector, frames, Tracker(TrackerConfig(conf_thres=0.5)), times))
+    tracked = list(track_frames(detector, counted(frames), Tracker(TrackerConfig(conf_thres=0.5)), times))
     assert [frame.number for frame in tracked] == list(range(1, 10))
     assert all(one.picture is frame for one, frame in zip(tracked, frames, strict=True))
     assert all(frame.tracks.ids.tolist() == [1, 2] for frame in tracked)
@@ -174,12 +175,12 @@ def test_an_error_while_reading_ends_tracking_and_its_threads(detector):
     before = threading.active_count()
     seen = []
     with pytest.raises(DataError, match="frame 4 is no picture"):
-        seen += track_frames(detector, frames(), Tracker(TrackerConfig()))
+        seen += track_frames(detector, counted(frames()), Tracker(TrackerConfig()))
     assert threading.active_count() == before
 
 
 def test_stopping_early_ends_the_threads(detector):
     before = threading.active_count()
-    with closing(track_frames(detector, walk(40), Tracker(TrackerConfig()))) as tracked:
+    with closing(track_frames(detector, counted(walk(40)), Tracker(TrackerConfig()))) as tracked:
         next(tracked)
     assert threading.active_count() == before

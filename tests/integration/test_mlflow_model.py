@@ -16,6 +16,7 @@ from fairmot.data.index import build_index
 from fairmot.errors import CheckpointError
 from fairmot.inference.network import NetworkDetector
 from fairmot.inference.tracks import track_frames
+from fairmot.media.frame import counted
 from fairmot.media.picture import read_image
 from fairmot.tracking.tracker import Tracker, TrackerConfig, plausible
 from fairmot.weights.checkpoint import read_checkpoint, save_checkpoint
@@ -63,8 +64,8 @@ def test_a_run_registers_its_best_checkpoint_and_it_tracks_as_the_library_does(r
     rules = TrackerConfig(conf_thres=0.0, min_box_area=0.0, max_aspect=1000.0)
     expected = [
         [number, *row]
-        for number, _, _, every in track_frames(
-            NetworkDetector.from_checkpoint(checkpoint.path), frames, Tracker(rules)
+        for number, _, _, _, every in track_frames(
+            NetworkDetector.from_checkpoint(checkpoint.path), counted(frames), Tracker(rules)
         )
         for tracks in [plausible(every, rules)]
         for row in zip(tracks.ids, *tracks.boxes_xyxy.T, tracks.scores, tracks.classes, strict=True)

@@ -43,7 +43,7 @@ def test_a_trained_network_tells_the_classes_apart(tmp_path):
     train(compose_config([f"{key}={value}" for key, value in words.items()]))
     detector = NetworkDetector.from_checkpoint(tmp_path / "run")
     assert detector.num_classes == 2
-    (sequence,) = (tmp_path / "synthetic" / "images" / "train").iterdir()
+    (sequence,) = tmp_path.glob("synthetic-*/images/train/*")
     truth = read_ground_truth(sequence / "gt" / "gt.txt")
     right, wrong, objects = np.zeros(2, int), np.zeros(2, int), np.zeros(2, int)
     for number in range(1, 41, 3):

@@ -1,5 +1,6 @@
 """The size that a picture's header says is the size of its pixels, however it is turned and whatever is damaged."""
 
+import io
 import struct
 import zlib
 from pathlib import Path
@@ -7,9 +8,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image, ImageOps
 
+from fairmot.errors import DataError
 from fairmot.media.image_size import read_image_size
-from fairmot.media.picture import decode, read_image
+from fairmot.media.picture import check_file, decode, read_image
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (24, 40, 3), np.uint8)
 JPEG, PNG = (cv2.imencode(ending, PICTURE)[1].tobytes() for ending in (".jpg", ".png"))
@@ -83,3 +86,47 @@ def test_a_picture_of_many_pixels_is_neither_decoded_nor_refused(
     path.write_bytes(PNG[:12] + header + struct.pack(">I", zlib.crc32(header)) + PNG[33:])
     assert read_image_size(path) == (30000, 40000)
     assert not recwarn.list
+
+
+def of_kind(ending: str, orientation: int) -> bytes:
+    """A picture with an orientation in its EXIF data, which is a tag of its own in a TIFF file."""
+    stream = io.BytesIO()
+    data = Image.Exif()
+    data[0x0112] = orientation
+    Image.fromarray(PICTURE[:, :, ::-1]).save(stream, ending, exif=data)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["TIFF", "WEBP"])
+def test_other_kinds_are_turned_alike(tmp_path: Path, kind: str, orientation: int) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(of_kind(kind, orientation))
+    upright = np.asarray(ImageOps.exif_transpose(Image.open(path)))[:, :, ::-1]
+    assert read_image_size(path) == check_file(path) == upright.shape[:2]
+    np.testing.assert_array_equal(read_image(str(path)), upright)
+
+
+def test_a_jpeg_is_whole_when_its_pixels_are(tmp_path: Path) -> None:
+    path = tmp_path / "x.jpg"
+    for content in (JPEG, JPEG[:-2], JPEG + bytes(9000), JPEG + JPEG[:-300], JPEG[:-2] + bytes(9000)):
+        path.write_bytes(content)
+        assert check_file(path) == PICTURE.shape[:2]
+        np.testing.assert_array_equal(read_image(str(path)), decode(JPEG, "x"))
+    for content in (JPEG[:-3], JPEG[: len(JPEG) // 2], JPEG[: len(JPEG) // 2] + bytes(len(JPEG))):
+        path.write_bytes(content)
+        for read in (check_file, lambda path: read_image(str(path))):
+            with pytest.raises(DataError, match="x.jpg: JPEG file is cut short"):
+                read(path)
+
+
+@pytest.mark.parametrize("ending", [".png", ".bmp", ".webp", ".tif"])
+def test_other_kinds_that_are_cut_short_are_found_without_decoding_the_whole(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"x{ending}"
+    content = cv2.imencode(ending, PICTURE)[1].tobytes()
+    path.write_bytes(content)
+    assert check_file(path) == PICTURE.shape[:2]
+    path.write_bytes(content[:-20])
+    for read in (check_file, lambda path: read_image(str(path))):
+        with pytest.raises(DataError, match=f"x{ending}: "):
+            read(path)

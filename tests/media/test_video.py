@@ -78,7 +78,7 @@ def test_a_broken_seqinfo_is_named(tmp_path, ini):
 def test_nothing_there(tmp_path):
     with pytest.raises(DataError, match="source=.*nowhere.mp4: not there"):
         open_source(str(tmp_path / "nowhere.mp4"))
-    with pytest.raises(DataError, match="camera 987"):
+    with pytest.raises(DataError, match="camera /dev/video987"):
         open_source("987")
     (tmp_path / "img1").mkdir()
     with pytest.raises(DataError, match="img1: no pictures"):

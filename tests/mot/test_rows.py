@@ -100,7 +100,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read_results(tmp_path / "missing.txt")
     path = tmp_path / "binary.txt"
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match=r"binary\.txt: cannot be read"):
+    with pytest.raises(DataError, match=r"binary\.txt:1: cannot be read"):
         read_results(path)
 
 

@@ -82,7 +82,7 @@ def to_xyxy(boxes_xywh):
 def test_distances(matching):
     found = Detections(to_xyxy(matching["det_tlwh"]), np.ones(7), normalize(matching["det_feat"]))
     started = Detections(to_xyxy(matching["track_tlwh"]), np.ones(6), normalize(matching["track_feat"]))
-    table = TrackTable.start(started, first_id=1, frame=1)
+    table = TrackTable.start(started, first_id=1, frame=1, clock=1.0)
     table.predict(np.arange(6), is_lost=np.arange(6) == matching["tracks_lost_index"])
     np.testing.assert_allclose(table.means, matching["track_mean_after_predict"], rtol=1e-9)
     overlap = 1 - iou_distances(table.boxes_xyxy()[:, None], found.boxes_xyxy[None])
@@ -113,7 +113,7 @@ def test_assignments(matching, case):
 
 def test_running_embedding(matching):
     given = normalize(matching["smooth_in"])
-    table = TrackTable.start(Detections([[0, 0, 9, 9]], [1], given[:1]), first_id=1, frame=1)
+    table = TrackTable.start(Detections([[0, 0, 9, 9]], [1], given[:1]), first_id=1, frame=1, clock=1.0)
     for step, expected in enumerate(matching["smooth_out"]):
         if step:
             table.blend(np.array([0]), given[step : step + 1], TrackerConfig().smoothing)

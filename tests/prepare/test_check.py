@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from small_data import person, rows, write_data_set
 
+from fairmot.data.dataset import DataConfig, JointDataset
 from fairmot.data.index import build_index
 from fairmot.errors import DataError
 from fairmot.prepare.__main__ import prepare
@@ -81,17 +82,54 @@ def test_images_that_cannot_be_read(root: Path) -> None:
     (root / "a/images/001.png").write_bytes(b"hello")
     assert findings_of(root, Kind.image_unreadable) == [
         ("a/images/000.png", 0, "is empty (0 bytes)"),
-        ("a/images/001.png", 0, "neither a JPEG nor a PNG image; is the download complete?"),
+        ("a/images/001.png", 0, "neither a JPEG nor a PNG, BMP, WebP or TIFF image; is the download complete?"),
     ]
 
 
-def test_an_image_cut_short_is_found_by_decoding(root: Path) -> None:
+@pytest.mark.parametrize("decode", [False, True])
+def test_an_image_cut_short_is_found(root: Path, decode: bool) -> None:
     path = root / "a/images/001.png"
     path.write_bytes(path.read_bytes()[:-200])
-    assert findings_of(root) == []
-    ((file, _, message),) = findings_of(root, Kind.image_unreadable, decode=True)
+    ((file, _, message),) = findings_of(root, Kind.image_unreadable, decode=decode)
     assert file == "a/images/001.png"
     assert "cut short" in message
+
+
+def test_an_image_that_only_decoding_finds_at_fault(root: Path) -> None:
+    path = root / "a/images/001.png"
+    content = path.read_bytes()
+    path.write_bytes(content[:60] + bytes(200) + content[260:])
+    assert findings_of(root) == []
+    ((file, _, message),) = findings_of(root, Kind.image_unreadable, decode=True)
+    assert (file, message.partition(" (")[0]) == ("a/images/001.png", "not a picture that can be decoded")
+
+
+def test_ground_truth_that_validation_would_refuse(tmp_path: Path) -> None:
+    folder = tmp_path / "mine/images/val/gate"
+    image = folder / "img1/000001.png"
+    image.parent.mkdir(parents=True)
+    cv2.imwrite(str(image), np.zeros((20, 30, 3), np.uint8))
+    (tmp_path / "mine.val").write_text(f"{image.relative_to(tmp_path)}\n")
+    write_labels = tmp_path / "mine/labels_with_ids/val/gate/img1/000001.txt"
+    write_labels.parent.mkdir(parents=True)
+    write_labels.write_text("0 0 0.5 0.5 0.5 0.5\n")
+    (folder / "gt").mkdir()
+    (folder / "gt/gt.txt").write_text("1,1,0,0,9,9,1,1,1\n1,1,5,5,9,9,1,1,1\n")
+    ((file, line, message),) = findings_of(tmp_path, Kind.truth_unusable)
+    assert (file, line) == ("mine/images/val/gate/gt/gt.txt", 2)
+    assert message == "id 1 appears twice in frame 1, first on line 1"
+    (folder / "gt/gt.txt").write_text("1,1,0,0,9,9,1,1,1\n")
+    assert findings_of(tmp_path) == []
+
+
+def test_a_list_for_training_without_a_box(root: Path) -> None:
+    for number in range(3):
+        label(root, number).write_text("")
+    (finding,) = (finding for finding in examine(root)[1] if finding.kind is Kind.list_without_boxes)
+    assert (finding.file, finding.message) == (str(root / "a.train"), "not one box in its 3 images")
+    index = build_index(str(root), {"a": "a.train"}, progress=False)
+    with pytest.raises(DataError, match="a: not one box in the labels of 3 images: nothing to train on"):
+        JointDataset(index, DataConfig(str(root), {"a": "a.train"}), seed=0, ltrb=True, down_ratio=4, msra=False)
 
 
 def test_every_bad_row_is_named_and_the_good_ones_count(root: Path) -> None:
@@ -259,7 +297,14 @@ def test_text_shows_the_first_of_each_kind_and_json_all(root: Path) -> None:
 def test_kinds_that_training_refuses_are_errors() -> None:
     """What makes build_index or JointDataset raise; the other errors are wrong for certain."""
     refused = {"list_unreadable", "list_empty", "list_without_labels", "listed_twice", "no_images_folder"}
-    refused |= {"image_missing", "image_unreadable", "label_row", "identity_of_two_classes"}
+    refused |= {
+        "truth_unusable",
+        "list_without_boxes",
+        "image_missing",
+        "image_unreadable",
+        "label_row",
+        "identity_of_two_classes",
+    }
     errors = {kind.name for kind in Kind if kind.severity is Severity.error}
     assert refused <= errors
     assert errors - refused == {"label_shared", "identity_twice", "validation_in_training"}

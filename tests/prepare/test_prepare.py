@@ -107,8 +107,14 @@ def test_mot17_takes_each_scene_once_and_lists_halves_and_test(mot17: Path, tmp_
     assert manifest["totals"] == {"images": 9, "boxes": 4, "identities": 3}
     assert "MOT17-02-FRCNN: 1 ground truth rows left out" in summary(manifest)
     copied = tmp_path / "out/mot17/images/train/MOT17-02-FRCNN"
-    assert (copied / "gt/gt.txt").read_bytes() == (mot17 / "train/MOT17-02-FRCNN/gt/gt.txt").read_bytes()
-    assert (copied / "seqinfo.ini").read_bytes() == (mot17 / "train/MOT17-02-FRCNN/seqinfo.ini").read_bytes()
+    truth = (mot17 / "train/MOT17-02-FRCNN/gt/gt.txt").read_text().splitlines()
+    assert (copied / "gt/gt.txt").read_text().splitlines() == [row for row in truth if not row.startswith("9,")]
+    whole = "train/MOT17-04-SDP/gt/gt.txt"
+    assert (tmp_path / "out/mot17/images" / whole).read_bytes() == (mot17 / whole).read_bytes()
+    info = (mot17 / "train/MOT17-02-FRCNN/seqinfo.ini").read_text()
+    assert "seqLength=9\n" in info
+    assert (copied / "seqinfo.ini").read_text() == info.replace("seqLength=9", "seqLength=3")
+    assert "MOT17-02-FRCNN: 6 of the 9 pictures that seqinfo.ini says are missing" in summary(manifest)
 
 
 def test_mot15_has_no_class_and_may_lack_seqinfo(tmp_path: Path) -> None:
@@ -266,11 +272,18 @@ def other_size(folder: Path) -> None:
         (gt("1,1,zero,0,8,16,1,1,1"), r"gt.txt:2: x 'zero' is not a number"),
         (gt("1,1,nan,0,8,16,1,1,1"), r"gt.txt:2: x 'nan' is not a finite number"),
         (gt("1,1,0,0,8,inf,1,1,1"), r"gt.txt:2: h 'inf' is not a finite number"),
-        (gt("1,1,0,0,0,16,1,1,1"), r"gt.txt:2: box size 0 x 16 must be positive"),
-        (gt("1,1,0,0,8,-16,1,1,1"), r"gt.txt:2: box size 8 x -16 must be positive"),
-        (gt("0,1,0,0,8,16,1,1,1"), r"gt.txt:2: frame 0 must be an integer from 1"),
+        (gt("1,2,0,0,0,16,1,1,1"), r"gt.txt:2: width and height must be positive, not 0 x 16"),
+        (gt("1,2,0,0,8,-16,1,1,1"), r"gt.txt:2: width and height must be positive, not 8 x -16"),
+        (gt("1,1,0,0,8,16,1,1,1"), r"gt.txt:2: id 1 appears twice in frame 1, first on line 1"),
+        (
+            gt("0,1,0,0,8,16,1,1,1"),
+            r"gt.txt:2: a row of frame 0; the rows are of frames 0 to 1, but img1 holds 3 pictures named 1 to 3",
+        ),
         (gt("1,1.5,0,0,8,16,1,1,1"), r"gt.txt:2: id 1.5 must be an integer"),
-        (lambda folder: (folder / "gt/gt.txt").write_bytes(b"\xff\xfe1"), r"gt.txt:1: cannot read these annotations"),
+        (
+            lambda folder: (folder / "gt/gt.txt").write_bytes(b"\xff\xfe1"),
+            r"gt.txt:1: cannot be read as MOTChallenge text: not UTF-8",
+        ),
         (seqinfo(SEQINFO.format(65, 48)), r"seqinfo.ini: imWidth x imHeight is 65x48, but the images are 64x48"),
         (seqinfo("[Sequence]\nimWidth=64\n"), r"seqinfo.ini: imWidth and imHeight are missing"),
         (seqinfo("[Sequence]\nimWidth=64\nimHeight=tall\n"), r"seqinfo.ini: .*tall"),
@@ -285,7 +298,7 @@ def other_size(folder: Path) -> None:
         (other_size, r"000002.jpg: 8x8 pixels, but .*000001.jpg has 64x48"),
         (lambda folder: (folder / "img1/cover.jpg").touch(), r"cover.jpg: an image's name must be its frame number"),
         (lambda folder: (folder / "img1/2.jpg").touch(), r"2.jpg: frame 2 is also"),
-        (lambda folder: [path.unlink() for path in (folder / "img1").iterdir()], r"img1: no images"),
+        (lambda folder: [path.unlink() for path in (folder / "img1").iterdir()], r"img1: no pictures"),
         (lambda folder: (folder / "img1/000004.jpg").symlink_to("nowhere"), r"000004.jpg: cannot be read"),
     ],
 )
@@ -301,8 +314,10 @@ def test_bad_download_is_one_clear_error_and_leaves_nothing(
 
 
 def test_ignored_rows_may_have_any_size(tmp_path: Path) -> None:
-    write_sequence(tmp_path / "download/MOT17-02-FRCNN", truth=["1,1,0,0,0,0,0,1,1", "1,2,0,0,-1,5,1,8,1", ""])
-    assert run("mot17", tmp_path / "download", tmp_path / "out")["totals"]["boxes"] == 0
+    write_sequence(tmp_path / "download/MOT17-02-FRCNN", truth=["1,1,0,0,0,0,0,1,1", "1,2,0,0,-1,5,0,8,1", ""])
+    manifest = run("mot17", tmp_path / "download", tmp_path / "out")
+    assert manifest["totals"]["boxes"] == 0
+    assert "not one of the 2 rows of gt.txt counts (2 have flag 0): nothing is trained on" in summary(manifest)
 
 
 def test_missing_root_no_sequences_and_same_names_are_clear_errors(tmp_path: Path) -> None:
@@ -342,7 +357,7 @@ def test_command_prepares_prints_a_table_and_leaves_nothing_else(mot17: Path, tm
     assert "MOT17-04-SDP  train  64x48  25" in result.stdout
     assert {path.name for path in tmp_path.iterdir()} == before | {"out"}
     manifest = json.loads((tmp_path / "out/mot17.manifest.json").read_text())
-    assert manifest["format_version"] == 2
+    assert manifest["format_version"] == 3
     assert manifest["lists"] == {"mot17.train": 4, "mot17_half.train": 2, "mot17_half.val": 2}
 
 

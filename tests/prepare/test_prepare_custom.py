@@ -48,7 +48,7 @@ def test_mot_without_names_calls_classes_by_their_numbers(tmp_path: Path) -> Non
 
 def test_mot_of_other_columns_is_refused(tmp_path: Path) -> None:
     mot_sequence(tmp_path / "mine/gate", "1,1,10,5,20,40", frames=1)
-    with pytest.raises(DataError, match=r"gt.txt:1: 6 columns, expected 9: frame,id.*; or 10: frame,id"):
+    with pytest.raises(DataError, match=r"gt.txt:1: 6 columns, expected 9 or 10: frame,id"):
         run("custom", tmp_path / "mine", tmp_path / "out", name="mine", format="mot")
 
 
@@ -279,3 +279,97 @@ def test_ids_may_be_of_any_size_and_classes_may_not(tmp_path: Path) -> None:
     write(tmp_path / "mine/gate/gt/gt.txt", row.format(1, 2**30))
     with pytest.raises(DataError, match=r"gt.txt:1: class 1073741824 is more than 10000 classes could need"):
         run("custom", tmp_path / "mine", tmp_path / "out2", name="mine", format="mot")
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (("0 0.5 0.5 0.2 0.4 1", "0 0.2 0.5 0.2 0.4 1"), r"f1.txt:2: id 1 appears twice in this image; .*confidence"),
+        (("0 0.5 0.5 0.2 0.4 1.000000",), r"f1.txt:1: id 1.000000, as of all boxes; .*confidence"),
+        (("0 0.5 0.5 0.2 0.4 0.93",), r"f1.txt:1: id 0.93 must be an integer.*confidence"),
+    ],
+)
+def test_confidences_of_yolo_are_no_ids(rows: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    draw(tmp_path / "mine/images/train/cam/f1.jpg")
+    write(tmp_path / "mine/labels/train/cam/f1.txt", *rows)
+    with pytest.raises(DataError, match=message):
+        run("custom", tmp_path / "mine", tmp_path / "out", name="mine", format="yolo")
+
+
+def test_folders_that_yolo_leaves_out_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = tiny.yolo(tmp_path / "mine")
+    draw(root / "frames/day/1.jpg")
+    draw(root / ".cache/1.jpg")
+    run("custom", root, tmp_path / "out", name="mine", format="yolo")
+    assert {message.partition(": images")[0] for message in caplog.messages} == {f"left out: {root / 'frames/day'}"}
+
+
+def test_ids_of_yolo_may_be_written_with_decimals(tmp_path: Path) -> None:
+    draw(tmp_path / "mine/images/train/cam/f1.jpg")
+    write(tmp_path / "mine/labels/train/cam/f1.txt", "0 0.5 0.5 0.2 0.4 1.0", "0 0.2 0.5 0.2 0.4 2.0")
+    run("custom", tmp_path / "mine", tmp_path / "out", name="mine", format="yolo")
+    assert [row[1] for row in labels(tmp_path / "out", "mine")["train/cam/img1/000001"]] == [0, 1]
+
+
+def test_coco_with_backslashes_and_texts_for_ids_among_the_attributes(tmp_path: Path) -> None:
+    run("custom", tiny.coco_of_images(tmp_path / "mine"), tmp_path / "out", name="mine", format="coco_video")
+    assert labels(tmp_path / "out", "mine") == {
+        "train/cam/1": [[0, 0, *A_BOX], [0, 1, *ANOTHER]],
+        "train/cam/2": [[0, 0, *A_BOX]],
+    }
+
+
+def test_coco_whose_images_are_called_by_texts(tmp_path: Path) -> None:
+    root = tiny.coco_of_images(tmp_path / "mine")
+    path = root / "annotations/train.json"
+    content = json.loads(path.read_text())
+    content["images"][1]["id"] = content["annotations"][2]["image_id"] = "b"
+    path.write_text(json.dumps(content))
+    run("custom", root, tmp_path / "out", name="mine", format="coco_video")
+    assert len(labels(tmp_path / "out", "mine")["train/cam/2"]) == 1
+
+
+def test_an_identity_twice_in_an_image_is_refused(tmp_path: Path) -> None:
+    root = tiny.coco_of_images(tmp_path / "mine")
+    path = root / "annotations/train.json"
+    path.write_text(path.read_text().replace("right", "left"))
+    with pytest.raises(DataError, match=r"annotations\[1\]: id .* appears twice in one image, first at .*\[0\]"):
+        run("custom", root, tmp_path / "out", name="mine", format="coco_video")
+
+
+def test_mot_truth_of_others(tmp_path: Path) -> None:
+    """Class -1 is no class, id -1 no identity; a byte order mark, tabs and a header are no harm; flags 0 are named."""
+    rows = (
+        "\ufeffframe\tid\tx\ty\tw\th\tflag\tclass\tvis",
+        "1\t7\t10\t5\t20\t40\t1\t-1\t1",
+        "1\t-1\t50\t5\t20\t40\t1\t-1\t1",
+    )
+    mot_sequence(tmp_path / "mine/train/gate", *rows, frames=1)
+    mot_sequence(tmp_path / "mine/train/door", "1,1,10,5,20,40,0,1,1", frames=1)
+    manifest = run("custom", tmp_path / "mine", tmp_path / "out", name="mine", format="mot")
+    assert labels(tmp_path / "out", "mine") == {
+        "train/door/img1/000001": [],
+        "train/gate/img1/000001": [[0, -1, *ANOTHER], [0, 0, *A_BOX]],
+    }
+    text = summary(manifest)
+    assert "door: not one of the 1 rows of gt.txt counts (1 have flag 0): nothing is trained on" in text
+    assert "gate: 1 boxes have no identity (id -1): they train detection alone" in text
+    sequences, _ = find_ground_truth(tmp_path / "out/mine/images/train")
+    assert {one.name: len(one.counted()) for one in sequences} == {"door": 0, "gate": 1}
+    assert (tmp_path / "out/mine/images/train/gate/gt/gt.txt").read_text().startswith("1,7,10,5,20,40,1,-1,-1,-1\n")
+    write(tmp_path / "mine/labels.txt", "person", "cart")
+    with pytest.raises(DataError, match="gate/gt/gt.txt: no row says its class, but 2 classes are named"):
+        run("custom", tmp_path / "mine", tmp_path / "out2", name="mine", format="mot")
+
+
+def test_one_sequence_as_cvat_zips_it(tmp_path: Path) -> None:
+    for frame in range(2):
+        draw(tmp_path / f"gate/img1/frame_{frame:06d}.PNG")
+    write(tmp_path / "gate/gt/gt.txt", "1,1,10,5,20,40,1,1,1.0", "2,1,50,5,20,40,1,1,1.0")
+    write(tmp_path / "gate/gt/labels.txt", "person")
+    manifest = run("custom", tmp_path / "gate", tmp_path / "out", name="mine", format="mot")
+    assert labels(tmp_path / "out", "mine") == {
+        "train/gate/img1/000001": [[0, 0, *A_BOX]],
+        "train/gate/img1/000002": [[0, 0, *ANOTHER]],
+    }
+    assert "gate: frame_000000.PNG to frame_000001.PNG are frames 1 to 2" in summary(manifest)

@@ -14,7 +14,7 @@ from blob_sequences import gt_text, write_sequence
 
 from fairmot.boxes import cxcywh_to_xyxy, xywh_to_cxcywh
 from fairmot.data.dataset import DataConfig, ValidationFrames
-from fairmot.data.synthetic.generate import SyntheticConfig, generate
+from fairmot.data.synthetic.generate import SyntheticConfig, data_set_name, generate
 from fairmot.errors import DataError
 from fairmot.evaluation.metrics import evaluate_sequence
 from fairmot.evaluation.sequences import find_ground_truth
@@ -228,15 +228,30 @@ def test_the_live_network_is_left_as_it_was_and_its_newest_weights_count(root, t
     ("break_it", "message"),
     [
         (lambda val: (val / "b" / "gt" / "gt.txt").unlink(), "b: no sequence with ground truth there"),
-        (lambda val: (val / "b" / "img1" / "000012.png").unlink(), "up to frame 12, but img1 holds 11 pictures"),
         (lambda val: (val / "b" / "gt" / "gt.txt").write_text("1,1,2\n"), "gt.txt:1: 3 columns"),
-        (lambda val: (val / "b" / "gt" / "gt.txt").write_text(gt_text(4)), "no object in frames 7 to 12"),
+        (lambda val: [path.write_text(gt_text(4)) for path in val.glob("*/gt/gt.txt")], "second_half: no object to"),
     ],
 )
 def test_sequences_that_cannot_validate_are_refused_at_the_start(root, break_it, message):
     break_it(root / "val")
     with pytest.raises(DataError, match=message):
         sequences(root, validation_frames=ValidationFrames.second_half)
+
+
+def test_partial_downloads_and_sequences_without_people_validate(root, tmp_path):
+    """Of a the third picture is lost, of b the truth ends before the second half begins."""
+    (root / "val" / "a" / "img1" / "000003.png").unlink()
+    (root / "val" / "b" / "gt" / "gt.txt").write_text(gt_text(4))
+    halves = sequences(root, validation_frames=ValidationFrames.second_half)
+    assert [(one.frame_count, one.skip_frames, len(one.sequence.gt)) for one in halves] == [
+        (11, 5, 12),
+        (12, 6, 0),
+        (12, 6, 12),
+    ]
+    scores = Validator(detector(), halves, TrackerConfig(), World(), tmp_path / "validation").run(1)
+    assert scores is not None and scores.values["MOTA"] == 50  # of 24 boxes 12 false ones where b says nobody is
+    rows = (tmp_path / "validation" / "epoch_001" / "a.txt").read_text().splitlines()
+    assert sorted({int(row.split(",")[0]) for row in rows}) == [7, 8, 9, 10, 11, 12]
 
 
 def test_patterns(root):
@@ -257,8 +272,9 @@ def test_true_boxes_lose_only_what_unconfirmed_tracks_cost(tmp_path):
     Everybody but those of the first frame is reported from the second frame on, the original's rule. Nothing else may
     be lost as long as the track buffer outlasts everybody's absence.
     """
-    generate(tmp_path, SyntheticConfig(train_sequences=1, frames_per_sequence=60), progress=False)
-    (sequence,), _ = find_ground_truth(tmp_path / "synthetic" / "images" / "val")
+    drawn = SyntheticConfig(train_sequences=1, frames_per_sequence=60)
+    generate(tmp_path, drawn, progress=False)
+    (sequence,), _ = find_ground_truth(tmp_path / data_set_name(drawn) / "images" / "val")
     objects = sequence.counted()
     config = TrackerConfig(track_buffer=60, max_aspect=10.0)
     tracker, rows = Tracker(config), [np.zeros((0, 6))]

@@ -16,10 +16,10 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from fairmot.addresses import masked
 from train.preflight.finding import Finding, failed, passed, skipped, warned
 from train.preflight.npu_smi import read_answer
 from train.report.mlflow_delivery import MlflowConfig, resolve_tracking_uri
-from train.report.mlflow_run import masked
 
 DISTRIBUTION = "fairmot-mindspore"
 SUPPORTED_CANN = ("8.2", "8.3", "8.5", "9.0", "9.1")

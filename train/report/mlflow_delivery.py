@@ -17,8 +17,9 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from fairmot.addresses import masked
 from fairmot.errors import FairMOTError
-from train.report.mlflow_run import MlflowRun, first_line, masked, say
+from train.report.mlflow_run import MlflowRun, first_line, say
 from train.report.record import only_deliverer
 
 _POLL_S = 0.5

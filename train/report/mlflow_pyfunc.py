@@ -59,12 +59,13 @@ class TrackingModel(mlflow.pyfunc.PythonModel):
             DataError: a file is no picture.
         """
         from fairmot.inference.tracks import track_frames  # noqa: PLC0415
+        from fairmot.media.frame import counted  # noqa: PLC0415
         from fairmot.mot.rows import track_table  # noqa: PLC0415
         from fairmot.tracking.tracker import Tracker, plausible  # noqa: PLC0415
 
         tables = [np.zeros((0, len(COLUMNS)))]
-        for number, _, _, every_track in track_frames(self._detector, _pictures(model_input), Tracker(self._rules)):
-            tables.append(track_table(number, plausible(every_track, self._rules)))
+        for frame in track_frames(self._detector, counted(_pictures(model_input)), Tracker(self._rules)):
+            tables.append(track_table(frame.number, plausible(frame.tracks, self._rules)))
         return pd.DataFrame(np.concatenate(tables), columns=COLUMNS).astype({"frame": int, "id": int, "class": int})
 
 

@@ -7,13 +7,13 @@ A run whose folder lies in a folder with a record of its own, that of a sweep, b
 """
 
 import os
-import re
 import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from fairmot.addresses import masked
 from fairmot.errors import FairMOTError
 from fairmot.files import write_atomic
 from train.report.mlflow_model import register_model
@@ -219,11 +219,6 @@ def say(message: str) -> None:
     """One line on stderr, over a progress bar if there is one."""
     bar_eraser = "\r\033[K" if sys.stderr.isatty() else ""
     print(f"{bar_eraser}mlflow: {message}", file=sys.stderr, flush=True)
-
-
-def masked(text: str) -> str:
-    """An address, or a message with addresses, without users and passwords."""
-    return re.sub(r"://[^/\s]+@", "://***@", text)
 
 
 def first_line(error: Exception) -> str:

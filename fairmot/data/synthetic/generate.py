@@ -1,20 +1,25 @@
 """A small data set of moving figures, drawn on the spot: something to learn from and track without a download."""
 
 import hashlib
+import json
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
-from fairmot.data.layout import Built, SequenceReport, build_data_set, image_folder, write_labels
+from fairmot.data.layout import FORMAT_VERSION, Built, SequenceReport, build_data_set, image_folder, write_labels
 from fairmot.data.synthetic.scene import make_scene, render
 from fairmot.errors import DataError
 from fairmot.mot.rows import MotRows, ground_truth_text
 from fairmot.mot.sequence import sequence_info
 
 NAME = "synthetic"
+_DIGEST_DIGITS = 8
+_NAMED = re.compile(rf"^{NAME}(-[0-9a-f]{{{_DIGEST_DIGITS}}})?(?=[./])")
 _DRAWING_VERSION = 1  # raised whenever the same settings would draw other pictures
 _LEAST_VISIBILITY = 0.1
 _JPEG_QUALITY = 95
@@ -55,11 +60,30 @@ class SyntheticConfig:
             raise ValueError(f"data.synthetic.classes={self.classes}: choose 1 (people) or 2 (people and carts)")
 
 
-def generate(root: str | Path, config: SyntheticConfig, progress: bool = True) -> None:
-    """Have the data set `synthetic` below `root`, with lists `synthetic.train` and `synthetic.val`.
+def data_set_name(config: SyntheticConfig) -> str:
+    """`synthetic-` and a digest of the settings: what others draw never replaces what a training reads."""
+    drawn = _settings(config) | {"format_version": FORMAT_VERSION}
+    digest = hashlib.sha256(json.dumps(drawn, sort_keys=True).encode()).hexdigest()
+    return f"{NAME}-{digest[:_DIGEST_DIGITS]}"
 
-    One drawn with the same settings is used as it is, anything else of that name is drawn anew; several
-    processes may call this at once.
+
+def located(path: str, config: SyntheticConfig) -> str:
+    """A list file or a pattern of folders with the data set's name where it says just `synthetic`.
+
+    `synthetic.train` becomes `synthetic-<digest>.train`, `synthetic/images/val/*` accordingly, also with the digest of
+    other settings, which a saved configuration may bring; others stay as they are.
+    """
+    return _NAMED.sub(data_set_name(config), path)
+
+
+def _settings(config: SyntheticConfig) -> dict[str, Any]:
+    return asdict(config) | {"drawing_version": _DRAWING_VERSION}
+
+
+def generate(root: str | Path, config: SyntheticConfig, progress: bool = True) -> None:
+    """Have the data set of `data_set_name` below `root`, with lists `<name>.train` and `<name>.val`.
+
+    One that is whole is used as it is; several processes may call this at once.
 
     Ground truth is as in MOT17: `frame,id,x,y,w,h,flag,class,visibility`. A box holds the whole body and so may
     leave the image; classes count from 1 there and from 0 in the labels; visibility is the share of the body's pixels
@@ -71,19 +95,19 @@ def generate(root: str | Path, config: SyntheticConfig, progress: bool = True) -
         progress: show a progress bar.
 
     Raises:
-        DataError: the file system refuses, or something else is called `<root>/synthetic`.
+        DataError: the file system refuses, or something else has the data set's name.
     """
-    settings = asdict(config) | {"drawing_version": _DRAWING_VERSION}
+    name = data_set_name(config)
 
     def build(folder: Path) -> Built:
         frames = (config.train_sequences + config.val_sequences) * config.frames_per_sequence
         with tqdm(total=frames, desc="drawing synthetic data", unit="frame", disable=None if progress else True) as bar:
-            return _draw_data_set(folder, config, bar)
+            return _draw_data_set(folder, name, config, bar)
 
-    build_data_set(Path(root), NAME, settings, build, replace=True)
+    build_data_set(Path(root), name, _settings(config), build)
 
 
-def _draw_data_set(folder: Path, config: SyntheticConfig, bar: tqdm) -> Built:
+def _draw_data_set(folder: Path, name: str, config: SyntheticConfig, bar: tqdm) -> Built:
     reports, lists = [], {}
     for split, sequences in (("train", config.train_sequences), ("val", config.val_sequences)):
         paths: list[str] = []
@@ -92,10 +116,10 @@ def _draw_data_set(folder: Path, config: SyntheticConfig, bar: tqdm) -> Built:
             report = _draw_sequence(folder, split, number, first_identity=identities, config=config, bar=bar)
             identities += report.identities
             reports.append(report)
-            images = image_folder(Path(NAME), split, report.name)
+            images = image_folder(Path(name), split, report.name)
             paths += [f"{images.as_posix()}/{_stem(frame)}.jpg" for frame in range(1, config.frames_per_sequence + 1)]
         if paths:
-            lists[f"{NAME}.{split}"] = paths
+            lists[f"{name}.{split}"] = paths
     return Built(lists, reports)
 
 

@@ -1,6 +1,7 @@
 """Open everything that the lists of a data root name, and note what is wrong."""
 
 import os
+import re
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
@@ -14,8 +15,8 @@ from tqdm import tqdm
 from fairmot.data.folders import in_parallel, list_folders
 from fairmot.data.labels import COLUMNS, filled_lines, label_faults, label_path_for, parse_labels, read_label_file
 from fairmot.errors import DataError
-from fairmot.media.image_size import read_image_size
-from fairmot.media.picture import read_image
+from fairmot.evaluation.sequences import find_ground_truth
+from fairmot.media.picture import check_file, read_image
 from fairmot.prepare.check.contents import Contents
 from fairmot.prepare.check.findings import Finding, Kind
 from fairmot.prepare.check.lists import CheckedList, find_lists, overlaps, read_list, shared_labels
@@ -73,6 +74,8 @@ def examine(
     )
     findings += chain.from_iterable(one.findings for one in seen)
     findings += check_rows(contents)
+    findings += _unusable_truths(root, images)
+    findings += _lists_without_boxes(contents, {one.file for one in findings if one.kind is Kind.list_without_labels})
     order = {kind: number for number, kind in enumerate(Kind)}
     return contents, sorted(findings, key=lambda finding: order[finding.kind])
 
@@ -122,6 +125,29 @@ def _present_labels(
     return labelled, [*findings, *orphans]
 
 
+def _lists_without_boxes(contents: Contents, unlabelled: set[str]) -> Iterator[Finding]:
+    """Lists for training that teach nothing, but for those of which it is said already that they have no labels."""
+    boxes = np.diff(contents.row_offsets)
+    for item, members in zip(contents.lists, contents.members, strict=True):
+        if not item.held_out and item.path not in unlabelled and len(members) and not boxes[members].any():
+            yield Finding(Kind.list_without_boxes, item.path, 0, f"not one box in its {len(members)} images")
+
+
+def _unusable_truths(root: Path, images: list[str]) -> Iterator[Finding]:
+    """The gt/gt.txt beside an `img1`: training that validates on it would refuse it at its start."""
+    folders = {parent for image in images if (parent := _parent(image)).rpartition("/")[2] == "img1"}
+    for folder in sorted(_parent(folder) for folder in folders):
+        truth = root / folder / "gt" / "gt.txt"
+        if not truth.is_file():
+            continue
+        try:
+            find_ground_truth(root / folder)
+        except DataError as error:
+            place = re.match(rf"{re.escape(str(truth))}:(\d+): ", str(error))
+            message = str(error)[place.end() :] if place else str(error)
+            yield Finding(Kind.truth_unusable, str(truth), int(place[1]) if place else 0, message)
+
+
 def _parent(path: str) -> str:
     return path.rpartition("/")[0]
 
@@ -130,7 +156,7 @@ def _labels_without_image(root: Path, folder: str, labels: frozenset[str], image
     stems = {name.rpartition(".")[0] or name for name in images}
     for name in sorted(labels):
         stem, _, ending = name.rpartition(".")
-        if ending == "txt" and stem not in stems:
+        if ending == "txt" and stem not in stems and not name.startswith("."):
             yield Finding(Kind.label_without_image, str(root / folder / name), 0, "there is no image of this name")
 
 
@@ -151,7 +177,7 @@ def _look_at(root: Path, labelled: set[str], decode: bool, image: str) -> _Seen:
     try:
         if path.stat().st_size == 0:
             raise DataError(f"{path}: is empty (0 bytes)")
-        height, width = read_image(str(path)).shape[:2] if decode else read_image_size(path)
+        height, width = read_image(str(path)).shape[:2] if decode else check_file(path)
         size_hw = height, width
     except (DataError, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error).removeprefix(f"{path}: ")

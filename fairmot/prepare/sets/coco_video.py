@@ -6,7 +6,8 @@
     categories   id, name
 
 Images of a video become a sequence in order of their frame; images without video stay single. An annotation without
-instance_id or track_id has no identity: it trains detection alone. Crowds and ignored annotations do not count.
+instance_id or track_id, here or among its `attributes` (CVAT), has no identity: it trains detection alone. Ids are
+numbers or texts. Crowds and ignored annotations do not count.
 """
 
 import json
@@ -23,10 +24,9 @@ from fairmot.mot.sequence import existing_root
 from fairmot.prepare.assemble import Rules, prepare_origins
 from fairmot.prepare.classes import ClassOf, number_classes
 from fairmot.prepare.config import PrepareConfig
-from fairmot.prepare.json_values import box_xywh, parse_object, require
+from fairmot.prepare.json_values import Identities, Key, box_xywh, key, parse_object, require
 from fairmot.prepare.sequences import as_sequence, choose_sequences
 from fairmot.prepare.source import (
-    NO_IDENTITY,
     BoxRows,
     Origin,
     Source,
@@ -147,8 +147,9 @@ def parse_coco(path: Path) -> CocoVideos:
         raise DataError(f"{path}: categories: an id or a name is there twice")
     video_names = _video_names(path, content)
     images, grouped = _images(path, content, video_names)
+    identities = Identities()
     for place, entry in _entries(path, content, "annotations") if "annotations" in content else ():
-        _add_object(place, entry, images, categories)
+        _add_object(place, entry, images, categories, identities)
     return CocoVideos(categories, {name: sorted(some, key=lambda image: image.frame) for name, some in grouped.items()})
 
 
@@ -168,10 +169,10 @@ def _entries(path: Path, content: dict[str, Any], key: str) -> list[tuple[str, d
     return [(place, parse_object(place, "it", entry)) for place, entry in zip(places, entries, strict=True)]
 
 
-def _video_names(path: Path, content: dict[str, Any]) -> dict[int, str]:
-    names: dict[int, str] = {}
+def _video_names(path: Path, content: dict[str, Any]) -> dict[Key, str]:
+    names: dict[Key, str] = {}
     for place, entry in _entries(path, content, "videos") if "videos" in content else ():
-        identity = integer(place, "id", require(place, entry, "id", object), 0)
+        identity = key(place, "id", require(place, entry, "id", object))
         name = str(entry.get("name", identity)).strip("/").replace("/", "_")
         if identity in names or name in names.values() or name in ("", ".", ".."):
             raise DataError(f"{place}: video {identity}, '{name}', is there twice or has no name")
@@ -180,24 +181,24 @@ def _video_names(path: Path, content: dict[str, Any]) -> dict[int, str]:
 
 
 def _images(
-    path: Path, content: dict[str, Any], video_names: Mapping[int, str]
-) -> tuple[dict[int, CocoImage], dict[str | None, list[CocoImage]]]:
+    path: Path, content: dict[str, Any], video_names: Mapping[Key, str]
+) -> tuple[dict[Key, CocoImage], dict[str | None, list[CocoImage]]]:
     """Images by id, and by video."""
-    images: dict[int, CocoImage] = {}
+    images: dict[Key, CocoImage] = {}
     grouped: dict[str | None, list[CocoImage]] = {}
     for place, entry in _entries(path, content, "images"):
-        identity = integer(place, "id", require(place, entry, "id", object), 0)
-        file_name = require(place, entry, "file_name", str)
+        identity = key(place, "id", require(place, entry, "id", object))
+        file_name = require(place, entry, "file_name", str).replace("\\", "/")  # as Windows' tools write them
         if identity in images:
             raise DataError(f"{place}: image id {identity} is there twice")
         if not file_name or file_name.startswith("/") or ".." in file_name.split("/") or "\0" in file_name:
             raise DataError(f"{place}: file_name '{file_name}' must be a path below the folder of images")
         video = None
         if entry.get("video_id") is not None:
-            key = integer(place, "video_id", entry["video_id"], 0)
-            if key not in video_names:
-                raise DataError(f"{place}: video_id {key} is not among the videos")
-            video = video_names[key]
+            video_id = key(place, "video_id", entry["video_id"])
+            if video_id not in video_names:
+                raise DataError(f"{place}: video_id {video_id} is not among the videos")
+            video = video_names[video_id]
         frame = number(place, "frame_id", entry.get("frame_id", entry.get("frame_index", len(images))))
         size_hw = None
         if entry.get("height") is not None and entry.get("width") is not None:
@@ -210,9 +211,13 @@ def _images(
 
 
 def _add_object(
-    place: str, entry: dict[str, Any], images: Mapping[int, CocoImage], categories: Mapping[int, str]
+    place: str,
+    entry: dict[str, Any],
+    images: Mapping[Key, CocoImage],
+    categories: Mapping[int, str],
+    identities: Identities,
 ) -> None:
-    image = integer(place, "image_id", require(place, entry, "image_id", object), 0)
+    image = key(place, "image_id", require(place, entry, "image_id", object))
     category = integer(place, "category_id", require(place, entry, "category_id", object), 0)
     if image not in images:
         raise DataError(f"{place}: image_id {image} is not among the images")
@@ -220,9 +225,15 @@ def _add_object(
         raise DataError(f"{place}: category_id {category} is not among the categories")
     if entry.get("iscrowd") in (1, True) or entry.get("ignore") in (1, True):
         return
-    identity = entry.get("instance_id", entry.get("track_id"))
-    identity = NO_IDENTITY if identity is None else integer(place, "instance_id", identity, NO_IDENTITY)
+    identity = identities.number(place, _identity_of(place, entry))
     images[image].objects.append(CocoObject(place, category, identity, box_xywh(place, "bbox", entry.get("bbox"))))
+
+
+def _identity_of(place: str, entry: dict[str, Any]) -> tuple[str, Any]:
+    """The key that says whose box it is, and its value; None: nobody says."""
+    holders = (entry, parse_object(place, "attributes", entry.get("attributes") or {}))
+    given = ((name, holder.get(name)) for holder in holders for name in ("instance_id", "track_id"))
+    return next((found for found in given if found[1] is not None), ("instance_id", None))
 
 
 def _read(
@@ -259,8 +270,9 @@ def _source(
     for position, image in enumerate(available):
         if image.size_hw not in (None, tuple(sizes_hw[position])):
             height, width = sizes_hw[position]
+            turned = "; its EXIF data turns it: annotate it upright" if image.size_hw == (width, height) else ""
             raise DataError(
-                f"{image.place}: says {image.size_hw} for height and width, but the image is {width}x{height}"
+                f"{image.place}: says {image.size_hw} for height and width, but the image is {width}x{height}{turned}"
             )
         for one in image.objects:
             class_id = class_of(one.place, one.category)

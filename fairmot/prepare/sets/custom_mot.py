@@ -4,7 +4,6 @@ gt.txt has nine columns, the eighth a class from 1 on, or ten as MOT15's, withou
 `<sequence>/gt/labels.txt` (where CVAT writes them) or `<root>/labels.txt`; without them the numbers do.
 """
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,13 @@ from typing import Any
 from tqdm import tqdm
 
 from fairmot.errors import DataError
+from fairmot.mot.rows import GT_COLUMNS
 from fairmot.mot.sequence import existing_root, find_sequences
 from fairmot.prepare.assemble import Rules, prepare_origins
 from fairmot.prepare.classes import ClassOf, number_classes, read_names
 from fairmot.prepare.config import PrepareConfig
-from fairmot.prepare.sequences import choose_sequences, read_sequence, truth_text
-from fairmot.prepare.sets.motchallenge import WITH_CLASS, WITHOUT_CLASS
+from fairmot.prepare.sequences import choose_sequences, read_sequence
 from fairmot.prepare.source import Origin, Source
-from fairmot.prepare.text_rows import read_lines
 
 _FIRST_CLASS = 1
 
@@ -40,7 +38,7 @@ def prepare(config: PrepareConfig) -> tuple[dict[str, Any], bool]:
             folder,
             [folder / "img1"],
             [folder / "gt" / "gt.txt", folder / "seqinfo.ini", *texts],
-            partial(_read, folder, class_of, bool(config.classes)),
+            partial(_read, folder, class_of, bool(config.classes), len(classes or ())),
         )
         for folder in folders
     ]
@@ -58,21 +56,7 @@ def _names(texts: list[Path]) -> dict[int, str] | None:
     return found[0] if found else None
 
 
-def _read(folder: Path, class_of: ClassOf, some_classes: bool, bar: tqdm) -> list[Source]:
-    columns = _columns(folder / "gt" / "gt.txt")
-    source = read_sequence(folder, columns, class_of if columns is WITH_CLASS else None, bar)
-    if some_classes and source.boxes is not None:  # who is scored against it must not find the other classes there
-        texts = source.texts | {f"{source.name}/gt/gt.txt": truth_text(source.boxes).encode()}
-        source = replace(source, texts=texts)
+def _read(folder: Path, class_of: ClassOf, some_classes: bool, named_classes: int, bar: tqdm) -> list[Source]:
+    # With some classes only, who is scored against gt.txt must not find the others there.
+    source = read_sequence(folder, GT_COLUMNS, class_of, bar, only_boxes=some_classes, named_classes=named_classes)
     return [source]
-
-
-def _columns(path: Path) -> tuple[str, ...]:
-    """Which columns a gt.txt has, by its first row."""
-    place, line = next(iter(read_lines(path)), ("", "")) if path.is_file() else ("", "")
-    known = {len(columns): columns for columns in (WITH_CLASS, WITHOUT_CLASS)}
-    count = line.count(",") + 1
-    if line and count not in known:
-        expected = "; or ".join(f"{length}: {','.join(columns)}" for length, columns in known.items())
-        raise DataError(f"{place}: {count} columns, expected {expected}")
-    return known.get(count, WITH_CLASS)

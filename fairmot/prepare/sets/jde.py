@@ -24,7 +24,7 @@ from fairmot.mot.sequence import existing_root
 from fairmot.prepare.assemble import Rules, prepare_origins
 from fairmot.prepare.config import PrepareConfig
 from fairmot.prepare.label_files import read_label_files
-from fairmot.prepare.source import Origin, Source, folders_with_images, image_sizes, image_target, list_images
+from fairmot.prepare.source import Origin, Source, folders_below, image_sizes, image_target, list_images
 from fairmot.prepare.text_rows import read_lines
 
 _IMAGES = "images"
@@ -65,7 +65,7 @@ def prepare(config: PrepareConfig) -> tuple[dict[str, Any], bool]:
         raise ConfigError(f"sequences: {config.dataset} has none")
     top = existing_root(config.root)
     lists = _find_lists(config, rules, top)
-    folders = [folder for folder in folders_with_images(top) if _IMAGES in folder.relative_to(top.parent).parts]
+    folders = folders_below(top, _IMAGES)
     if not folders:
         raise DataError(
             f"root={config.root}: no folder named '{_IMAGES}' with images; expected {_IMAGES}/ beside labels_with_ids/"

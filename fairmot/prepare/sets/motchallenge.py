@@ -11,14 +11,13 @@ from typing import Any
 
 from tqdm import tqdm
 
+from fairmot.mot.rows import GT_COLUMNS_WITH_CLASS, GT_COLUMNS_WITHOUT_CLASS
 from fairmot.mot.sequence import existing_root, find_sequences, one_variant_a_scene
 from fairmot.prepare.assemble import Rules, prepare_origins
 from fairmot.prepare.config import PrepareConfig
 from fairmot.prepare.sequences import choose_sequences, read_sequence
 from fairmot.prepare.source import Origin, Source
 
-WITHOUT_CLASS = ("frame", "id", "x", "y", "w", "h", "flag", "x_world", "y_world", "z_world")
-WITH_CLASS = ("frame", "id", "x", "y", "w", "h", "flag", "class", "visibility")
 _PEDESTRIAN = 1
 
 
@@ -27,20 +26,20 @@ class MotRules:
     """How one data set in MOTChallenge's format is read.
 
     Attributes:
-        columns: of gt.txt.
+        columns: how many gt.txt has.
         halves: also list the first and the second half of every training sequence, for training and validation.
         variants: a scene is there several times, with the detections of several detectors.
         inside: folder within the download that holds train, val and test, where it is there.
     """
 
-    columns: tuple[str, ...] = WITH_CLASS
+    columns: int = GT_COLUMNS_WITH_CLASS
     halves: bool = False
     variants: bool = False
     inside: str = "."
 
 
 RULES = {
-    "mot15": MotRules(columns=WITHOUT_CLASS),
+    "mot15": MotRules(columns=GT_COLUMNS_WITHOUT_CLASS),
     "mot16": MotRules(),
     "mot17": MotRules(halves=True, variants=True),
     "mot20": MotRules(),
@@ -72,8 +71,8 @@ def prepare(config: PrepareConfig) -> tuple[dict[str, Any], bool]:
     return prepare_origins(config, Rules(config.dataset, halves=rules.halves), origins)
 
 
-def _read(folder: Path, columns: tuple[str, ...], bar: tqdm) -> list[Source]:
-    return [read_sequence(folder, columns, _pedestrian if "class" in columns else None, bar)]
+def _read(folder: Path, columns: int, bar: tqdm) -> list[Source]:
+    return [read_sequence(folder, (columns,), _pedestrian, bar)]
 
 
 def _pedestrian(_: str, value: float) -> int | None:

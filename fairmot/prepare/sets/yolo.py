@@ -9,7 +9,6 @@ are there, is this project's own format, with ids that count over the whole spli
 numbers do for names.
 """
 
-import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from tqdm import tqdm
 from fairmot.data.labels import parse_labels
 from fairmot.errors import ConfigError, DataError
 from fairmot.mot.sequence import existing_root
+from fairmot.picture_files import natural_order
 from fairmot.prepare.assemble import Rules, prepare_origins
 from fairmot.prepare.classes import ClassOf, number_classes, read_names
 from fairmot.prepare.config import PrepareConfig
@@ -30,7 +30,7 @@ from fairmot.prepare.source import (
     Boxes,
     Origin,
     Source,
-    folders_with_images,
+    folders_below,
     image_sizes,
     image_target,
     list_images,
@@ -38,6 +38,7 @@ from fairmot.prepare.source import (
 from fairmot.prepare.text_rows import read_bytes, read_lines
 
 _SPLITS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
+_CONFIDENCE = "; the sixth column is the track's id: is it a confidence? Then remove it"
 _IMAGES, _PLAIN, _WITH_IDS = "images", "labels", "labels_with_ids"
 
 
@@ -51,7 +52,7 @@ def prepare(config: PrepareConfig) -> tuple[dict[str, Any], bool]:
     if config.sequences:
         raise ConfigError("sequences: format=yolo takes all folders; leave the others out of root")
     top = existing_root(config.root)
-    folders = [folder for folder in folders_with_images(top) if _IMAGES in folder.relative_to(top.parent).parts]
+    folders = folders_below(top, _IMAGES)
     if not folders:
         raise DataError(f"root={config.root}: no folder named images with images; expected images/ beside labels/")
     class_of, classes = number_classes(_names(top), config.classes, first=0)
@@ -120,7 +121,7 @@ def _in_order(folder: Path) -> list[Path]:
     """Images in natural order: frame2 before frame10."""
     return sorted(
         list_images(folder),
-        key=lambda path: [int(part) if part.isdigit() else part for part in re.split("([0-9]+)", path.name)],
+        key=lambda path: natural_order(path.name),
     )
 
 
@@ -133,7 +134,9 @@ def _source(top: Path, split: str, name: str, images: list[Path], kind: str, cla
     sizes_hw = image_sizes(images, bar)
     labels = [_label_of(image, kind) for image in images]
     boxes, lacking = read_label_files(labels, sizes_hw, parse_labels if kind == _WITH_IDS else parse_plain)
-    boxes = _with_classes(boxes, labels, class_of)
+    all_boxes, boxes = boxes, _with_classes(boxes, labels, class_of)
+    if kind == _PLAIN:
+        _refuse_confidences(all_boxes, labels)
     if kind == _PLAIN and name and (sizes_hw == sizes_hw[0]).all():
         return as_sequence(name, split, images, boxes, sizes_hw=sizes_hw, lacking=lacking)
     targets = [image_target(image.relative_to(top).as_posix(), (split,)) for image in images]
@@ -154,7 +157,32 @@ def parse_plain(content: bytes, path: str) -> np.ndarray:
                 f"{path}:{number}: {len(fields)} columns, expected class x_center y_center width height [id]"
             )
         lines.append(b" ".join([*fields[:1], *(fields[5:] or [b"-1"]), *fields[1:5]]) if fields else b"")
-    return parse_labels(b"\n".join(lines), path)
+    try:
+        return parse_labels(b"\n".join(lines), path)
+    except DataError as error:
+        raise DataError(f"{error}{_CONFIDENCE}" if ": id " in str(error) else str(error)) from error
+
+
+def _refuse_confidences(boxes: Boxes, labels: list[Path]) -> None:
+    """Ids that no tracks have: twice in an image, or 1.0 of every box; a confidence in the sixth column looks so."""
+    known = np.flatnonzero(boxes.ids >= 0)
+    order = known[np.lexsort((boxes.ids[known], boxes.images[known]))]
+    same = (np.diff(boxes.images[order]) == 0) & (np.diff(boxes.ids[order]) == 0)
+    if same.any():
+        row = int(order[1:][same].min())
+        place, line = _row_of(boxes, labels, row)
+        raise DataError(f"{place}: id {line.split()[5]} appears twice in this image{_CONFIDENCE}")
+    if len(known) and (boxes.ids[known] == 1).all():
+        place, line = _row_of(boxes, labels, int(known[0]))
+        if "." in line.split()[5]:
+            raise DataError(f"{place}: id {line.split()[5]}, as of all boxes{_CONFIDENCE}")
+
+
+def _row_of(boxes: Boxes, labels: list[Path], row: int) -> tuple[str, str]:
+    """The place and the line of a row; boxes stand in the order of their files."""
+    image = int(boxes.images[row])
+    first = int(np.searchsorted(boxes.images, image))
+    return list(read_lines(labels[image]))[row - first]
 
 
 def _with_classes(boxes: Boxes, labels: list[Path], class_of: ClassOf) -> Boxes:

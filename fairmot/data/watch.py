@@ -1,0 +1,60 @@
+"""Notices that a prepared data set was made anew under a training that has read its labels already."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from fairmot.errors import DataError
+
+_UNREADABLE = ""
+
+
+class DataWatch:
+    """Remembers the manifests of the data sets that images belong to; those without a manifest are not watched.
+
+    Asking costs one question to the file system for each data set, as long as nothing has changed.
+    """
+
+    def __init__(self, root: str, image_paths: Iterable[str]) -> None:
+        """Read the manifests: before the labels, so that nothing in between is missed.
+
+        Args:
+            root: folder that the image paths are relative to.
+            image_paths: their first folder is the data set's name.
+        """
+        names = {path.partition("/")[0] for path in image_paths}
+        manifests = [Path(root) / f"{name}.manifest.json" for name in sorted(names)]
+        self._digests = {path: digest for path in manifests if (digest := _digest(path)) != _UNREADABLE}
+        self._times = {path: _time(path) for path in self._digests}
+
+    def check(self) -> None:
+        """Look again.
+
+        Raises:
+            DataError: a data set is another one now.
+        """
+        for path, digest in self._digests.items():
+            time = _time(path)
+            if time == self._times[path]:
+                continue
+            if _digest(path) != digest:
+                raise DataError(
+                    f"{path}: this data set was made anew, with other settings or from another download, while a "
+                    "training read it: its pictures are no longer those of the labels; start the training again"
+                )
+            self._times[path] = time
+
+
+def _digest(path: Path) -> str:
+    """What a manifest says that the data set was made of."""
+    try:
+        return str(json.loads(path.read_bytes())["digest"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return _UNREADABLE
+
+
+def _time(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
