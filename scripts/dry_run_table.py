@@ -3,6 +3,7 @@
     python scripts/dry_run_table.py                              # every experiment, jit_level O0 and O1
     python scripts/dry_run_table.py mot20_finetune tud           # only these
     python scripts/dry_run_table.py --chip a3 --ranks 16         # for another chip, and so many ranks
+    python scripts/dry_run_table.py --fits                       # instead: the largest batch that fits
 
 Experiments that make the same graph share a row. The rows are printed as they come, as Markdown.
 """
@@ -31,6 +32,15 @@ HEAD = (
     "| experiment | batch a rank | kernels O0 | O1 | collectives | peak GB, with fragments: O0 | O1 | fits 32 | 64 |\n"
     "|---|---|---|---|---|---|---|---|---|"
 )
+
+FITS_HEAD = (
+    "| experiment | input | fp32: GB | in 32 GB | in 64 GB | fp16: GB | in 32 GB | in 64 GB |\n"
+    "|---|---|---|---|---|---|---|---|"
+)
+PRECISIONS = ("fp32", "fp16")
+FITS_BATCHES = (4, 16)
+FITS_SHARE = 0.9
+"""Of a device's memory; CANN, HCCL and the kernels' own take the rest."""
 
 
 def graph_of(config: TrainConfig) -> str:
@@ -77,6 +87,30 @@ def row(experiments: list[str], configs: list[TrainConfig]) -> str:
     return "| " + " | ".join([*names, *kernels, collectives, *peaks, *fits]) + " |"
 
 
+def fits_row(experiments: list[str], batches: dict[tuple[str, int], TrainConfig]) -> str:
+    """One row of the table of largest batches: the planned peak grows evenly with the batch, two give the line.
+
+    Args:
+        experiments: that share it.
+        batches: configurations of the first of them, by precision and batch.
+    """
+    (height, width) = next(iter(batches.values())).data.input_size
+    cells = [", ".join(experiments), f"{height}x{width}"]
+    for precision in PRECISIONS:
+        peaks = []
+        for batch in FITS_BATCHES:
+            _logger.info("%s, %s, batch %d", experiments[0], precision, batch)
+            try:
+                peaks.append(simulated(batches[precision, batch])["peak_gb_with_fragments"])
+            except FairMOTError as error:
+                return "| " + " | ".join([*cells, f"{precision}: {' '.join(str(error).split())}"]) + " |"
+        a_picture = (peaks[1] - peaks[0]) / (FITS_BATCHES[1] - FITS_BATCHES[0])
+        rest = peaks[0] - a_picture * FITS_BATCHES[0]
+        cells += [f"{rest:.1f} + {a_picture:.2f}"]
+        cells += [str(int((FITS_SHARE * memory - rest) / a_picture)) for memory in (32, 64)]
+    return "| " + " | ".join(cells) + " |"
+
+
 def _gb(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.1f}"
 
@@ -88,24 +122,37 @@ def main() -> None:
     parser.add_argument("--chip", default="910b", choices=[chip.value for chip in Chip])
     parser.add_argument("--ranks", type=int, default=8, help="how many; rank 0 is compiled")
     parser.add_argument("--at-once", type=int, default=2, help="dry runs at the same time; each takes 2 to 6 GB")
+    parser.add_argument("--fits", action="store_true", help="the table of the largest batches that fit")
     arguments = parser.parse_args()
     words = [f"simulate.chip={arguments.chip}", f"simulate.ranks={arguments.ranks}", "data.root=no-data"]
     try:
-        rows = rows_of(arguments.experiments or EXPERIMENTS, words)
-        configs = [
-            [
-                compose([f"experiment={experiment}", f"runtime.jit_level={level}", *words], TrainConfig, "train")
-                for level in LEVELS
-            ]
-            for experiment in rows
+        if arguments.fits:
+            words.append("validate_every_epochs=0")
+        same_batch = ["batch_size_per_rank=1"] if arguments.fits else []
+        rows = rows_of(arguments.experiments or EXPERIMENTS, [*words, *same_batch])
+        levels = [[_composed(name, [*words, f"runtime.jit_level={level}"]) for level in LEVELS] for name in rows]
+        batches = [
+            {
+                (precision, batch): _composed(
+                    name, [*words, f"runtime.precision={precision}", f"batch_size_per_rank={batch}"]
+                )
+                for precision in PRECISIONS
+                for batch in FITS_BATCHES
+            }
+            for name in rows
         ]
     except FairMOTError as error:
         parser.error(str(error))
     logging.basicConfig(level=logging.INFO, format="%(threadName)s: %(message)s")
-    print(HEAD, flush=True)
+    print(FITS_HEAD if arguments.fits else HEAD, flush=True)
     with ThreadPoolExecutor(arguments.at_once, thread_name_prefix="process") as pool:
-        for line in pool.map(row, rows.values(), configs):
+        lines = pool.map(fits_row, rows.values(), batches) if arguments.fits else pool.map(row, rows.values(), levels)
+        for line in lines:
             print(line, flush=True)
+
+
+def _composed(experiment: str, words: list[str]) -> TrainConfig:
+    return compose([f"experiment={experiment}", *words], TrainConfig, "train")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Predicted step time, all-reduce and efficiency of data-parallel training on NPUs, from what the dry run counts.
 
     python -m benchmarks.studies.scaling_plan [output=picture.png]       the tables of docs/scaling.md, and its picture
+    python -m benchmarks.studies.scaling_plan count=true                 counts anew: four dry runs, a few minutes
     python -m benchmarks.studies.scaling_plan root=<data.root> list=<list file> [size=608x1088]
                                                                  what the loader does on one core with these images
 
@@ -22,10 +23,11 @@ from matplotlib.figure import Figure
 
 from benchmarks.measuring import options, size_hw
 from benchmarks.report import markdown
+from fairmot.files import write_json_atomic
 from fairmot.media.figures import save_figure
 
 COUNTED = Path(__file__).with_name("dry_run_counts.json")
-"""Written by scripts/dry_run_table.py: kernels, collectives and memory of a step, by MindSpore's Ascend compiler."""
+"""Written by `count`: what a step launches and how many collectives it makes, by MindSpore's Ascend compiler."""
 FLOAT_BYTES = 4
 EMBEDDING = 128
 SIZE = (608, 1088)
@@ -148,7 +150,7 @@ def multiplications(name: str) -> float:
 
 def step_of(cluster: Cluster, neck: str, precision: str, batch: float, level: str = "O0") -> Step:
     """A step of one NPU: a backward pass computes twice what the forward pass does."""
-    kernels = counted()[neck][level]["kernels"]
+    kernels = counted()[neck][level]["launches"]
     peak = cluster.fp16_peak * ARITHMETIC_SHARE * (1 if precision == "fp16" else FP32_SHARE)
     arithmetic_s = 3 * 2 * multiplications(NECKS[neck]) * batch / peak
     return Step((kernels * LAUNCH_S[0], kernels * LAUNCH_S[1]), arithmetic_s)
@@ -225,7 +227,16 @@ def step_s(cluster: Cluster, alone_s: float, size: float, count: int, pieces: in
 
 def step_rows() -> Iterator[tuple[str, ...]]:
     """One NPU's step: what launching takes, and what arithmetic does."""
-    yield ("neck", "precision", "batch", "kernels O0 / O1", "launching, O0", "launching, O1", "arithmetic", "O0 waits for")
+    yield (
+        "neck",
+        "precision",
+        "batch",
+        "kernels O0 / O1",
+        "launching, O0",
+        "launching, O1",
+        "arithmetic",
+        "O0 waits for",
+    )
     cluster = CLUSTERS[0]
     for neck in NECKS:
         for precision in ("fp32", "fp16"):
@@ -234,8 +245,16 @@ def step_rows() -> Iterator[tuple[str, ...]]:
                 launching = [
                     f"{step.launch_s[0] * 1e3:.0f} to {step.launch_s[1] * 1e3:.0f} ms" for step in (plain, fused)
                 ]
-                kernels = " / ".join(str(counted()[neck][level]["kernels"]) for level in ("O0", "O1"))
-                yield (neck, precision, str(batch), kernels, *launching, f"{plain.arithmetic_s * 1e3:.0f} ms", plain.bound)
+                kernels = " / ".join(str(counted()[neck][level]["launches"]) for level in ("O0", "O1"))
+                yield (
+                    neck,
+                    precision,
+                    str(batch),
+                    kernels,
+                    *launching,
+                    f"{plain.arithmetic_s * 1e3:.0f} ms",
+                    plain.bound,
+                )
 
 
 def scaling_rows() -> Iterator[tuple[str, ...]]:
@@ -368,6 +387,28 @@ def draw(path: Path) -> None:
     save_figure(figure, path)
 
 
+def count() -> None:
+    """Write COUNTED anew: the step of mot20_finetune with either neck, rank 0 of 8, small pictures."""
+    from fairmot.cli.command import compose  # noqa: PLC0415 (seconds of import)
+    from train.config import TrainConfig  # noqa: PLC0415
+    from train.simulate.run import simulated  # noqa: PLC0415
+
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for neck, name in NECKS.items():
+        for level in ("O0", "O1"):
+            words = ["experiment=mot20_finetune", f"model.name={name}", f"runtime.jit_level={level}", "data.root=none"]
+            words += ["data.input_size=[64,96]", "batch_size_per_rank=1", "simulate.chip=910b", "simulate.ranks=8"]
+            report = simulated(compose(words, TrainConfig, "train"))
+            counts = {
+                "kernels": report["kernels_per_step"]["total"],
+                "launches": report["launches_per_step"],
+                "collectives": report["collectives_per_step"],
+            }
+            found.setdefault(neck, {})[level] = counts
+            print(neck, level, counts, flush=True)
+    write_json_atomic(COUNTED, found)
+
+
 def measure(root: str, image_list: str, height: int, width: int) -> None:
     """Images a second that one core reads, decodes, augments and turns into targets: the loader without its engine."""
     import cv2  # noqa: PLC0415
@@ -392,10 +433,12 @@ def measure(root: str, image_list: str, height: int, width: int) -> None:
 
 
 def main() -> None:
-    given = options(__doc__, output="", root="", list="", size="608x1088")
+    given = options(__doc__, output="", root="", list="", size="608x1088", count="")
     if given["root"] and given["list"]:
         measure(given["root"], given["list"], *size_hw(given["size"]))
         return
+    if given["count"]:
+        count()
     for title, rows in TABLES.items():
         print(f"{title}\n\n{as_markdown(rows())}\n")
     if given["output"]:

@@ -2,7 +2,7 @@
 
 import dry_run_table
 import pytest
-from dry_run_table import EXPERIMENTS, HEAD, graph_of, main, rows_of
+from dry_run_table import EXPERIMENTS, FITS_HEAD, HEAD, graph_of, main, rows_of
 
 from fairmot.cli.command import compose
 from fairmot.errors import FairMOTError
@@ -52,6 +52,22 @@ def test_the_table_has_a_row_a_graph_and_says_what_fails(monkeypatch, capsys):
 | all_yolov5s | 16 x 608x1088 | O0: simulate: does not compile: MaxPool |
 """
     )
+
+
+def test_the_largest_batch_lies_on_the_line_of_two_plans(monkeypatch, capsys):
+    """A picture takes 1.5 GB in fp32 and half of that in fp16, beside 2 GB: 0.9 of 32 GB hold 17 and 35 of them."""
+
+    def planned(config):
+        a_picture = 0.75 if config.runtime.precision.value == "fp16" else 1.5
+        return {"peak_gb_with_fragments": 2 + a_picture * config.batch_size_per_rank}
+
+    monkeypatch.setattr(dry_run_table, "simulated", planned)
+    monkeypatch.setattr("sys.argv", ["dry_run_table.py", "--fits", "tud", "quickstart"])
+    main()
+    line = "2.0 + 1.50 | 17 | 37 | 2.0 + 0.75 | 35 | 74"
+    quickstart = compose(["experiment=quickstart"], TrainConfig, "train").data.input_size
+    size = "x".join(map(str, quickstart))
+    assert capsys.readouterr().out == f"{FITS_HEAD}\n| tud | 256x320 | {line} |\n| quickstart | {size} | {line} |\n"
 
 
 def test_unknown_experiments_and_ranks_are_refused_before_anything_is_compiled(monkeypatch, capsys):

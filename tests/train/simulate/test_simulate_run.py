@@ -19,6 +19,7 @@ from train.simulate import run
 from train.simulate.config import Chip
 from train.simulate.graphs import KINDS
 from train.simulate.run import _raise_failure, environment_of_child
+from train.simulate.stand_ins import PROCESS_REPORT
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 NARROW = ["experiment=quickstart", "data.input_size=[64,96]", "batch_size_per_rank=1", "data.root=nowhere"]
@@ -66,6 +67,10 @@ def test_the_child_gets_a_simulated_rank_and_nothing_of_a_launcher(tmp_path):
     assert (given["MS_SIMULATION_LEVEL"], given["FAIRMOT_SIMULATED_SOC"]) == ("1", "Ascend910B4")
     assert given["FAIRMOT_SIMULATED_DEVICES"] == "8"
     assert given["LD_LIBRARY_PATH"] == "/lib64"
+    assert "LD_PRELOAD" not in given
+    (tmp_path / PROCESS_REPORT).touch()
+    given = environment_of_child(config, Chip["910b4"], tmp_path, Path("/python"), tmp_path, {"LD_PRELOAD": "/a.so"})
+    assert given["LD_PRELOAD"] == f"{tmp_path / PROCESS_REPORT}:/a.so"
 
 
 def test_a_graph_that_does_not_compile_is_reported_with_its_reason():
