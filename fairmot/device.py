@@ -37,6 +37,8 @@ class FoundDevice(NamedTuple):
 
 DEVICES = Path("/dev")
 """Where the driver shows NPUs, as davinci0 and so on."""
+_CALL_DEPTH = 5000
+"""Of MindSpore's compiler: it takes the parameters that a step writes one within the other, and HRNet has 984 of them."""
 _TARGETS = {Device.cpu: "CPU", Device.ascend: "Ascend"}
 
 JitLevel = Enum("JitLevel", {"O0": "O0", "O1": "O1"})
@@ -136,6 +138,7 @@ def use_device(device: Device, executor: ExecutorConfig | None = None) -> None:
         if device is Device.ascend:
             # Also where Ascend is the target already, as it is wherever MindSpore finds CANN: it has no number yet.
             ms.set_device(_TARGETS[device], int(os.environ.get("DEVICE_ID", "0")))
+            ms.set_recursion_limit(_CALL_DEPTH)
             executor = executor or ExecutorConfig()
             if ms.get_context("device_target") == _TARGETS[device]:  # MindSpore puts msrun's scheduler on the CPU
                 _set_executor(*(getattr(executor, field.name) for field in fields(ExecutorConfig)))
