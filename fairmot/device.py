@@ -38,7 +38,7 @@ class FoundDevice(NamedTuple):
 DEVICES = Path("/dev")
 """Where the driver shows NPUs, as davinci0 and so on."""
 _CALL_DEPTH = 5000
-"""Of MindSpore's compiler: it takes the parameters that a step writes one within the other, and HRNet has 984 of them."""
+"""Of MindSpore's compiler: it nests the parameters that a step writes in one another, and HRNet has 984 of them."""
 _TARGETS = {Device.cpu: "CPU", Device.ascend: "Ascend"}
 
 JitLevel = Enum("JitLevel", {"O0": "O0", "O1": "O1"})

@@ -331,7 +331,11 @@ def test_the_scaling_page_holds_what_the_plan_computes():
     assert f"{plan.parameters_without_classifier():,}" in page
     for title, rows in plan.TABLES.items():
         assert plan.as_markdown(rows()) in page, f"{title}: run python -m benchmarks.studies.scaling_plan"
-    # Two hand calculations: 2 x 7/8 of 84.08 MB inside a host, and a ring of eight at 0.6 x 30 GB/s.
-    size = plan.gradient_bytes(14_455)
-    assert plan.inside_bytes(size) == pytest.approx(147.14e6, rel=1e-3)
-    assert plan.ring_s(plan.CLUSTERS[0], size, 8) == pytest.approx(147.14e6 / 18e9 + 14 * 30e-6, rel=1e-3)
+    # By hand: 2 x 7/8 of 84.08 MB over 0.6 x 196 GB/s, and a ring of eight; 5 us a launch; 0.4 x 376 TFLOPS / 4 in fp32.
+    size, a2 = plan.gradient_bytes(14_455), plan.CLUSTERS[0]
+    assert plan.hierarchical_s(a2, size, 8) == pytest.approx(147.14e6 / 117.6e9 + 2 * 30e-6, rel=1e-3)
+    assert plan.ring_s(a2, size, 8) == pytest.approx(147.14e6 / 117.6e9 + 14 * 30e-6, rel=1e-3)
+    step = plan.step_of(a2, "plain", "fp32", 2)
+    assert step.launch_s[0] == pytest.approx(plan.counted()["plain"]["O0"]["launches"] * 5e-6)
+    assert step.arithmetic_s == pytest.approx(12 * plan.multiplications("dlaconv_34") / 37.6e12)
+    assert 60e9 < plan.multiplications("dlaconv_34") < 70e9

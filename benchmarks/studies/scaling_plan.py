@@ -1,7 +1,7 @@
 """Predicted step time, all-reduce and efficiency of data-parallel training on NPUs, from what the dry run counts.
 
     python -m benchmarks.studies.scaling_plan [output=picture.png]       the tables of docs/scaling.md, and its picture
-    python -m benchmarks.studies.scaling_plan count=true                 counts anew: four dry runs, a few minutes
+    python -m benchmarks.studies.scaling_plan count=true                 counts anew: six dry runs, a few minutes
     python -m benchmarks.studies.scaling_plan root=<data.root> list=<list file> [size=608x1088]
                                                                  what the loader does on one core with these images
 
@@ -31,7 +31,12 @@ COUNTED = Path(__file__).with_name("dry_run_counts.json")
 FLOAT_BYTES = 4
 EMBEDDING = 128
 SIZE = (608, 1088)
-NECKS = {"plain": "dlaconv_34", "deformable": "dla_34"}
+STEPS = {
+    "plain": ("mot20_finetune", "dlaconv_34"),
+    "deformable": ("mot20_finetune", "dla_34"),
+    "large batch": ("mix_large_batch_8npu", "dla_34"),
+}
+"""What is counted -> experiment and network."""
 COUNTS = (8, 64, 512)
 IDENTITIES = (14_455, 340_000, 1_000_000, 10_000_000)  # MIX, CrowdHuman with an identity a box, then the internet
 MIX_IDENTITIES = 14_455
@@ -117,7 +122,7 @@ class Step:
 
 @cache
 def counted() -> dict[str, dict[str, dict[str, int]]]:
-    """Neck -> jit level -> kernels and collectives of a step of one of eight ranks."""
+    """Step -> jit level -> kernels, launches and collectives of one of eight ranks."""
     found: dict[str, dict[str, dict[str, int]]] = json.loads(COUNTED.read_text(encoding="utf-8"))
     return found
 
@@ -148,11 +153,11 @@ def multiplications(name: str) -> float:
     return float(sum(found)) * math.prod(SIZE) / math.prod(small)
 
 
-def step_of(cluster: Cluster, neck: str, precision: str, batch: float, level: str = "O0") -> Step:
-    """A step of one NPU: a backward pass computes twice what the forward pass does."""
-    kernels = counted()[neck][level]["launches"]
+def step_of(cluster: Cluster, step: str, precision: str, batch: float, level: str = "O0") -> Step:
+    """One of STEPS on one NPU: a backward pass computes twice what the forward pass does."""
+    kernels = counted()[step][level]["launches"]
     peak = cluster.fp16_peak * ARITHMETIC_SHARE * (1 if precision == "fp16" else FP32_SHARE)
-    arithmetic_s = 3 * 2 * multiplications(NECKS[neck]) * batch / peak
+    arithmetic_s = 3 * 2 * multiplications(STEPS[step][1]) * batch / peak
     return Step((kernels * LAUNCH_S[0], kernels * LAUNCH_S[1]), arithmetic_s)
 
 
@@ -231,14 +236,14 @@ def step_rows() -> Iterator[tuple[str, ...]]:
         "neck",
         "precision",
         "batch",
-        "kernels O0 / O1",
+        "launches O0 / O1",
         "launching, O0",
         "launching, O1",
         "arithmetic",
         "O0 waits for",
     )
     cluster = CLUSTERS[0]
-    for neck in NECKS:
+    for neck in ("plain", "deformable"):
         for precision in ("fp32", "fp16"):
             for batch in (2, 12, 16):
                 fused, plain = (step_of(cluster, neck, precision, batch, level) for level in ("O1", "O0"))
@@ -298,15 +303,19 @@ def host_rows() -> Iterator[tuple[str, ...]]:
 
 
 def recipe_rows() -> Iterator[tuple[str, ...]]:
-    """How long the large-batch recipe would last."""
+    """How long the large-batch recipe would last, with the waiting of its synchronised batch normalisations."""
     yield ("NPUs", "batch a NPU", "steps an epoch", "step, fp32", "60 epochs, fp32", "step, fp16", "60 epochs, fp16")
     size, steps = gradient_bytes(MIX_IDENTITIES), LARGE_BATCH_IMAGES // LARGE_BATCH
     pieces = counted()["deformable"]["O0"]["collectives"]
+    small = counted()["large batch"]["O0"]["collectives"] - pieces
     for count in (8, 64):
         cells = []
         for precision in ("fp32", "fp16"):
-            alone = step_of(CLUSTERS[0], "deformable", precision, LARGE_BATCH / count)
-            times = [step_s(CLUSTERS[0], time_s, size, count, pieces) for time_s in (alone.best_s, alone.worst_s)]
+            alone = step_of(CLUSTERS[0], "large batch", precision, LARGE_BATCH / count)
+            waiting_s = small * hierarchical_s(CLUSTERS[0], 0, count)
+            times = [
+                step_s(CLUSTERS[0], time_s, size, count, pieces) + waiting_s for time_s in (alone.best_s, alone.worst_s)
+            ]
             cells += [span([1e3 * time_s for time_s in times], "ms")]
             cells += [span([LARGE_BATCH_EPOCHS * steps * time_s / 3600 for time_s in times], "h")]
         yield (str(count), str(LARGE_BATCH // count), str(steps), *cells)
@@ -353,7 +362,7 @@ def draw(path: Path) -> None:
     figure = Figure((9.6, 4.2), dpi=110, layout="constrained")
     left, right = figure.subplots(1, 2)
     batches = list(range(1, 17))
-    for neck, colour in zip(NECKS, ("tab:blue", "tab:orange"), strict=True):
+    for neck, colour in (("plain", "tab:blue"), ("deformable", "tab:orange")):
         steps = [step_of(CLUSTERS[0], neck, "fp16", batch) for batch in batches]
         left.fill_between(
             batches, *(1e3 * np.full(len(batches), one) for one in steps[0].launch_s), color=colour, alpha=0.25,
@@ -388,15 +397,20 @@ def draw(path: Path) -> None:
 
 
 def count() -> None:
-    """Write COUNTED anew: the step of mot20_finetune with either neck, rank 0 of 8, small pictures."""
+    """Write COUNTED anew: STEPS as rank 0 of 8 compiles them; small pictures make the same kernels."""
     from fairmot.cli.command import compose  # noqa: PLC0415 (seconds of import)
     from train.config import TrainConfig  # noqa: PLC0415
     from train.simulate.run import simulated  # noqa: PLC0415
 
     found: dict[str, dict[str, dict[str, int]]] = {}
-    for neck, name in NECKS.items():
+    for step, (experiment, network) in STEPS.items():
         for level in ("O0", "O1"):
-            words = ["experiment=mot20_finetune", f"model.name={name}", f"runtime.jit_level={level}", "data.root=none"]
+            words = [
+                f"experiment={experiment}",
+                f"model.name={network}",
+                f"runtime.jit_level={level}",
+                "data.root=none",
+            ]
             words += ["data.input_size=[64,96]", "batch_size_per_rank=1", "simulate.chip=910b", "simulate.ranks=8"]
             report = simulated(compose(words, TrainConfig, "train"))
             counts = {
@@ -404,8 +418,8 @@ def count() -> None:
                 "launches": report["launches_per_step"],
                 "collectives": report["collectives_per_step"],
             }
-            found.setdefault(neck, {})[level] = counts
-            print(neck, level, counts, flush=True)
+            found.setdefault(step, {})[level] = counts
+            print(step, level, counts, flush=True)
     write_json_atomic(COUNTED, found)
 
 
