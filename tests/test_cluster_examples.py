@@ -331,7 +331,7 @@ def test_the_scaling_page_holds_what_the_plan_computes():
     assert f"{plan.parameters_without_classifier():,}" in page
     for title, rows in plan.TABLES.items():
         assert plan.as_markdown(rows()) in page, f"{title}: run python -m benchmarks.studies.scaling_plan"
-    # By hand: 2 x 7/8 of 84.08 MB over 0.6 x 196 GB/s, and a ring of eight; 5 us a launch; 0.4 x 376 TFLOPS / 4 in fp32.
+    # By hand: 2 x 7/8 of 84.08 MB over 0.6 x 196 GB/s, a ring of eight, 5 us a launch, 0.4 x 376 TFLOPS / 4 in fp32.
     size, a2 = plan.gradient_bytes(14_455), plan.CLUSTERS[0]
     assert plan.hierarchical_s(a2, size, 8) == pytest.approx(147.14e6 / 117.6e9 + 2 * 30e-6, rel=1e-3)
     assert plan.ring_s(a2, size, 8) == pytest.approx(147.14e6 / 117.6e9 + 14 * 30e-6, rel=1e-3)

@@ -64,7 +64,9 @@ def update(optimizer, number, finite):
     optimizer(gradients, Tensor(1 / 8, ms.float32), Tensor(0.1 / (number + 1), ms.float32), Tensor(finite))
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize(
+    "name", [name if name == "adam" else pytest.param(name, marks=pytest.mark.slow) for name in CONFIGS]
+)
 def test_both_ways_make_the_same_updates_and_hold_the_same_state(name):
     optimizers = [make(CONFIGS[name], parameters(*SHAPES)) for make in (Optimizer, flat)]
     for number, finite in enumerate((False, True, False, True, True)):
@@ -80,6 +82,7 @@ def test_both_ways_make_the_same_updates_and_hold_the_same_state(name):
     assert_close(together, one_by_one)
 
 
+@pytest.mark.slow
 def test_a_state_of_one_way_goes_on_the_other_way():
     reference = Optimizer(CONFIGS["adam"], parameters(*SHAPES))
     optimizers = [make(CONFIGS["adam"], parameters(*SHAPES)) for make in (Optimizer, flat)]
@@ -124,7 +127,8 @@ def overflowing(batch):
     return batch
 
 
-@pytest.mark.parametrize("accumulation", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("accumulation", [1, 2])
 def test_both_ways_make_the_same_steps(accumulation):
     """One of them with an overflow; the second way asks as a device that saturates has to be asked."""
     steps = []

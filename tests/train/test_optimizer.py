@@ -40,7 +40,7 @@ def graph_mode():
     ms.set_context(mode=ms.GRAPH_MODE)
 
 
-@pytest.mark.parametrize("make", [Optimizer, FlatOptimizer])
+@pytest.mark.parametrize("make", [Optimizer, pytest.param(FlatOptimizer, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("name", "in_gradient", "decoupled"), [("adam", 0.2, 0.0), ("adamw", 0.0, 0.2)])
 def test_adam_and_adamw_decay_weights_only(name, in_gradient, decoupled, make):
     weight, bias = optimise(OptimConfig(name=OptimizerName[name], weight_decay=0.2), make=make)
@@ -48,7 +48,7 @@ def test_adam_and_adamw_decay_weights_only(name, in_gradient, decoupled, make):
     np.testing.assert_allclose(bias, adam(BIAS, 0.0, 0.0), rtol=2e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("make", [Optimizer, FlatOptimizer])
+@pytest.mark.parametrize("make", [Optimizer, pytest.param(FlatOptimizer, marks=pytest.mark.slow)])
 def test_sgd_with_momentum(make):
     weight, _ = optimise(OptimConfig(name=OptimizerName.sgd, momentum=0.5, weight_decay=0.2), make=make)
     value, velocity = WEIGHT.astype(np.float64), 0.0

@@ -92,6 +92,7 @@ def test_the_preflight_names_what_is_found(root, tmp_path, devices):
         CHECKS["configuration"](job)
 
 
+@pytest.mark.slow
 def test_auto_is_stored_as_asked_and_another_device_may_continue(root, tmp_path, capsys, devices):
     run_dir = tmp_path / "run"
     words = overrides(root, run_dir, max_steps=2)

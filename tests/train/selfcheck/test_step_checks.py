@@ -62,6 +62,7 @@ class Blind(Trained):
         return super().make_step(batch) | {"overflow": 0.0}
 
 
+@pytest.mark.slow
 def test_a_step_that_does_not_repeat_itself_fails():
     assert stepping.measure_repeat(session(trained())).verdict is Verdict.passed
     found = stepping.measure_repeat(session(trained(Drifting)))
@@ -108,6 +109,7 @@ def test_an_overflow_that_is_not_skipped_fails(kind, message):
     assert found.detail == message
 
 
+@pytest.mark.slow
 def test_an_overflow_on_the_last_rank_alone_is_tried_where_there_are_ranks():
     """Here the last rank's step is alone with its batch, whose infinite box sizes it must see by itself."""
     found = stepping.measure_overflow(session(trained(), World(rank=1, size=2)))
@@ -147,6 +149,7 @@ class Scaled(nn.Cell):
         return vector * self.factor
 
 
+@pytest.mark.slow
 def test_ranks_that_differ_fail():
     assert stepping.measure_ranks(session(trained())).verdict is Verdict.skipped
     assert stepping.measure_ranks(session(trained(), FakeRanks())).verdict is Verdict.passed
