@@ -152,3 +152,16 @@ def test_ctrl_c_ends_the_compiling_process_too(tmp_path):
     assert not child.is_running()
     assert "Traceback" not in said
     assert list((tmp_path / "temporary").iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@needs_tools
+def test_the_papers_network_at_its_size_fits_with_few_kernels():
+    """As rank 0 of 8, a batch of 12: no aim here, but what was counted with a little room."""
+    words = ["experiment=mot20_finetune", "simulate.chip=910b", "simulate.ranks=8", "data.root=nowhere"]
+    report = run.simulated(compose(words, TrainConfig, "train"))
+    assert report["launches_per_step"] < 1160
+    assert (report["collectives_per_step"], report["kernels_per_step"]["host"]) == (4, 0)
+    assert report["peak_gb"] < 13
+    assert report["fits"] == {"32": True, "64": True}
