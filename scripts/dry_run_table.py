@@ -130,25 +130,29 @@ def main() -> None:
             words.append("validate_every_epochs=0")
         same_batch = ["batch_size_per_rank=1"] if arguments.fits else []
         rows = rows_of(arguments.experiments or EXPERIMENTS, [*words, *same_batch])
-        levels = [[_composed(name, [*words, f"runtime.jit_level={level}"]) for level in LEVELS] for name in rows]
-        batches = [
-            {
-                (precision, batch): _composed(
-                    name, [*words, f"runtime.precision={precision}", f"batch_size_per_rank={batch}"]
-                )
-                for precision in PRECISIONS
-                for batch in FITS_BATCHES
-            }
-            for name in rows
-        ]
+        make, configs = (fits_row, _batches) if arguments.fits else (row, _levels)
+        composed = [configs(name, words) for name in rows]
     except FairMOTError as error:
         parser.error(str(error))
     logging.basicConfig(level=logging.INFO, format="%(threadName)s: %(message)s")
     print(FITS_HEAD if arguments.fits else HEAD, flush=True)
     with ThreadPoolExecutor(arguments.at_once, thread_name_prefix="process") as pool:
-        lines = pool.map(fits_row, rows.values(), batches) if arguments.fits else pool.map(row, rows.values(), levels)
-        for line in lines:
+        for line in pool.map(make, rows.values(), composed):
             print(line, flush=True)
+
+
+def _levels(experiment: str, words: list[str]) -> list[TrainConfig]:
+    return [_composed(experiment, [*words, f"runtime.jit_level={level}"]) for level in LEVELS]
+
+
+def _batches(experiment: str, words: list[str]) -> dict[tuple[str, int], TrainConfig]:
+    return {
+        (precision, batch): _composed(
+            experiment, [*words, f"runtime.precision={precision}", f"batch_size_per_rank={batch}"]
+        )
+        for precision in PRECISIONS
+        for batch in FITS_BATCHES
+    }
 
 
 def _composed(experiment: str, words: list[str]) -> TrainConfig:

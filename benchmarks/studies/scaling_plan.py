@@ -176,14 +176,21 @@ def gradient_bytes(num_identities: int) -> int:
     return FLOAT_BYTES * (parameters_without_classifier() + num_identities * (EMBEDDING + 1))
 
 
-def inside_bytes(cluster: Cluster, size: float) -> float:
-    """What each NPU sends within its host: a reduce-scatter and an all-gather."""
-    return 2 * (cluster.devices - 1) / cluster.devices * size
+def inside_bytes(cluster: Cluster, size: float, count: int) -> float:
+    """What each of `count` NPUs sends within its host: a reduce-scatter and an all-gather."""
+    devices = min(count, cluster.devices)
+    return 2 * (devices - 1) / devices * size
 
 
-def across_bytes(cluster: Cluster, size: float, hosts: int) -> float:
-    """What each NPU sends to other hosts: the all-reduce of its share."""
+def across_bytes(cluster: Cluster, size: float, count: int) -> float:
+    """What each of `count` NPUs sends to other hosts: the all-reduce of its share."""
+    hosts = hosts_of(cluster, count)
     return 2 * (hosts - 1) / hosts * size / cluster.devices
+
+
+def hosts_of(cluster: Cluster, count: int) -> int:
+    """How many hosts hold `count` NPUs."""
+    return max(1, count // cluster.devices)
 
 
 def hierarchical_s(cluster: Cluster, size: float, count: int, pieces: int = 1) -> float:
@@ -195,11 +202,9 @@ def hierarchical_s(cluster: Cluster, size: float, count: int, pieces: int = 1) -
         count: of NPUs.
         pieces: in which they are reduced, each with the latencies of its own.
     """
-    devices = min(count, cluster.devices)
-    hosts = max(1, count // cluster.devices)
-    inside = 2 * (devices - 1) / devices * size / (LINK_SHARE * cluster.inside)
-    across = across_bytes(cluster, size, hosts) / (LINK_SHARE * cluster.across)
-    return inside + across + pieces * (2 + 2 * math.log2(hosts)) * LATENCY_S
+    inside = inside_bytes(cluster, size, count) / (LINK_SHARE * cluster.inside)
+    across = across_bytes(cluster, size, count) / (LINK_SHARE * cluster.across)
+    return inside + across + pieces * (2 + 2 * math.log2(hosts_of(cluster, count))) * LATENCY_S
 
 
 def ring_s(cluster: Cluster, size: float, count: int) -> float:
@@ -270,12 +275,11 @@ def scaling_rows() -> Iterator[tuple[str, ...]]:
         alone_s = step_of(cluster, "deformable", "fp16", 16).worst_s
         for count in COUNTS:
             whole_s, pieces_s = (step_s(cluster, alone_s, size, count, number) for number in (1, pieces))
-            devices = min(count, cluster.devices)
             yield (
                 str(count),
                 cluster.name,
-                f"{2 * (devices - 1) / devices * size / 1e6:.0f} MB",
-                f"{across_bytes(cluster, size, max(1, count // cluster.devices)) / 1e6:.1f} MB",
+                f"{inside_bytes(cluster, size, count) / 1e6:.0f} MB",
+                f"{across_bytes(cluster, size, count) / 1e6:.1f} MB",
                 f"{ring_s(cluster, size, count) * 1e3:.1f} ms",
                 f"{hierarchical_s(cluster, size, count, pieces) * 1e3:.1f} ms",
                 f"{pieces_s * 1e3:.0f} ms",
