@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 from ascend_process import needs_tools
 from launched import free_port
+from rank_tables import table_of
 
 from train.cluster.job import Job, Starter, meeting_point
 from train.cluster.pods import Pods
-from train.cluster.rank_table import read_rank_table
 from train.launch import plan
 from train.launch.plan import plan_host, whole_environment
 from train.simulate.stand_ins import cann_paths
@@ -88,17 +88,6 @@ class Started:
             process.wait()
 
 
-def table(folder, *device_ids):
-    devices = [
-        {"device_id": str(number), "device_ip": f"192.168.0.{number}", "rank_id": str(rank)}
-        for rank, number in enumerate(device_ids)
-    ]
-    document = {"version": "1.0", "server_count": "1", "status": "completed"}
-    document["server_list"] = [{"server_id": "127.0.0.1", "device": devices}]
-    (folder / "table.json").write_text(json.dumps(document))
-    return read_rank_table(folder / "table.json")
-
-
 @pytest.mark.parametrize(
     ("way", "devices", "jit_level"),
     [("msrun", [0, 1], "O0"), ("msrun and table", [6, 4], "O0"), ("rank table", [6, 4], "O2"), ("pods", [0, 0], "O0")],
@@ -106,7 +95,7 @@ def table(folder, *device_ids):
 def test_each_rank_holds_its_device(way, devices, jit_level, tmp_path, monkeypatch):
     monkeypatch.setattr(plan, "WORKER", PROBE)
     pods = Pods(count=2, ranks_each=1, node_rank=0, scheduler=("127.0.0.1", free_port())) if way == "pods" else None
-    given = table(tmp_path, *devices) if "table" in way else None
+    given = table_of(tmp_path / "table.json", *devices) if "table" in way else None
     job = Job(
         Starter.rank_table if way == "rank table" else Starter.msrun, 2, given, [], "/run", "ascend",
         meeting_point(given, pods) if pods else ("127.0.0.1", free_port()), 1800, divide_threads=False, pods=pods,

@@ -1,12 +1,13 @@
 """Rank tables: every fault is named with its place, and generated tables have none."""
 
 import copy
-import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+from rank_tables import REMOVED, changed_document, write
 
 from fairmot.errors import ConfigError
 from train.cluster.rank_table import find_server, read_rank_table
@@ -29,26 +30,7 @@ GOOD = {
 }
 
 
-def write(path, document):
-    path.write_text(json.dumps(document))
-    return path
-
-
-def changed(*steps):
-    """GOOD with the value behind the keys replaced; REMOVED removes it."""
-    document = copy.deepcopy(GOOD)
-    *keys, last, value = steps
-    node = document
-    for key in keys:
-        node = node[key]
-    if value is REMOVED:
-        del node[last]
-    else:
-        node[last] = value
-    return document
-
-
-REMOVED = object()
+changed = partial(changed_document, GOOD)
 SERVERS, SECOND = "server_list", ("server_list", 1)
 DEVICE = ("server_list", 1, "device", 0)
 

@@ -4,9 +4,11 @@ import copy
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+from rank_tables import REMOVED, changed_document, write
 
 from fairmot.errors import ConfigError
 from train.cluster.job import meeting_point
@@ -45,23 +47,7 @@ POD = ("super_pod_list", 1)
 DEVICE = ("server_list", 1, "device", 0)
 
 
-def changed(*steps):
-    """GOOD with the value behind the keys replaced; None removes it."""
-    document = copy.deepcopy(GOOD)
-    *keys, last, value = steps
-    node = document
-    for key in keys:
-        node = node[key]
-    if value is None:
-        del node[last]
-    else:
-        node[last] = value
-    return document
-
-
-def write(path, document):
-    path.write_text(json.dumps(document))
-    return path
+changed = partial(changed_document, GOOD)
 
 
 def members(*names):
@@ -71,8 +57,8 @@ def members(*names):
 @pytest.mark.parametrize(
     ("document", "fault"),
     [
-        (changed("super_pod_list", None), "super_pod_list: must be a list with at least one entry"),
-        (changed(*POD, "super_pod_id", None), "super_pod_list[1].super_pod_id: is missing; must be a name"),
+        (changed("super_pod_list", REMOVED), "super_pod_list: must be a list with at least one entry"),
+        (changed(*POD, "super_pod_id", REMOVED), "super_pod_list[1].super_pod_id: is missing; must be a name"),
         (changed(*POD, "super_pod_id", 1), 'super_pod_list[1].super_pod_id: 1 is not a string; write "1" in quotes'),
         (changed(*POD, "super_pod_id", "0"), "super_pod_list[1].super_pod_id: 0 is already that of super_pod_list[0]"),
         (changed(*POD, "server_list", []), "super_pod_list[1].server_list: must be a list with at least one entry"),
@@ -84,12 +70,12 @@ def members(*names):
             "super_pod_list[1].server_list[2].server_id: 10.0.0.1 is already that of super_pod_list[0].server_list[0]",
         ),
         (
-            changed(*DEVICE, "super_device_id", None),
+            changed(*DEVICE, "super_device_id", REMOVED),
             "server_list[1].device[0].super_device_id: is missing; must be the",
         ),
         (changed(*DEVICE, "super_device_id", "x"), 'device[0].super_device_id: "x": must be the SDID of npu-smi'),
         (changed(*DEVICE, "super_device_id", "1"), "device[0].super_device_id: 1 is already that of server_list[0]"),
-        (changed(*DEVICE, "device_ip", None), "server_list[1].device[0].device_ip: is missing"),
+        (changed(*DEVICE, "device_ip", REMOVED), "server_list[1].device[0].device_ip: is missing"),
         (changed("server_list", 1, "server_id", "node-1"), "must be the host's IP address (a name needs host_ip)"),
         (changed("server_list", 1, "host_ip", "node-1"), 'server_list[1].host_ip: "node-1": must be the host\'s IP'),
     ],

@@ -1,6 +1,5 @@
 """What the launcher would start: processes, environments, commands; and how it understands its command line."""
 
-import json
 import os
 import subprocess
 import sys
@@ -8,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rank_tables import table_of
 
 from fairmot.errors import ConfigError
 from train.cluster.job import Job, Starter, choose_starter, meeting_point
@@ -84,18 +84,6 @@ def test_msrun_gets_scheduler_and_node_rank_from_the_table():
     assert "--join=True" not in host.command
     assert host.ranks[3].environment == {"RANK_ID": "11", "MS_NODE_ID": "11", "DEVICE_ID": "3"}
     assert host.environment["PATH"].endswith(f"{os.pathsep}/bin")
-
-
-def table_of(path, *device_ids):
-    """A table of one host with these devices, by ascending rank."""
-    devices = [
-        {"device_id": str(number), "device_ip": f"192.168.0.{number}", "rank_id": str(rank)}
-        for rank, number in enumerate(device_ids)
-    ]
-    document = {"version": "1.0", "server_count": "1", "status": "completed"}
-    document["server_list"] = [{"server_id": "127.0.0.1", "device": devices}]
-    path.write_text(json.dumps(document))
-    return read_rank_table(path)
 
 
 @pytest.mark.parametrize("starter", [Starter.msrun, Starter.rank_table])
