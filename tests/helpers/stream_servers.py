@@ -17,7 +17,23 @@ from numbered_videos import SIZE_HW, numbered
 FRAME_RATE = 25
 
 
-class HttpServer:
+class _Server:
+    """Answers in threads until the body of its `with` is left."""
+
+    def serve(self, server):
+        self._server, self.port = server, server.server_address[1]
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self._stop.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class HttpServer(_Server):
     """Serves /street.mp4, in ranges, and endless streams paced by the clock: /live.ts and /live.mjpg.
 
     Args:
@@ -85,21 +101,10 @@ class HttpServer:
                 pass
 
         ThreadingHTTPServer.allow_reuse_address = True
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._server.daemon_threads = True
-        self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self._stop.set()
-        self._server.shutdown()
-        self._server.server_close()
+        self.serve(ThreadingHTTPServer(("127.0.0.1", port), Handler))
 
 
-class RtspServer:
+class RtspServer(_Server):
     """One H.264 stream under rtsp://.../live, over TCP, for whoever shows the password.
 
     Args:
@@ -176,17 +181,7 @@ class RtspServer:
             allow_reuse_address = True
             daemon_threads = True
 
-        self._server = Server(("127.0.0.1", port), Handler)
-        self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self._stop.set()
-        self._server.shutdown()
-        self._server.server_close()
+        self.serve(Server(("127.0.0.1", port), Handler))
 
 
 SDP = "\r\n".join(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fuzzing import mutated
 
 from fairmot.errors import DataError
 from fairmot.mot.rows import MotRows, first_fault, read_ground_truth, read_results
@@ -36,23 +37,13 @@ TRUTH = "".join(f"{frame},{who},{9 * who + frame}.5,20,30,40,1,1,0.5\n" for fram
 
 def mutate(content: bytes, rng: np.random.Generator) -> bytes:
     """Another number or word, a byte changed, a piece cut out, a line doubled, the end cut off, other separators."""
-    kind = rng.integers(8)
-    at, length = int(rng.integers(len(content))), int(rng.integers(1, 12))
-    if kind <= 2:
-        cells = list(re.finditer(rb"[-\w.]+", content))
-        cell = cells[rng.integers(len(cells))]
-        return content[: cell.start()] + TOKENS[rng.integers(len(TOKENS))].encode() + content[cell.end() :]
-    if kind == 3:
-        return content[:at] + bytes([rng.integers(256)]) + content[at + 1 :]
-    if kind == 4:
-        return content[:at] + content[at + length :]
-    if kind == 5:
-        lines = content.splitlines(keepends=True)
-        line = int(rng.integers(len(lines)))
-        return b"".join([*lines[: line + 1], *lines[line:]])
-    if kind == 6:
-        return content.replace(b",", (b" ", b"\t", b";", b", ")[rng.integers(4)])[: len(content) - at % 3]
-    return content[:at]
+
+    def separators_or_end(kind, at, length):
+        if kind == 6:
+            return content.replace(b",", (b" ", b"\t", b";", b", ")[rng.integers(4)])[: len(content) - at % 3]
+        return content[:at]
+
+    return mutated(content, rng, rb"[-\w.]+", TOKENS, separators_or_end)
 
 
 @pytest.mark.parametrize(

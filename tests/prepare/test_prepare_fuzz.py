@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_downloads as tiny
+from fuzzing import mutated
 from tiny_downloads import labels, prepare_config
 
 from fairmot.data.labels import read_labels
@@ -104,23 +105,11 @@ CASES = {
 
 def mutate(content: bytes, rng: np.random.Generator) -> bytes:
     """Another number or word, a byte changed, a piece cut out, a line doubled, the end cut off, or bytes put in."""
-    kind = rng.integers(8)
-    at, length = int(rng.integers(len(content))), int(rng.integers(1, 12))
-    if kind <= 2:
-        tokens = list(re.finditer(rb'"[^"]*"|[-\w.]+', content))
-        token = tokens[rng.integers(len(tokens))]
-        return content[: token.start()] + TOKENS[rng.integers(len(TOKENS))].encode() + content[token.end() :]
-    if kind == 3:
-        return content[:at] + bytes([rng.integers(256)]) + content[at + 1 :]
-    if kind == 4:
-        return content[:at] + content[at + length :]
-    if kind == 5:
-        lines = content.splitlines(keepends=True)
-        line = int(rng.integers(len(lines)))
-        return b"".join([*lines[: line + 1], *lines[line:]])
-    if kind == 6:
-        return content[:at]
-    return content[:at] + rng.bytes(length) + content[at:]
+
+    def end_or_bytes(kind, at, length):
+        return content[:at] if kind == 6 else content[:at] + rng.bytes(length) + content[at:]
+
+    return mutated(content, rng, rb'"[^"]*"|[-\w.]+', TOKENS, end_or_bytes)
 
 
 @pytest.fixture(autouse=True)
