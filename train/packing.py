@@ -1,7 +1,7 @@
 """Many tensors held as a few vectors: an accelerator's host then hands over a few kernels instead of hundreds."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import mindspore as ms
@@ -69,6 +69,12 @@ def read_arrays(state: Mapping[str, Parameter | Part]) -> Tensors:
 
 def write_arrays(state: Mapping[str, Parameter | Part], arrays: Tensors) -> None:
     """Give the entries of a state the arrays of their names and shapes; an entry without one stays as it is."""
+    for parameter, array in whole_arrays(state, arrays):
+        parameter.set_data(Tensor(array))
+
+
+def whole_arrays(state: Mapping[str, Parameter | Part], arrays: Tensors) -> Iterator[tuple[Parameter, np.ndarray]]:
+    """The parameters that `arrays` are for, each with its new value; what a vector holds beside them stays."""
     vectors: dict[int, tuple[Parameter, np.ndarray]] = {}
     for name, entry in state.items():
         if name not in arrays:
@@ -78,9 +84,8 @@ def write_arrays(state: Mapping[str, Parameter | Part], arrays: Tensors) -> None
                 vectors[id(entry.vector)] = entry.vector, entry.vector.asnumpy().copy()
             vectors[id(entry.vector)][1][entry.start : entry.start + entry.size] = arrays[name].ravel()
         else:
-            entry.set_data(Tensor(arrays[name].astype(ms.dtype_to_nptype(entry.dtype))))
-    for vector, array in vectors.values():
-        vector.set_data(Tensor(array))
+            yield entry, arrays[name].astype(ms.dtype_to_nptype(entry.dtype))
+    yield from vectors.values()
 
 
 _map = ops.HyperMap()

@@ -15,6 +15,7 @@ from fairmot.data.identities import IdentityTable
 from fairmot.device import Device, device_in_use
 from train.build import build_state, build_step
 from train.distributed import World
+from train.packing import whole_arrays
 from train.selfcheck.batch import drawn_batch
 from train.selfcheck.config import SelfcheckConfig
 from train.state import TrainState
@@ -155,9 +156,10 @@ class Trained:
     def set_tensors(self, tensors: Mapping[str, np.ndarray]) -> None:
         """The inverse of `tensors`."""
         for group in self.state.groups:
-            for name, parameter in self.state.parameters(group).items():
-                # In place: after `set_data` a compiled graph reads the new value once, and writes where nobody looks.
-                ops.assign(parameter, Tensor(tensors[f"{group}/{name}"]))
+            state = self.state.parameters(group)
+            for parameter, array in whole_arrays(state, {name: tensors[f"{group}/{name}"] for name in state}):
+                # In place: a compiled graph goes on with the optimiser's counters of its own, whatever `set_data` says.
+                ops.assign(parameter, Tensor(array))
 
     def make_step(self, batch: list[np.ndarray] | None = None) -> dict[str, float]:
         """One optimiser step on `batch` or the drawn one; its SCALARS by name, read from the device."""

@@ -12,14 +12,27 @@ from fairmot.data.identities import IdentityTable
 from fairmot.errors import FairMOTError
 from fairmot.model.network import ModelConfig
 from train.distributed import ALONE, World
+from train.flat_optimizer import FlatOptimizer
+from train.optimizer import OptimConfig
 from train.selfcheck import exchange, stepping
 from train.selfcheck.check import Trained, Verdict
 from train.state import TrainState
 from train.step import LossScaleConfig, TrainOneStep
 
 
-def trained(kind=Trained, **scale):
+@pytest.fixture(autouse=True)
+def graph_mode():
+    """As every command runs; outside of it a step that was compiled does not see what is set afterwards."""
+    mode = ms.get_context("mode")
+    ms.set_context(mode=ms.GRAPH_MODE)
+    yield
+    ms.set_context(mode=mode)
+
+
+def trained(kind=Trained, is_flat=False, **scale):
     network, loss, optimizer, loss_scale = tiny_parts(scale=LossScaleConfig(**scale))
+    if is_flat:
+        optimizer = FlatOptimizer(OptimConfig(lr=1e-2), [*network.trainable_params(), *loss.trainable_params()])
     table = IdentityTable(["one"], [8])
     state = TrainState(network, loss, optimizer, loss_scale, table, ModelConfig(), [64, 96], 1, seed=7)
     batch = [column.asnumpy() for column in tiny_batch(0)]
@@ -74,9 +87,10 @@ def test_a_step_that_does_not_repeat_itself_fails():
         stepping.measure_repeat(session(trained(Idle)))
 
 
-def test_tensors_come_back_as_they_were_and_go_on_from_there():
+@pytest.mark.parametrize("is_flat", [False, True], ids=["as on CPUs", "as on Ascend"])
+def test_tensors_come_back_as_they_were_and_go_on_from_there(is_flat):
     """Also the optimiser's counters, which a graph would go on counting by itself."""
-    step = trained()
+    step = trained(is_flat=is_flat)
     step.make_step()
     before = step.tensors()
     step.make_step()
