@@ -23,7 +23,7 @@ from train.cluster.job import Job, Starter, meeting_point
 from train.cluster.pods import Pods
 from train.launch import plan
 from train.launch.plan import plan_host, whole_environment
-from train.simulate.stand_ins import cann_paths
+from train.simulate.stand_ins import cann_paths, cann_variables
 
 pytestmark = [pytest.mark.distributed, pytest.mark.timeout(300), needs_tools]
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -32,12 +32,10 @@ PROBE = Path(__file__).with_name("device_probe.py")
 
 def surroundings():
     """The user's environment on a host with CANN, and what makes MindSpore say how it executes graphs."""
-    libraries, packages = cann_paths(dict(os.environ))
     of_a_job = re.compile("MS_|RANK_|DEVICE_ID|ASCEND_RT")
     kept = {name: value for name, value in os.environ.items() if not of_a_job.match(name)}
     return kept | {
-        "LD_LIBRARY_PATH": str(libraries),
-        "PYTHONPATH": os.pathsep.join(map(str, (REPOSITORY, packages))),
+        **cann_variables(*cann_paths(dict(os.environ)), REPOSITORY, {}),
         "FAIRMOT_SIMULATED_SOC": "Ascend910B2",
         "GLOG_v": "1",
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from train.simulate.stand_ins import PROCESS_REPORT, cann_paths
+from train.simulate.stand_ins import cann_paths, cann_variables
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 needs_tools = pytest.mark.skipif(
@@ -18,11 +18,8 @@ needs_tools = pytest.mark.skipif(
 
 def run_with_ascend(program: str, folder: Path, **variables: str) -> str:
     """What a program prints, started in `folder`; its log is in the message where it fails."""
-    libraries, packages = cann_paths(dict(os.environ))
-    paths = {"LD_LIBRARY_PATH": [libraries], "PYTHONPATH": [REPOSITORY, packages]}
     environment = os.environ | {
-        **{name: os.pathsep.join([*map(str, ours), os.environ.get(name, "")]) for name, ours in paths.items()},
-        "LD_PRELOAD": str(libraries / PROCESS_REPORT),
+        **cann_variables(*cann_paths(dict(os.environ)), REPOSITORY, os.environ),
         "FAIRMOT_SIMULATED_SOC": "Ascend910B2",
         **variables,
     }

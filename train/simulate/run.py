@@ -26,7 +26,7 @@ from train.simulate.child import Measured
 from train.simulate.config import CHIPS, Chip
 from train.simulate.graphs import read_log
 from train.simulate.report import as_text, does_not_fit, make_report
-from train.simulate.stand_ins import PROCESS_REPORT, cann_paths
+from train.simulate.stand_ins import cann_paths, cann_variables
 from train.simulate.watch import run_watched
 
 _PROJECT = Path(__file__).resolve().parents[2]
@@ -111,15 +111,9 @@ def environment_of_child(
         inherited: this process's environment.
     """
     kept = {name: value for name, value in inherited.items() if not _OF_A_LAUNCHER.match(name)}
-    paths = {
-        "LD_LIBRARY_PATH": [str(libraries), inherited.get("LD_LIBRARY_PATH", "")],
-        "PYTHONPATH": [str(_PROJECT), str(packages), inherited.get("PYTHONPATH", "")],
-    }
-    if (libraries / PROCESS_REPORT).exists():
-        paths["LD_PRELOAD"] = [str(libraries / PROCESS_REPORT), inherited.get("LD_PRELOAD", "")]
     rank, ranks = config.simulate.rank, config.simulate.ranks
     return kept | {
-        **{name: os.pathsep.join(filter(None, parts)) for name, parts in paths.items()},
+        **cann_variables(libraries, packages, _PROJECT, inherited),
         "FAIRMOT_SIMULATED_SOC": CHIPS[chip].soc_name,
         "FAIRMOT_SIMULATED_DEVICES": str(CHIPS[chip].devices_per_host),
         "MS_SIMULATION_LEVEL": "1",

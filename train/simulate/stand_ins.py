@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from fairmot.errors import ConfigError, FairMOTError
@@ -102,6 +103,23 @@ def cann_paths(environment: dict[str, str]) -> tuple[Path, Path]:
         if (home / "lib64" / "libascendcl.so").exists():
             return home / "lib64", home / "python" / "site-packages"
     return build_stand_ins(environment)
+
+
+def cann_variables(libraries: Path, packages: Path, project: Path, inherited: Mapping[str, str]) -> dict[str, str]:
+    """Variables by which a process finds CANN or its stand-ins, and this project.
+
+    Args:
+        libraries: see `cann_paths`.
+        packages: see `cann_paths`.
+        project: the folder of fairmot and train.
+        inherited: the environment that they are added to.
+    """
+    paths = {"LD_LIBRARY_PATH": [libraries], "PYTHONPATH": [project, packages]}
+    if (libraries / PROCESS_REPORT).exists():
+        paths["LD_PRELOAD"] = [libraries / PROCESS_REPORT]
+    return {
+        name: os.pathsep.join(filter(None, [*map(str, ours), inherited.get(name, "")])) for name, ours in paths.items()
+    }
 
 
 def build_stand_ins(environment: dict[str, str]) -> tuple[Path, Path]:

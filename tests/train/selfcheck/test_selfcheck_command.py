@@ -187,7 +187,7 @@ def test_whole_networks_and_five_steps_on_this_cpu(tmp_path):
 
 @pytest.mark.slow
 def test_graphs_compile_for_ascend_where_meaningless_results_fail(tmp_path):
-    """In MindSpore's simulation no kernel runs; about 25 s."""
+    """In MindSpore's simulation no kernel runs; about 40 s."""
     environment = environment_of_child(
         compose([], SelfcheckConfig, "selfcheck"),
         Chip["910b"],
@@ -198,11 +198,15 @@ def test_graphs_compile_for_ascend_where_meaningless_results_fail(tmp_path):
     packages = environment["PYTHONPATH"].split(os.pathsep)[1]
     sys_path = [*filter(None, sys.path), packages]
     environment["PYTHONPATH"] = os.pathsep.join(sys_path)
-    words = ["-m", "train.selfcheck", "device=ascend", "run_dir=run", "selfcheck.checks=[deform_layer,losses,decode]"]
+    checks = "selfcheck.checks=[deform_layer,losses,decode,repeat,overflow]"
+    words = ["-m", "train.selfcheck", "device=ascend", "run_dir=run", checks]
     done = subprocess.run(
         [sys.executable, *words], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == FairMOTError.exit_code, done.stdout + done.stderr
     report = json.loads((tmp_path / "run" / "selfcheck.json").read_text())
     assert report["device"] == "ascend"
-    assert [check["verdict"] for check in report["checks"]] == ["FAILED"] * 3  # an ERROR would not have compiled
+    verdicts = [check["verdict"] for check in report["checks"]]
+    assert verdicts[:3] == ["FAILED"] * 3  # an ERROR would not have compiled
+    assert set(verdicts[3:]) <= {"passed", "FAILED"}  # of numbers that mean nothing
+    assert len(verdicts) == 5
