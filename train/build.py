@@ -5,12 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from fairmot.data.dataset import Augmentation, JointDataset
 from fairmot.data.identities import IdentityTable
 from fairmot.data.index import LabelIndex
 from fairmot.data.loader import TrainLoader
 from fairmot.data.packed import open_index
 from fairmot.data.synthetic.generate import generate
+from fairmot.data.targets import Targets, empty_targets
 from fairmot.device import device_in_use
 from fairmot.errors import ConfigError
 from fairmot.inference.network import NetworkDetector
@@ -204,3 +207,19 @@ def _build_validator(config: TrainConfig, world: World, run_dir: Path, detector:
 
     folder = run_dir / "validation"
     return Validator(detector, find_sequences(config), config.tracker, world, folder, config.validation_video_frames)
+
+
+def empty_batch(config: TrainConfig, slots: int) -> tuple[np.ndarray, Targets]:
+    """One micro-batch of a rank, of the shapes and types that the loader gives, all zeros.
+
+    Args:
+        config: sizes, classes and kind of boxes.
+        slots: K, objects that a sample has room for.
+
+    Returns:
+        uint8 pictures [B, H, W, 3] and their targets.
+    """
+    (height, width), size = config.data.input_size, config.batch_size_per_rank
+    output_hw = height // config.model.down_ratio, width // config.model.down_ratio
+    targets = empty_targets(size, output_hw, slots, ltrb=config.model.ltrb, num_classes=config.data.num_classes)
+    return np.zeros((size, height, width, 3), np.uint8), Targets(*map(np.zeros_like, targets))

@@ -1,7 +1,7 @@
 """Many tensors held as a few vectors: an accelerator's host then hands over a few kernels instead of hundreds."""
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import mindspore as ms
@@ -29,16 +29,6 @@ class Part:
     shape: tuple[int, ...]
 
     @property
-    def dtype(self) -> ms.Type:
-        """Of its elements."""
-        return self.vector.dtype
-
-    @property
-    def itemsize(self) -> int:
-        """Bytes of one element."""
-        return int(self.vector.itemsize)
-
-    @property
     def size(self) -> int:
         """Elements."""
         return int(np.prod(self.shape, dtype=np.int64))
@@ -46,7 +36,12 @@ class Part:
     @property
     def nbytes(self) -> int:
         """Of all elements."""
-        return self.itemsize * self.size
+        return int(self.vector.itemsize) * self.size
+
+
+def num_bytes(entries: Iterable[Parameter | Part]) -> int:
+    """Of all elements of some entries of a state."""
+    return sum(int(entry.nbytes) for entry in entries)
 
 
 def whole_parameters(state: Mapping[str, Parameter | Part]) -> list[Parameter]:

@@ -19,6 +19,7 @@ from train.build import build_dataset, build_state, find_sequences
 from train.cluster.job import DEFAULT_PORT, RANK_TABLE_WARNING, Starter, choose_starter, named_port
 from train.cluster.pods import read_pods
 from train.cluster.rank_table import SERVER_VARIABLE, find_server, read_rank_table
+from train.packing import num_bytes
 from train.preflight import host
 from train.preflight.context import Context
 from train.preflight.finding import Finding, failed, passed, skipped, warned
@@ -200,9 +201,7 @@ def _check_start(job: Context) -> Finding:
     state = build_state(job.config, job.index.identities if job.index else IdentityTable([], []))
     if job.index is None:
         return passed(f"{job.config.model.name}; {choose_start(job.config, job.run_dir, state)}")
-    job.checkpoint_bytes = sum(
-        parameter.nbytes for group in state.groups for parameter in state.parameters(group).values()
-    )
+    job.checkpoint_bytes = sum(num_bytes(state.parameters(group).values()) for group in state.groups)
     trained = sum(parameter.size for parameter in state.optimizer.weights)
     start = choose_start(job.config, job.run_dir, state)
     return passed(f"{job.config.model.name}, {trained / 1e6:.2f} M trained parameters with the classifier; {start}")

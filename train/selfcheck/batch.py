@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fairmot.data.targets import Targets, empty_targets
+from train.build import empty_batch
 from train.config import TrainConfig
 
 _OBJECTS = 4
@@ -20,16 +20,14 @@ def drawn_batch(config: TrainConfig, slots: int, seed: int) -> list[np.ndarray]:
         uint8 pictures [B, H, W, 3], then the targets in the loader's order.
     """
     generator = np.random.default_rng(seed)
-    (height, width), size = config.data.input_size, config.batch_size_per_rank
-    cells_hw = height // config.model.down_ratio, width // config.model.down_ratio
-    room = empty_targets(size, cells_hw, slots, ltrb=config.model.ltrb, num_classes=config.data.num_classes)
-    targets = Targets(*map(np.zeros_like, room))  # every object is identity 0, which there always is
-    count = min(_OBJECTS, slots, cells_hw[0] * cells_hw[1])
-    for sample in range(size):
-        cells = generator.choice(cells_hw[0] * cells_hw[1], count, replace=False)
+    pictures, targets = empty_batch(config, slots)  # every object is identity 0, which there always is
+    num_cells = targets.hm[0, 0].size
+    count = min(_OBJECTS, slots, num_cells)
+    for sample in range(len(pictures)):
+        cells = generator.choice(num_cells, count, replace=False)
         targets.hm[sample, 0].reshape(-1)[cells] = 1
         targets.reg_mask[sample, :count] = 1
         targets.ind[sample, :count] = cells
         targets.wh[sample, :count] = generator.uniform(1, 5, targets.wh[sample, :count].shape)
         targets.reg[sample, :count] = generator.uniform(0, 1, (count, 2))
-    return [generator.integers(0, 256, (size, height, width, 3), dtype=np.uint8), *targets]
+    return [generator.integers(0, 256, pictures.shape, dtype=np.uint8), *targets]

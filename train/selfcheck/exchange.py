@@ -6,6 +6,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
+from train.packing import num_bytes
 from train.selfcheck.check import Measurement, Session, not_applicable
 
 SIZES_KB = (4, 64, 1024, 16 * 1024, 64 * 1024)
@@ -19,15 +20,13 @@ def measure_all_reduce(session: Session) -> Measurement:
     reducer = world.vector_reducer()
     if reducer is None:
         return not_applicable("one rank")
-    weights = session.trained.step.optimizer.weights
-    gradient_bytes = sum(int(weight.itemsize) * int(weight.size) for weight in weights)
     sizes = {f"{kb / 1024:g} MB" if kb >= 1024 else f"{kb} KB": kb * 1024 for kb in SIZES_KB}
-    sizes["gradients"] = gradient_bytes
+    sizes["gradients"] = num_bytes(session.trained.step.optimizer.weights)
     values: dict[str, float] = {}
     worst, shown = 0.0, []
-    for name, num_bytes in sizes.items():
-        seconds, off = _timed(reducer, num_bytes // 4, world.rank, world.size, session.on_ascend)
-        gb_per_s = num_bytes / seconds / 1e9
+    for name, size in sizes.items():
+        seconds, off = _timed(reducer, size // 4, world.rank, world.size, session.on_ascend)
+        gb_per_s = size / seconds / 1e9
         values |= {f"{name} ms": seconds * 1e3, f"{name} GB/s": gb_per_s}
         shown.append(f"{name} {gb_per_s:.3g} GB/s ({seconds * 1e3:.3g} ms)")
         worst = max(worst, off)

@@ -9,6 +9,7 @@ import mindspore as ms
 import numpy as np
 
 from fairmot.errors import FairMOTError
+from train.packing import num_bytes
 from train.selfcheck.check import Measurement, Session, Trained, not_applicable
 
 ENORMOUS_SCALE = 2.0**127
@@ -165,7 +166,7 @@ def _planned_for(session: Session) -> Mapping | None:
         return None
     state = session.trained.state
     parameters = [*state.parameters("network").values(), *state.parameters("loss").values()]
-    ours = sum(int(parameter.itemsize) * int(parameter.size) for parameter in parameters)
+    ours = num_bytes(parameters)
     if planned["parameter_bytes"] != ours or planned["ranks"] != session.world.size:
         raise ValueError(
             f"selfcheck.report={session.config.selfcheck.report}: it is of {planned['ranks']} ranks and "

@@ -10,23 +10,22 @@ import dataclasses
 import json
 import sys
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import mindspore as ms
 import numpy as np
-from mindspore import Parameter, Tensor
+from mindspore import Tensor
 from omegaconf import OmegaConf
 
 from fairmot.data.dataset import JointDataset
 from fairmot.data.identities import IdentityTable
 from fairmot.data.packed import open_index
-from fairmot.data.targets import empty_targets
 from fairmot.errors import FairMOTError
-from train.build import build_dataset, build_detector, build_state, build_step
+from train.build import build_dataset, build_detector, build_state, build_step, empty_batch
 from train.config import TrainConfig
 from train.distributed import connect
+from train.packing import num_bytes
 from train.simulate.graphs import count_branches, saved_graphs
 from train.state import TrainState
 
@@ -84,14 +83,15 @@ def compile_all(config: TrainConfig, graphs: Path) -> Measured:
     state = build_state(config, identities, world)
     step = build_step(config, state, world)
     step.set_train()
-    batch = _empty_batch(config, slots)
+    pictures, targets = empty_batch(config, slots)
+    batch = [pictures, *targets]
     began_at_s = time.perf_counter()
     step(*map(Tensor, batch), Tensor(config.optim.lr, ms.float32), Tensor(0.0, ms.float32), Tensor(True))
     compile_s = time.perf_counter() - began_at_s
     branches = count_branches(graphs)
     step_graphs = sorted(path.name for path in saved_graphs(graphs))
     detector_s = _compile_detector(config, state) if config.validate_every_epochs else None
-    trained = {group: _bytes(state.parameters(group).values()) for group in state.groups}
+    trained = {group: num_bytes(state.parameters(group).values()) for group in state.groups}
     weights = trained.pop("network") + trained.pop("loss")
     return Measured(
         world.size,
@@ -118,14 +118,6 @@ def _dataset(config: TrainConfig) -> JointDataset | None:
     return build_dataset(config, open_index(data.packed, data.root, data.train, data.cache_dir, progress=False))
 
 
-def _empty_batch(config: TrainConfig, slots: int) -> list[np.ndarray]:
-    """One micro-batch of a rank, of the shapes and types that the loader gives, all zeros."""
-    (height, width), size = config.data.input_size, config.batch_size_per_rank
-    output_hw = height // config.model.down_ratio, width // config.model.down_ratio
-    targets = empty_targets(size, output_hw, slots, ltrb=config.model.ltrb, num_classes=config.data.num_classes)
-    return [np.zeros((size, height, width, 3), np.uint8), *map(np.zeros_like, targets)]
-
-
 def _compile_detector(config: TrainConfig, state: TrainState) -> float:
     """Seconds that the graph of validation takes to compile."""
     height, width = config.data.input_size
@@ -133,10 +125,6 @@ def _compile_detector(config: TrainConfig, state: TrainState) -> float:
     began_at_s = time.perf_counter()
     detector.run(np.zeros((1, height, width, 3), np.uint8))
     return time.perf_counter() - began_at_s
-
-
-def _bytes(parameters: Iterable[Parameter]) -> int:
-    return sum(int(parameter.itemsize) * int(parameter.size) for parameter in parameters)
 
 
 def main(config_file: Path, result: Path) -> int:
