@@ -68,6 +68,7 @@ ELSEWHERE = {
     r"(taskset .*|python (-m )?benchmarks.*)": f"{BY_HAND}measurements, whose results the page tells",
     r"atc .*model=fairmot\.air": f"{BY_HAND}what this project does not do",
     r"bash scripts/run_\w+\.sh( N| 2| 8)?( rank_table\.json)?( device=ascend)?( \[.*| \.\.\.)?": f"{BY_HAND}its form",
+    r"bash scripts/run_distribute\.sh .\$MS_WORKER_NUM. \.\.\.": f"{BY_HAND}its form",
     r"python -m train\.launch N \.\.\.": f"{BY_HAND}its form",
     r"python -m fairmot\.convert source=<weights> .*": f"{BY_HAND}its form",
 }

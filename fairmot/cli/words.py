@@ -2,6 +2,7 @@
 
 Hydra reads a value by a grammar of its own: 2024_05_02 is a number to it, a comma parts a list, and a Chinese
 letter is an error. Here the values of keys that hold text are quoted for it, so that it gives them back as they are.
+Interpolations, ${other.key} and ${oc.env:NAME}, stay what they are.
 """
 
 import re
@@ -9,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hydra.core.override_parser.types import Quote, QuotedString
+from omegaconf import grammar_parser
+from omegaconf.errors import GrammarParseError
 
 from fairmot.cli.keys import all_keys, keys_of
 
@@ -79,4 +82,15 @@ def _elements(inside: str) -> Iterator[str]:
 def _quoted(text: str) -> str:
     if text == "~" or text.startswith("~/"):
         text = str(Path(text).expanduser())
-    return QuotedString(text.replace("${", r"\${"), Quote.single).with_quotes()
+    if "${" in text and not _is_interpolation(text):
+        text = text.replace("${", r"\${")
+    return QuotedString(text, Quote.single).with_quotes()
+
+
+def _is_interpolation(text: str) -> bool:
+    """Whether OmegaConf would put another value in, as in ${oc.env:DATA}/mot17, and no file is called so."""
+    try:
+        grammar_parser.parse(text)
+    except GrammarParseError:
+        return False
+    return not Path(text).exists()

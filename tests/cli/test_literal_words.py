@@ -34,8 +34,9 @@ VALUES = [
     "choice(a,b)",
     "back\\slash\\",
     "\\'",
-    "${run_dir}",
     "$HOME",
+    "${ (1)",
+    "a${b",
     "rtsp://admin:p@ss=1,2#3@10.0.0.2:554/live?channel=1&subtype=0",
     "日本語/видео",
     "null",
@@ -64,6 +65,15 @@ def test_so_is_text_that_may_be_missing_and_text_in_groups(value):
     words = [f"weights={value}", f"data.root={value}", "data=custom", f"+data.train.mine={value}"]
     config = compose(words, TrainConfig, "train")
     assert (config.weights, config.data.root, config.data.train) == (value, value, {"mine": value})
+
+
+def test_interpolations_stay_interpolations(monkeypatch, tmp_path):
+    monkeypatch.setenv("MY_DATA", "/data/视频")
+    config = track_config("source=${oc.env:MY_DATA}/a (1).mp4", "output=${source}_${oc.env:MISSING,out}")
+    assert (config.source, config.output) == ("/data/视频/a (1).mp4", "/data/视频/a (1).mp4_out")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "${source}").mkdir()
+    assert track_config("output=${source}").output == "${source}"
 
 
 def test_null_is_nothing_where_nothing_is_allowed():
