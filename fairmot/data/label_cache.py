@@ -15,10 +15,11 @@ import numpy as np
 from fairmot.data.folders import Stamp
 from fairmot.data.labels import COLUMNS
 from fairmot.errors import DataError
-from fairmot.files import write_atomic
+from fairmot.files import open_bounded, write_atomic
 from fairmot.locks import lock_within
 
 _FORMAT = 2
+_MOST_BYTES = 4 << 30  # a hundred million boxes
 _logger = logging.getLogger(__name__)
 
 
@@ -114,7 +115,7 @@ def load(files: list[Path]) -> CachedLabels:
 
 
 def _read(file: Path) -> CachedLabels:
-    with np.load(file, allow_pickle=False) as arrays:
+    with open_bounded(file, _MOST_BYTES) as stream, np.load(stream, allow_pickle=False) as arrays:
         if int(arrays["format"]) != _FORMAT:
             raise ValueError(f"format {arrays['format']} instead of {_FORMAT}")
         text = arrays["paths"].tobytes().decode()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fairmot.errors import CheckpointError
 from fairmot.files import write_atomic, write_json_atomic
+from fairmot.weights.checkpoint import digest as digest_of
 
 FORMAT_VERSION = 2
 INPUT = "image"
@@ -77,7 +78,7 @@ def read_description(path: Path) -> Description:
     """
     said_path = description_path(path)
     try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = digest_of(path)
         text = said_path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not text"

@@ -14,10 +14,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from fairmot.errors import CheckpointError
+from fairmot.files import open_bounded
 from fairmot.weights.checkpoint import FORMAT_VERSION, Checkpoint, Tensors, read_checkpoint
 
 _HEADER_KEY = "fairmot"
 _LOSS = "loss."
+_MOST_BYTES = 16 << 30
+_MOST_HEADER_BYTES = 4 << 20  # a network of a thousand tensors has 0.1 MB
 
 
 @dataclass
@@ -51,6 +54,9 @@ def read_weights_file(path: Path) -> WeightsFile:
         CheckpointError: it cannot be read, or a newer version wrote it.
     """
     try:
+        with open_bounded(path, _MOST_BYTES) as stream:
+            if (said := int.from_bytes(stream.read(8), "little")) > _MOST_HEADER_BYTES:
+                raise ValueError(f"a header of {said} bytes, and the limit is {_MOST_HEADER_BYTES}")
         with safe_open(path, "numpy") as file:
             manifest = json.loads((file.metadata() or {}).get(_HEADER_KEY, "{}"))
             held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
