@@ -58,6 +58,33 @@ def read_bounded(path: str | Path, most_bytes: int) -> bytes:
     return content
 
 
+class ShortReads:
+    """A file from which nothing long is read at once.
+
+    Python's ZipFile reads the directory of an archive so, however long its end says that it is, and makes an object of
+    every entry.
+
+    Attributes:
+        most_bytes: the limit, enough for tens of thousands of entries; None: there is none any more.
+    """
+
+    class TooLongError(Exception):
+        """More was asked for; the message says how much."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.most_bytes: int | None = 4 << 20
+        self._stream = stream
+        self.seek, self.tell, self.seekable = stream.seek, stream.tell, stream.seekable
+
+    def read(self, size: int = -1) -> bytes:
+        """See io.BufferedIOBase.read."""
+        if self.most_bytes is not None and size > self.most_bytes:
+            raise self.TooLongError(
+                f"a part of {size} bytes, such as a zip directory, and the limit is {self.most_bytes}"
+            )
+        return self._stream.read(size)
+
+
 def _too_large(path: str | Path, size_bytes: int, most_bytes: int) -> OSError:
     return OSError(errno.EFBIG, f"{size_bytes} bytes, and the limit for such a file is {most_bytes}", str(path))
 

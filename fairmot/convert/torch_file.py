@@ -11,7 +11,7 @@ import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -25,11 +25,10 @@ from fairmot.convert.torch_pickle import (
     unpickled_tensors,
 )
 from fairmot.errors import CheckpointError
-from fairmot.files import open_bounded
+from fairmot.files import ShortReads, open_bounded
 
 MOST_BYTES = 16 << 30
 """Of a file of weights."""
-_MOST_DIRECTORY_BYTES = 4 << 20  # of a zip archive: tens of thousands of entries
 _MOST_REPETITION, _FREE_BYTES = 8, 16 << 20
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
@@ -60,7 +59,7 @@ def read_torch_file(path: Path) -> Any:
             is_zip = stream.read(len(_ZIP_START)) == _ZIP_START
             stream.seek(0)
             return _read_zip(stream) if is_zip else _read_legacy(stream)
-    except LimitError as error:
+    except (LimitError, ShortReads.TooLongError) as error:
         raise CheckpointError(
             f"{path}: {error}; no weights need that, so the rest is not read. Save the network's state_dict() alone"
         ) from None
@@ -78,26 +77,11 @@ def read_torch_file(path: Path) -> Any:
         ) from error
 
 
-class _SmallReads:
-    """A file for ZipFile to open, which reads its whole directory at once, however long that is."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self.most_bytes: int | None = _MOST_DIRECTORY_BYTES
-        self._stream = stream
-        self.seek, self.tell, self.seekable = stream.seek, stream.tell, stream.seekable
-
-    def read(self, size: int = -1) -> bytes:
-        """See IO.read."""
-        if self.most_bytes is not None and size > self.most_bytes:
-            raise LimitError(f"a zip directory of {size} bytes, and the limit is {self.most_bytes}")
-        return self._stream.read(size)
-
-
-def _read_zip(stream: IO[bytes]) -> Any:
+def _read_zip(stream: BinaryIO) -> Any:
     file_bytes = stream.seek(0, io.SEEK_END)
-    file = _SmallReads(stream)
+    file = ShortReads(stream)
     with zipfile.ZipFile(file) as archive:
-        file.most_bytes = None
+        file.most_bytes = None  # what follows is asked for by its size
         entries = {entry.filename: entry for entry in archive.infolist()}
         folders = [name.removesuffix("data.pkl") for name in entries if name.endswith("/data.pkl")]
         if len(folders) != 1:
@@ -122,7 +106,7 @@ def _read_zip(stream: IO[bytes]) -> Any:
     return _with_arrays(content, ">" if big else "<", file_bytes)
 
 
-def _read_legacy(stream: IO[bytes]) -> Any:
+def _read_legacy(stream: BinaryIO) -> Any:
     file_bytes = stream.seek(0, io.SEEK_END)
     stream.seek(0)
     head = io.BytesIO(stream.read(MOST_PICKLE_BYTES))
