@@ -22,6 +22,7 @@ LARGEST_INTEGER = 2**24
 _CENTRE_RANGE = (-1.0, 2.0)
 _LARGEST_SIZE = 3.0
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_BYTES_SHOWN = 256  # more letters than a message has
 _MOST_BYTES = 4 << 20  # about a hundred thousand objects in one image
 
 
@@ -97,11 +98,11 @@ def filled_lines(content: bytes) -> list[int]:
 
 def _row_faults(fields: list[bytes]) -> Iterator[str]:
     """What is wrong with one row; only the first means anything, the later ones build on its absence."""
-    texts = [_shown(field) for field in fields]
     if fields[0].startswith(_BYTE_ORDER_MARK):
         yield "a byte order mark stands before the row; save the file as plain text"
     if len(fields) != COLUMNS:
         yield f"{len(fields)} columns, expected {COLUMNS}: class id x_center y_center width height"
+    texts = [_shown(field) for field in fields]
     for field, text in zip(fields, texts, strict=True):
         value = _number(field)
         if value is None or not math.isfinite(value):
@@ -119,7 +120,7 @@ def _row_faults(fields: list[bytes]) -> Iterator[str]:
 
 def _shown(field: bytes) -> str:
     """A field for a message: binary rubbish escaped, and not endless."""
-    text = field.decode(errors="backslashreplace")
+    text = field[:_BYTES_SHOWN].decode(errors="backslashreplace")
     text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
     return excerpt(text)
 
