@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fairmot.errors import CheckpointError
-from fairmot.files import write_atomic, write_json_atomic
+from fairmot.files import open_bounded, write_atomic, write_json_atomic
 from fairmot.weights.checkpoint import digest as digest_of
 
 FORMAT_VERSION = 2
@@ -20,6 +20,7 @@ INPUT = "image"
 OUTPUTS = ("boxes_xyxy", "scores", "classes", "embeddings", "cells")
 
 MINDIR, ONNX = ".mindir", ".onnx"
+_MOST_BYTES = 2 << 30  # of a file of ONNX or MINDIR, which are protocol buffers
 INSTALL = "pip install onnx onnxruntime"
 
 
@@ -78,8 +79,9 @@ def read_description(path: Path) -> Description:
     """
     said_path = description_path(path)
     try:
+        with open_bounded(path, _MOST_BYTES):  # that it is one is seen before its description, its digest takes longer
+            text = said_path.read_text(encoding="utf-8")
         digest = digest_of(path)
-        text = said_path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not text"
         missing = getattr(error, "filename", None) or said_path
