@@ -23,7 +23,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fairmot.addresses import masked
 from fairmot.cli.defaults import DefaultsInFile
-from fairmot.cli.help import help_text
+from fairmot.cli.help import group_help, help_text
+from fairmot.cli.keys import all_keys, keys_of
+from fairmot.cli.mistakes import HYDRAS_FLAGS, line_to_type, meant
 from fairmot.cli.words import literal_words
 from fairmot.errors import ConfigError, FairMOTError
 
@@ -102,12 +104,22 @@ def run_command(function: Callable[[Any], None], schema: type, config_name: str)
     """
     words = sys.argv[1:]
     if {"-h", "--help"} & set(words):
-        print(help_text(schema, CONF_DIR, config_name))
+        try:
+            groups = [word for word in words if not word.startswith("-") and "=" not in word]
+            print(group_help(schema, groups) if groups else help_text(schema, CONF_DIR, config_name))
+        except ConfigError as error:
+            _leave(str(error), error.exit_code)
         return
     register(config_name, schema)
+    if not words and not OmegaConf.missing_keys(OmegaConf.structured(schema)):
+        print(help_text(schema, CONF_DIR, config_name))
+        _leave("nothing was asked for; the first of the examples above is a good start", ConfigError.exit_code)
+    if (mended := meant(words, schema, CONF_DIR)) != words:
+        _leave(f"{' '.join(words)}: keys are written key=value; type {line_to_type(mended)}", ConfigError.exit_code)
     for word in words:
-        if mended := _flag_as_key(word, schema):
-            _leave(f"{word}: keys have no dashes; write {mended}", ConfigError.exit_code)
+        if word.startswith("--") and (flag := word.partition("=")[0]) not in HYDRAS_FLAGS:
+            known = [*known_keys(schema), *(folder.name for folder in CONF_DIR.iterdir() if folder.is_dir())]
+            _leave(f"{flag}: no such key or option{_suggest(flag[2:].replace('-', '_'), known)}", ConfigError.exit_code)
     sys.argv[1:] = literal_words(words, schema, CONF_DIR)  # where Hydra, and sweeps, read them
     failures: list[FairMOTError] = []
 
@@ -134,15 +146,6 @@ def run_command(function: Callable[[Any], None], schema: type, config_name: str)
         _leave("\nerror: ".join(map(str, failures)), failures[0].exit_code)
 
 
-def _flag_as_key(word: str, schema: type) -> str | None:
-    """What somebody used to --max-frames 3 should write; None where the word is no key with dashes."""
-    name, _, value = word.removeprefix("--").partition("=")
-    key = name.replace("-", "_")
-    if not word.startswith("--") or key not in set(known_keys(schema)):
-        return None
-    return f"{key}={value or '<value>'}"
-
-
 def _leave(message: str, exit_code: int) -> None:
     print(f"error: {masked(message)}", file=sys.stderr, flush=True)
     sys.exit(exit_code)
@@ -155,20 +158,27 @@ def explain(error: Exception, schema: type) -> str:
     option = re.search(r"Could not find '([^/']+)/([^']+)'", text)
     full_key = re.search(r"full_key: (\S+)", text)
     if key:
-        name = full_key.group(1) if full_key else key.group(1) or key.group(2)
-        known = list(known_keys(schema))
-        if name in known:  # a dictionary refuses entries it does not have yet
-            return f"{name}: to add an entry put a + before it, such as +{name}.mine=value"
-        return f"unknown key '{name}'{_suggest(name, known)}"
+        return _explain_unknown(full_key.group(1) if full_key else key.group(1) or key.group(2), schema)
     if option:
         group, wanted = option.groups()
         choices = sorted(path.stem for path in (CONF_DIR / group).glob("*.yaml"))
         return f"unknown {group} '{wanted}'{_suggest(wanted, choices)}; there are: {', '.join(choices)}"
     if full_key:
-        return f"{full_key.group(1)}: {text.splitlines()[0]}"
+        hint = "; CUDA has no support here" if re.search("'(cuda|gpu)", text, re.IGNORECASE) else ""
+        return f"{full_key.group(1)}: {text.splitlines()[0]}{hint}"
     if isinstance(error.__cause__, OmegaConfBaseException):  # which of the values was refused, and what is allowed
         return explain(error.__cause__, schema)
     return _explain_grammar(text)
+
+
+def _explain_unknown(name: str, schema: type) -> str:
+    """The same of a key that is not there."""
+    known = list(known_keys(schema))
+    if name in known:  # a dictionary refuses entries it does not have yet
+        return f"{name}: to add an entry put a + before it, such as +{name}.mine=value"
+    if name.rpartition(".")[0] in _open_keys(schema):
+        return f"{name}: to add an entry put a + before it: +{name}=..."
+    return f"unknown key '{name}'{_suggest(name, known)}"
 
 
 def _explain_grammar(text: str) -> str:
@@ -182,6 +192,12 @@ def _explain_grammar(text: str) -> str:
         name = word.group(1).partition("=")[0]
         return f"{word.group(1)}: the value cannot be read; --help says what {name.lstrip('+~')} takes"
     return text.strip()
+
+
+def _open_keys(schema: type) -> set[str]:
+    """Keys that hold names of the user's own, such as data.train."""
+    keys = [*keys_of(schema), *(key for _, keys in all_keys(schema) for key in keys)]
+    return {key.name for key in keys if key.kind.startswith("{")}
 
 
 def _suggest(name: str, known: list[str]) -> str:

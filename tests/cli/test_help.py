@@ -99,7 +99,10 @@ def test_a_command_from_outside():
     ("words", "said"),
     [
         ([], "error: .*root=.* must be given; --help says"),
-        (["--dataset=mot17"], "error: --dataset=mot17: keys have no dashes; write dataset=mot17$"),
+        (
+            ["--dataset=mot17"],
+            "error: --dataset=mot17: keys are written key=value; type python -m fairmot.prepare dataset=mot17$",
+        ),
         (["mot17"], "error: mot17: not of the form key=value"),
     ],
 )

@@ -9,6 +9,7 @@ after the record's "end" line, or soon after the training process is gone; then 
 import contextlib
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from fairmot.errors import FairMOTError
 from train.report.mlflow_run import MlflowRun, first_line, say
 from train.report.record import only_deliverer
 
+_HOST_AND_PORT = re.compile(r"[\w.-]+:\d+(/.*)?")
 _POLL_S = 0.5
 _LONGEST_PAUSE_S = 5.0
 
@@ -54,6 +56,8 @@ class MlflowConfig:
                 raise ValueError(f"mlflow.{key} is empty: give a value or leave the key out")
         if not self.flush_timeout_s >= 0:
             raise ValueError(f"mlflow.flush_timeout_s must be 0 or more seconds, not {self.flush_timeout_s}")
+        if self.tracking_uri is not None and _HOST_AND_PORT.fullmatch(self.tracking_uri):
+            raise ValueError(f"mlflow.tracking_uri={self.tracking_uri}: write http://{self.tracking_uri}")
         if self.tracking_uri is not None and masked(self.tracking_uri) != self.tracking_uri:
             raise ValueError(
                 "mlflow.tracking_uri holds a user's name or password, and the configuration is recorded: take "
