@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from fairmot.addresses import masked
 from fairmot.cli.command import compose
 from fairmot.device import find_device, say_device
 from fairmot.errors import ConfigError, FairMOTError
@@ -103,7 +104,7 @@ def launch(arguments: Arguments) -> int:
     cores = sorted(os.sched_getaffinity(0))
     near = cores_near_npus() if job.device == "ascend" and config.runtime.bind_cores else {}
     if arguments.dry_run:
-        _show(describe(job, cores, given_environment(), near))
+        _show(masked(describe(job, cores, given_environment(), near)))
         return 0
     node_rank = _node_rank(job)
     run_dir = make_run_dir(config, ALONE)

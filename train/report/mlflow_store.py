@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from fairmot.addresses import masked
+from fairmot.addresses import masked_address
 from fairmot.errors import FairMOTError
 from fairmot.locks import lock_within
 
@@ -51,7 +51,7 @@ def connect(tracking_uri: str, say: Callable[[str], None]) -> Any:
             return MlflowClient(tracking_uri)
     except UnsupportedModelRegistryStoreURIException as error:
         raise FairMOTError(
-            f"mlflow.tracking_uri '{masked(tracking_uri)}' cannot be used: values are kept locally only; "
+            f"mlflow.tracking_uri '{masked_address(tracking_uri)}' cannot be used: values are kept locally only; "
             "use http(s)://host:port, sqlite:///file.db or another address MLflow knows"
         ) from error
 
