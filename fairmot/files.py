@@ -79,13 +79,14 @@ def give_usual_permissions(path: Path) -> None:
         sample.unlink()
 
 
-def write_atomic(path: str | Path, data: bytes | str, sync: bool = True) -> None:
+def write_atomic(path: str | Path, data: bytes | str, sync: bool = True, *, private: bool = False) -> None:
     """Write `data` beside `path`, then move it there in one step; parent folders are made.
 
     Args:
         path: the file's final name.
         data: its whole content; text is stored as UTF-8.
         sync: also survive a power cut (fsync of file and folder), not just a killed process.
+        private: for nobody's eyes but this user's, whatever the umask says.
 
     Raises:
         OSError: the folder or the disk refuses; nothing is left behind and an old file stays as it was.
@@ -96,6 +97,8 @@ def write_atomic(path: str | Path, data: bytes | str, sync: bool = True) -> None
     descriptor, temporary = new_file(path)
     try:
         with os.fdopen(descriptor, "wb") as stream:
+            if private:
+                os.fchmod(stream.fileno(), 0o600)
             stream.write(content)
             stream.flush()
             if sync:
