@@ -4,19 +4,23 @@ import re
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+# Whatever may be long has a limit: a text of many addresses, or of one endless word, must not take minutes.
 # In a sentence an address ends with a blank, unless it is one of a password: user:a b@host.
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^\s/:@]*:(?!\d+(?:[/\s:,;.)]|$))[^\s@][^\n@]*@)?\S*")
+_ADDRESS = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.-]{0,30}://(?:[^\s/:@]{0,200}:(?!\d+(?:[/\s:,;.)]|$))[^\s@][^\n@]{0,200}@)?\S*"
+)
 # A password may hold an @ or, wrongly, a slash; host:5000/a@b holds none, but those of databases have user:1/a@host.
-_USER = re.compile(r"://(?:[^/]+|[^/:@]*:(?!\d+/).*)@", re.DOTALL)
-_USER_OF_DATABASE = re.compile(r"://(?:[^/]+|[^/:@]*:.*)@", re.DOTALL)
+_USER = re.compile(r"://(?:[^/]+|[^/:@]{0,200}:(?!\d+/).{0,500})@", re.DOTALL)
+_USER_OF_DATABASE = re.compile(r"://(?:[^/]+|[^/:@]{0,200}:.{0,500})@", re.DOTALL)
 _OF_DATABASES = ("postgres", "mysql", "mariadb", "mssql", "oracle")
 _SECRET = re.compile(
-    r"((?:user|usr|uid|login|pas|pw|token|secret|auth|key|sig|cred|jwt|session)[^=&?/]*?(?:=|%3D))[^&]*", re.IGNORECASE
+    r"((?:user|usr|uid|login|pas|pw|token|secret|auth|key|sig|cred|jwt|session)[^=&?/]{0,100}?(?:=|%3D))[^&]*",
+    re.IGNORECASE,
 )
 # What GitHub, GitLab, Hugging Face, Databricks, AWS, Slack and others hand out, and signed tokens (JWT).
 _TOKEN = re.compile(
     r"\b(?:gh[opsur]_\w{36,}|github_pat_\w{50,}|glpat-[\w-]{20,}|hf_[A-Za-z]{30,}|dapi[0-9a-f]{32}|(?:AKIA|ASIA)[0-9A-Z]{16}"
-    r"|xox[abeprs]-[\w-]{10,}|sk-[\w-]{32,}|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*)"
+    r"|xox[abeprs]-[\w-]{10,}|sk-[\w-]{32,}|eyJ[\w-]{10,1000}\.[\w-]{10,}\.[\w-]*)"
 )
 _OF_FILES = ("http", "https", "ftp", "sftp")
 

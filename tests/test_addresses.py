@@ -1,5 +1,7 @@
 """Addresses: what is masked in them, and what files made from them are called."""
 
+import time
+
 import pytest
 
 from fairmot.addresses import is_address, masked, masked_address, name_of_address
@@ -60,6 +62,15 @@ def test_sentences_about_addresses_stay_readable():
         "/data/sk-learn/hf_models/eyJa.b/AKIA.txt",
     ):
         assert masked(text) == text
+
+
+@pytest.mark.parametrize(
+    "part", ["a", "a://b:c ", "http://user", "eyJa-", "http://a:b", "http://h/?key&", "http://a:b@c", "a@", ":", "user"]
+)
+def test_no_text_takes_long(part):
+    began_s = time.process_time()
+    masked_address("http://" + part * (60_000 // len(part)))
+    assert time.process_time() - began_s < 5
 
 
 def test_what_is_no_address_is_left_alone():
