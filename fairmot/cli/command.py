@@ -3,6 +3,7 @@
 Exit codes: see `fairmot.cli.help.EXIT_CODES`.
 """
 
+import contextlib
 import difflib
 import logging
 import os
@@ -12,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -24,8 +25,9 @@ from omegaconf.errors import OmegaConfBaseException
 from fairmot.addresses import masked
 from fairmot.cli.defaults import DefaultsInFile
 from fairmot.cli.help import group_help, help_text
-from fairmot.cli.keys import all_keys, keys_of
+from fairmot.cli.keys import IGNORED, all_keys, keys_of
 from fairmot.cli.mistakes import HYDRAS_FLAGS, line_to_type, meant
+from fairmot.cli.recorded import Recorded, written_with_environment
 from fairmot.cli.words import literal_words
 from fairmot.errors import ConfigError, FairMOTError
 
@@ -62,6 +64,8 @@ def to_config(composed: DictConfig, schema: type[Config]) -> Config:
         raise ConfigError(str(error)) from error
     if not isinstance(config, schema):
         raise ConfigError(f"The configuration is not a {schema.__name__}: does its YAML start from the schema?")
+    if isinstance(config, Recorded):
+        config.as_written = written_with_environment(composed)
     return config
 
 
@@ -122,12 +126,15 @@ def run_command(function: Callable[[Any], None], schema: type, config_name: str)
             _leave(f"{flag}: no such key or option{_suggest(flag[2:].replace('-', '_'), known)}", ConfigError.exit_code)
     sys.argv[1:] = literal_words(words, schema, CONF_DIR)  # where Hydra, and sweeps, read them
     failures: list[FairMOTError] = []
+    stdout = sys.stdout
 
     @hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)
     def compose_and_call(composed: DictConfig) -> None:
         try:
             words_of_job = list(HydraConfig.get().overrides.task)
-            function(to_config(_with_defaults_in_file(composed, words_of_job, schema, config_name), schema))
+            config: Any = to_config(_with_defaults_in_file(composed, words_of_job, schema, config_name), schema)
+            with contextlib.redirect_stdout(stdout):
+                function(config)
         except FairMOTError as error:  # kept from Hydra, which would print a line of its own before ours
             failures.append(error)
 
@@ -137,13 +144,28 @@ def run_command(function: Callable[[Any], None], schema: type, config_name: str)
     # Hydra would print its own errors and leave with 1; told not to, it raises, and this function explains.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        compose_and_call()
+        with contextlib.redirect_stdout(_Masking(stdout)):  # for what Hydra prints, as by --cfg job
+            compose_and_call()
     except (HydraException, OmegaConfBaseException) as error:
         _leave(explain(error, schema), ConfigError.exit_code)
     except KeyboardInterrupt as interruption:
         _leave(str(interruption) or "interrupted", 130)
     if failures:
         _leave("\nerror: ".join(map(str, failures)), failures[0].exit_code)
+
+
+class _Masking:
+    """A stream that shows no passwords, as far as each is written at once."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(masked(text))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def _leave(message: str, exit_code: int) -> None:
@@ -214,7 +236,7 @@ def known_keys(schema: type) -> Iterator[str]:
 
 def _walk(node: DictConfig, prefix: str) -> Iterator[tuple[str, bool]]:
     """Dotted keys of a dataclass's node, each with whether the dataclass has it."""
-    names = {field.name for field in fields(OmegaConf.get_type(node))}  # type: ignore[arg-type]
+    names = {field.name for field in fields(OmegaConf.get_type(node)) if not field.metadata.get(IGNORED)}  # type: ignore[arg-type]
     for name in map(str, node):
         key = f"{prefix}{name}"
         yield key, name in names
