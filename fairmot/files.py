@@ -1,11 +1,15 @@
-"""Files: written so that a reader sees the old one or the new one, never half of one; read within a limit of size."""
+"""Files: written so that a reader sees the old one or the new one, never half of one; read within a limit of size.
+
+Whatever is made has the permissions that the umask, or the folder's own rule, gives any new file: those of a temporary
+file are its maker's alone, and others could not load a checkpoint.
+"""
 
 import contextlib
 import errno
 import json
 import os
+import secrets
 import stat
-import tempfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -112,13 +116,57 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_atomic(path: str | Path, data: bytes | str, sync: bool = True) -> None:
+def new_file(path: Path) -> tuple[int, Path]:
+    """Make an empty file beside `path`, hidden, to be moved there once it is whole.
+
+    Returns:
+        Its descriptor, open for reading and writing, and its name.
+
+    Raises:
+        OSError: the folder refuses.
+    """
+    while True:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        with contextlib.suppress(FileExistsError):
+            return os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), temporary
+
+
+def new_folder(parent: Path, prefix: str) -> Path:
+    """Make an empty folder in `parent`, called `prefix` and something that no other is called.
+
+    Raises:
+        OSError: `parent` refuses.
+    """
+    while True:
+        folder = parent / f"{prefix}{secrets.token_hex(4)}"
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir()
+            return folder
+
+
+def give_usual_permissions(path: Path) -> None:
+    """Give a file that a library has made for its maker alone the permissions of any other new file there.
+
+    Raises:
+        OSError: the folder refuses.
+    """
+    # The umask is not asked: that can only be done by changing it, for all threads, and a folder may have its own rule.
+    descriptor, sample = new_file(path)
+    try:
+        path.chmod(stat.S_IMODE(os.fstat(descriptor).st_mode))
+    finally:
+        os.close(descriptor)
+        sample.unlink()
+
+
+def write_atomic(path: str | Path, data: bytes | str, sync: bool = True, *, private: bool = False) -> None:
     """Write `data` beside `path`, then move it there in one step; parent folders are made.
 
     Args:
         path: the file's final name.
         data: its whole content; text is stored as UTF-8.
         sync: also survive a power cut (fsync of file and folder), not just a killed process.
+        private: for nobody's eyes but this user's, whatever the umask says.
 
     Raises:
         OSError: the folder or the disk refuses; nothing is left behind and an old file stays as it was.
@@ -126,18 +174,19 @@ def write_atomic(path: str | Path, data: bytes | str, sync: bool = True) -> None
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     content = data.encode() if isinstance(data, str) else data
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    descriptor, temporary = new_file(path)
     try:
         with os.fdopen(descriptor, "wb") as stream:
-            os.fchmod(stream.fileno(), 0o644)
+            if private:
+                os.fchmod(stream.fileno(), 0o600)
             stream.write(content)
             stream.flush()
             if sync:
                 os.fsync(stream.fileno())
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            Path(temporary).unlink()
+            temporary.unlink()
         raise
     if sync:
         sync_directory(path.parent)

@@ -1,20 +1,51 @@
 # Sourced by bash: TAB completes keys, groups and files after `python -m train` and the other commands of this project.
 #   source scripts/completion.bash
-# Hydra knows the answers; its own completion script does not understand `python -m`. Every TAB starts the program.
+# Hydra knows the keys; its own completion script does not understand `python -m`. Every TAB after one starts the program.
+# Names of files are data: nothing here evaluates them, and what is inserted is quoted, so that Enter does not either.
+
+# What the shell would make of a half-typed word, in REPLY; fails for quotes left open and for what would be expanded.
+_fairmot_unquoted() {
+    local rest=$1
+    REPLY=
+    while [ -n "$rest" ]; do
+        case $rest in
+            \\?*) REPLY+=${rest:1:1} rest=${rest:2} ;;
+            \\) rest= ;;
+            [\'\"\$\`]*) return 1 ;;
+            *) REPLY+=${rest:0:1} rest=${rest:1} ;;
+        esac
+    done
+}
+
+# Offers key=path for every path that begins as typed; a folder gets its slash.
+_fairmot_files() {
+    local key=$1 typed=$2 start=$2 path
+    case $typed in \~/*) start=$HOME/${typed:2} ;; esac
+    for path in "$start"*; do
+        [ -e "$path" ] || continue
+        [ ! -d "$path" ] || path+=/
+        COMPREPLY+=("$key$(printf '%q' "$typed${path:${#start}}")")
+    done
+}
 
 _fairmot_complete() {
-    local line word choices
+    local line choice choices REPLY
     COMPREPLY=()
     case "${COMP_WORDS[1]:-} ${COMP_WORDS[2]:-}" in
         "-m train" | "-m train.deliver" | "-m train.selfcheck" | "-m fairmot."*) ;;
         *) return ;;
     esac
     [ "$COMP_CWORD" -gt 2 ] || return
+    _fairmot_unquoted "${COMP_WORDS[COMP_CWORD]}" || return
+    case $REPLY in
+        *=[./~]* | *=*/*) _fairmot_files "${REPLY%%=*}=" "${REPLY#*=}" && return ;;
+    esac
     # Hydra wants a line that begins with the program's name and takes the rest for overrides.
     line="program ${COMP_LINE#*"${COMP_WORDS[2]}"}"
-    word=${COMP_LINE##* }
-    choices=$(COMP_LINE=$line COMP_POINT=${#line} "${COMP_WORDS[0]}" -m "${COMP_WORDS[2]}" -sc query=bash 2>/dev/null)
-    mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$word")
+    read -ra choices < <(COMP_LINE=$line COMP_POINT=${#line} "${COMP_WORDS[0]}" -m "${COMP_WORDS[2]}" -sc query=bash 2>/dev/null)
+    for choice in "${choices[@]}"; do
+        [[ $choice != "$REPLY"* ]] || COMPREPLY+=("$(printf '%q' "$choice")")
+    done
 }
 
 COMP_WORDBREAKS=${COMP_WORDBREAKS//=/}

@@ -69,9 +69,9 @@ source scripts/completion.bash     # in bash, where `python` is the environment'
 python -m train experiment=<TAB>
 ```
 
-completes keys, groups and files by asking Hydra; each TAB starts the program, which takes some seconds. Hydra's own
-completion (`python -m train --shell-completion install=bash`) knows `python file.py` and installed commands, but not
-`python -m`.
+completes keys and groups by asking Hydra, which starts the program and takes some seconds, and files behind `key=/`,
+`key=./` and `key=~/`, with their names quoted. Hydra's own completion
+(`python -m train --shell-completion install=bash`) knows `python file.py` and installed commands, but not `python -m`.
 
 ## Output
 

@@ -10,14 +10,18 @@ source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 "$PYTHON" -m ruff check .
 "$PYTHON" -m mypy
 "$FAIRMOT_VENV/bin/lint-imports"
+# A worker a core, as most tests keep one busy. A file's tests stay together: they share what they make.
+spread=(-n auto --maxprocesses 8 --dist loadfile)
 if [ "${1:-}" != all ]; then
-    exec "$PYTHON" -m pytest "$@"
+    exec "$PYTHON" -m pytest "${spread[@]}" "$@"
 fi
 shift
 failed=0
-COVERAGE_FILE="$PWD/.coverage" "$PYTHON" -m coverage run -m pytest "$@" || failed=1
+COVERAGE_FILE="$PWD/.coverage" "$PYTHON" -m coverage run -m pytest "${spread[@]}" "$@" || failed=1
 "$PYTHON" -m coverage combine --quiet
 "$PYTHON" -m coverage report --skip-covered --skip-empty --sort=cover
-# Without measuring, which costs a seventh: these are long, or kill ranks whose time limits are those of undisturbed ones.
-"$PYTHON" -m pytest -m "(slow or distributed) and not ascend" "$@" || failed=1
+# Without measuring, which costs a seventh. Those with several ranks come alone: their time limits are those of undisturbed
+# ranks, and they keep all cores busy.
+"$PYTHON" -m pytest -m "slow and not distributed and not ascend" "${spread[@]}" "$@" || failed=1
+"$PYTHON" -m pytest -m "distributed and not ascend" "$@" || failed=1
 exit "$failed"

@@ -326,16 +326,16 @@ def test_pages_link_to_files_that_are_there(page):
 
 @pytest.mark.slow
 def test_the_scaling_page_holds_what_the_plan_computes():
-    plan = import_module("benchmarks.studies.scaling_plan")
+    plan, model = (import_module(f"benchmarks.studies.{name}") for name in ("scaling_plan", "predicted_step"))
     page = (REPOSITORY / "docs" / "scaling.md").read_text()
-    assert f"{plan.parameters_without_classifier():,}" in page
+    assert f"{model.parameters_without_classifier():,}" in page
     for title, rows in plan.TABLES.items():
         assert plan.as_markdown(rows()) in page, f"{title}: run python -m benchmarks.studies.scaling_plan"
     # By hand: 2 x 7/8 of 84.08 MB over 0.6 x 196 GB/s, a ring of eight, 5 us a launch, 0.4 x 376 TFLOPS / 4 in fp32.
-    size, a2 = plan.gradient_bytes(14_455), plan.CLUSTERS[0]
-    assert plan.hierarchical_s(a2, size, 8) == pytest.approx(147.14e6 / 117.6e9 + 2 * 30e-6, rel=1e-3)
-    assert plan.ring_s(a2, size, 8) == pytest.approx(147.14e6 / 117.6e9 + 14 * 30e-6, rel=1e-3)
-    step = plan.step_of(a2, "plain", "fp32", 2)
-    assert step.launch_s[0] == pytest.approx(plan.counted()["plain"]["O0"]["launches"] * 5e-6)
-    assert step.arithmetic_s == pytest.approx(12 * plan.multiplications("dlaconv_34") / 37.6e12)
-    assert 60e9 < plan.multiplications("dlaconv_34") < 70e9
+    size, a2 = model.gradient_bytes(14_455), model.CLUSTERS[0]
+    assert model.hierarchical_s(a2, size, 8) == pytest.approx(147.14e6 / 117.6e9 + 2 * 30e-6, rel=1e-3)
+    assert model.ring_s(a2, size, 8) == pytest.approx(147.14e6 / 117.6e9 + 14 * 30e-6, rel=1e-3)
+    step = model.step_of(a2, "plain", "fp32", 2)
+    assert step.launch_s[0] == pytest.approx(model.counted()["plain"]["fp32"]["O0"]["launches"] * 5e-6)
+    assert step.arithmetic_s == pytest.approx(12 * model.multiplications("dlaconv_34") / 37.6e12)
+    assert 60e9 < model.multiplications("dlaconv_34") < 70e9

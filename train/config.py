@@ -5,6 +5,7 @@ from enum import Enum
 
 from omegaconf import OmegaConf
 
+from fairmot.cli.recorded import Recorded, recorded
 from fairmot.data.dataset import DataConfig
 from fairmot.device import Device, ExecutorConfig, find_device
 from fairmot.losses.fairmot_loss import LossConfig
@@ -70,7 +71,7 @@ class BestMetric(Enum):
 
 
 @dataclass
-class TrainConfig:
+class TrainConfig(Recorded):
     """Everything `python -m train` can be told.
 
     Attributes:
@@ -170,4 +171,4 @@ class TrainConfig:
 
 def as_yaml(config: TrainConfig) -> str:
     """The composed configuration, as runs and checkpoints keep it."""
-    return OmegaConf.to_yaml(OmegaConf.structured(config))
+    return OmegaConf.to_yaml(OmegaConf.create(recorded(config)))

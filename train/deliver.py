@@ -5,7 +5,7 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
-from fairmot.addresses import masked
+from fairmot.addresses import masked_address
 from fairmot.cli.command import run_command
 from fairmot.errors import FairMOTError
 from train.report.mlflow_delivery import MlflowConfig, follow, resolve_tracking_uri
@@ -39,7 +39,7 @@ def deliver(config: DeliverConfig) -> None:
         with only_deliverer(run_dir, wait=False):
             left = undelivered_lines(run_dir)
             follow(run_dir, config.mlflow, parent_pid=None)
-        print(f"delivered {left} lines of {run_dir} to {masked(resolve_tracking_uri(config.mlflow))}")
+        print(f"delivered {left} lines of {run_dir} to {masked_address(resolve_tracking_uri(config.mlflow))}")
 
 
 def _begun_runs(folder: Path) -> list[Path]:

@@ -31,16 +31,21 @@ def choose_start(config: TrainConfig, run_dir: Path, state: TrainState, world: W
         checkpoint = None if (named / MANIFEST).is_file() else _newest(world, named / "checkpoints", patience_s)
         checkpoint = checkpoint or read_checkpoint(named)
         state.restore(checkpoint)
-        return f"resumes from {checkpoint.path}{_other_world(checkpoint, world)}"
+        return f"resumes from {_as_written(config, 'resume_from', checkpoint.path)}{_other_world(checkpoint, world)}"
     if config.weights is not None:
         report = load_weights(state.network, Path(config.weights))
         if state.average is not None:
             state.average.reset()
         return (
-            f"weights of {config.weights}: {report}; the classifier, for {state.identities.num_identities} identities, "
-            "s_det and s_id start anew"
+            f"weights of {_as_written(config, 'weights', config.weights)}: {report}; the classifier, for "
+            f"{state.identities.num_identities} identities, s_det and s_id start anew"
         )
     return "from scratch"
+
+
+def _as_written(config: TrainConfig, key: str, path: str | Path) -> str:
+    """A path for the record, which shows nothing of the environment."""
+    return config.as_written.get((key,), str(path))
 
 
 def _newest(world: World, folder: Path, patience_s: float) -> Checkpoint | None:

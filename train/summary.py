@@ -1,6 +1,5 @@
 """What a run says of itself before and after training, on the console and in MLflow."""
 
-import dataclasses
 import subprocess
 import time
 from pathlib import Path
@@ -8,7 +7,8 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 import fairmot
-from fairmot.addresses import masked
+from fairmot.addresses import masked_address
+from fairmot.cli.recorded import recorded
 from fairmot.data.index import LabelIndex
 from fairmot.device import Device, device_in_use, find_device
 from fairmot.files import write_atomic, write_json_atomic
@@ -48,8 +48,9 @@ def summarize_start(
         ("MLflow", _mlflow_page(config.mlflow)),
     ]
     print_summary(rows)
+    seen = recorded(config)
     tags = {
-        "experiment": config.name,
+        "experiment": seen["name"],
         "backbone": config.model.name,
         "data": ", ".join(index.names),
         "version": fairmot.__version__,
@@ -64,7 +65,7 @@ def summarize_start(
     summary_path = run_dir / "data_summary.yaml"
     write_atomic(summary_path, OmegaConf.to_yaml(OmegaConf.create(index.summary())))
     trainer.logger.start(
-        {key: value for key, value in dataclasses.asdict(config).items() if key != "run_dir"},  # a tag: no two agree
+        {key: value for key, value in seen.items() if key != "run_dir"},  # a tag: no two agree
         tags,
         [run_dir / "config.yaml", summary_path],
         resumed_at_step=progress.step if progress.step else None,
@@ -127,7 +128,7 @@ def _mlflow_page(config: MlflowConfig) -> str:
     """Where to look at the runs: the server's address, or the command that serves a local store."""
     if not config.enabled:
         return "off"
-    uri = masked(resolve_tracking_uri(config))
+    uri = masked_address(resolve_tracking_uri(config))
     return uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
 
 

@@ -22,6 +22,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
+from fairmot.addresses import masked
 from fairmot.errors import ConfigError, FairMOTError
 from train.config import TrainConfig
 from train.report.record import SPOOL_NAME, RunRecord
@@ -54,12 +55,13 @@ def job_of_sweep(config: TrainConfig) -> Iterator[TrainConfig]:
     folder = Path(hydra.sweep.dir)
     if not (folder / SPOOL_NAME).exists():
         record = RunRecord(folder)
-        record.append("params", values=swept)
+        record.append("params", values={key: masked(values) for key, values in swept.items()})
         record.append("tags", values={"experiment": config.name, "sweep_dir": str(folder.absolute())})
         record.close()
     print(f"\nsweep {folder}, job {hydra.job.num}: {name}", flush=True)
     try:
-        yield dataclasses.replace(config, run_dir=str(folder / name))
+        written = {place: words for place, words in config.as_written.items() if place != ("run_dir",)}
+        yield dataclasses.replace(config, run_dir=str(folder / name), as_written=written)
     except FairMOTError as error:
         raise type(error)(f"{name}: {error}") from error
 
@@ -74,8 +76,8 @@ def _swept_values(words: list[str]) -> dict[str, str]:
 
 
 def _job_name(words: list[str]) -> str:
-    """A folder's name; long ones are cut and told apart by a digest."""
-    name = quote(",".join(words), safe="=,[]+ ")
-    if len(name) <= _LONGEST_NAME:
+    """A folder's name; long ones are cut and, as those with masked passwords, told apart by a digest."""
+    name, exact = (quote(",".join(each), safe="=,[]+ ") for each in (map(masked, words), words))
+    if len(name) <= _LONGEST_NAME and name == exact:
         return name
-    return f"{name[: _LONGEST_NAME - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return f"{name[: _LONGEST_NAME - 9]}-{hashlib.sha256(exact.encode()).hexdigest()[:8]}"

@@ -1,21 +1,16 @@
 """Predicted step time, all-reduce and efficiency of data-parallel training on NPUs, from what the dry run counts.
 
     python -m benchmarks.studies.scaling_plan [output=picture.png]       the tables of docs/scaling.md, and its picture
-    python -m benchmarks.studies.scaling_plan count=true                 counts anew: six dry runs, a few minutes
+    python -m benchmarks.studies.scaling_plan count=true                 counts anew: twelve dry runs, about ten minutes
     python -m benchmarks.studies.scaling_plan root=<data.root> list=<list file> [size=608x1088]
                                                                  what the loader does on one core with these images
 
-A prediction: nothing here was measured on an NPU. Kernels, collectives and bytes of a step are counted by MindSpore's
-own compiler (dry_run_counts.json), multiplications and parameters in the network that is built here, and speeds of
-chips and links are published ones; docs/scaling.md says by whom. What is assumed is in capitals and says so.
+A prediction: nothing here was measured on an NPU. predicted_step.py holds the model and what it assumes.
 """
 
-import json
-import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -23,20 +18,24 @@ from matplotlib.figure import Figure
 
 from benchmarks.measuring import options, size_hw
 from benchmarks.report import markdown
+from benchmarks.studies.predicted_step import (
+    CLUSTERS,
+    COUNTED,
+    STEPS,
+    Counts,
+    across_bytes,
+    counted,
+    gradient_bytes,
+    hierarchical_s,
+    inside_bytes,
+    pieces,
+    ring_s,
+    step_of,
+    step_s,
+)
 from fairmot.files import write_json_atomic
 from fairmot.media.figures import save_figure
 
-COUNTED = Path(__file__).with_name("dry_run_counts.json")
-"""Written by `count`: what a step launches and how many collectives it makes, by MindSpore's Ascend compiler."""
-FLOAT_BYTES = 4
-EMBEDDING = 128
-SIZE = (608, 1088)
-STEPS = {
-    "plain": ("mot20_finetune", "dlaconv_34"),
-    "deformable": ("mot20_finetune", "dla_34"),
-    "large batch": ("mix_large_batch_8npu", "dla_34"),
-}
-"""What is counted -> experiment and network."""
 COUNTS = (8, 64, 512)
 IDENTITIES = (14_455, 340_000, 1_000_000, 10_000_000)  # MIX, CrowdHuman with an identity a box, then the internet
 MIX_IDENTITIES = 14_455
@@ -48,191 +47,6 @@ IMAGES_PER_CORE_S = 26.7
 IMAGE_BYTES = 185e3
 """Mean size of those files."""
 HOST_CORES = 192  # four Kunpeng 920
-
-LAUNCH_S = (5e-6, 20e-6)
-"""ASSUMED: what a host needs to hand over one kernel, at best and at worst (reported figures lie between)."""
-ARITHMETIC_SHARE = 0.4
-"""ASSUMED: the share of a chip's published peak that a convolutional network reaches."""
-FP32_SHARE = 0.25
-"""ASSUMED: the peak in fp32 as a share of the one in fp16; HF32 (runtime.allow_hf32) lies above it."""
-LINK_SHARE = 0.6
-"""ASSUMED: the share of a link's published speed that a collective operation reaches."""
-LATENCY_S = 30e-6
-"""ASSUMED: one step of a collective operation, however little it carries."""
-BACKWARD_SHARE = 2 / 3
-"""ASSUMED: of a step's time, what runs after the first gradient is known."""
-JITTER = 0.02
-"""ASSUMED: standard deviation of one rank's step time, as a share of it; a step lasts as long as its slowest rank."""
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """Published speeds; of links in bytes a second and direction.
-
-    Attributes:
-        name: of the NPU.
-        fp16_peak: multiplications and additions a second in fp16, of one device.
-        devices: of one host.
-        inside: what one device sends to the others of its host at the same time.
-        across: what one device sends to other hosts.
-    """
-
-    name: str
-    fp16_peak: float
-    devices: int
-    inside: float
-    across: float
-
-
-CLUSTERS = (
-    Cluster("910B", 376e12, 8, 7 * 28e9, 25e9),
-    Cluster("A3", 376e12, 16, 196e9, 196e9),
-)
-
-
-@dataclass(frozen=True)
-class Step:
-    """One NPU's step: the larger of what its host launches and what it computes.
-
-    Attributes:
-        launch_s: launching the kernels, at best and at worst.
-        arithmetic_s: of the convolutions, forward and backward.
-    """
-
-    launch_s: tuple[float, float]
-    arithmetic_s: float
-
-    @property
-    def best_s(self) -> float:
-        """With the fastest host."""
-        return max(self.launch_s[0], self.arithmetic_s)
-
-    @property
-    def worst_s(self) -> float:
-        """With the slowest one."""
-        return max(self.launch_s[1], self.arithmetic_s)
-
-    @property
-    def bound(self) -> str:
-        """What it waits for."""
-        if self.arithmetic_s >= self.launch_s[1]:
-            return "arithmetic"
-        return "launching" if self.launch_s[0] >= self.arithmetic_s else "either, by the host"
-
-
-@cache
-def counted() -> dict[str, dict[str, dict[str, int]]]:
-    """Step -> jit level -> kernels, launches and collectives of one of eight ranks."""
-    found: dict[str, dict[str, dict[str, int]]] = json.loads(COUNTED.read_text(encoding="utf-8"))
-    return found
-
-
-@cache
-def multiplications(name: str) -> float:
-    """Multiply-adds of one image of SIZE through a network's convolutions, heads as in training: at objects alone."""
-    import mindspore as ms  # noqa: PLC0415 (seconds of import)
-    from mindspore import nn  # noqa: PLC0415
-
-    from fairmot.model.deform_conv import DeformConv  # noqa: PLC0415
-    from fairmot.model.network import ModelConfig, build_network  # noqa: PLC0415
-
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-    network = build_network(ModelConfig(name=name), seed=1)
-    found = []
-
-    def note(cell: nn.Cell, inputs: tuple[ms.Tensor, ...], output: ms.Tensor) -> None:
-        cells = inputs[0] if isinstance(cell, nn.Conv2dTranspose) else output
-        found.append(cells.size * cell.weight[0].size)
-
-    for _, cell in network.cells_and_names():
-        if isinstance(cell, (nn.Conv2d, nn.Conv2dTranspose, DeformConv)):
-            cell.register_forward_hook(note)
-    small = (64, 96)
-    network.set_train()
-    network(ms.Tensor(np.zeros((1, *small, 3), np.uint8)), ms.Tensor(np.zeros((1, 1), np.int32)))
-    return float(sum(found)) * math.prod(SIZE) / math.prod(small)
-
-
-def step_of(cluster: Cluster, step: str, precision: str, batch: float, level: str = "O0") -> Step:
-    """One of STEPS on one NPU: a backward pass computes twice what the forward pass does."""
-    kernels = counted()[step][level]["launches"]
-    peak = cluster.fp16_peak * ARITHMETIC_SHARE * (1 if precision == "fp16" else FP32_SHARE)
-    arithmetic_s = 3 * 2 * multiplications(STEPS[step][1]) * batch / peak
-    return Step((kernels * LAUNCH_S[0], kernels * LAUNCH_S[1]), arithmetic_s)
-
-
-@cache
-def parameters_without_classifier() -> int:
-    """What dlaconv_34 and its losses train, apart from the classifier's rows."""
-    from fairmot.losses.fairmot_loss import FairMOTLoss, LossConfig  # noqa: PLC0415 (seconds of import)
-    from fairmot.model.network import ModelConfig, build_network  # noqa: PLC0415
-
-    cells = (build_network(ModelConfig(), seed=1), FairMOTLoss(LossConfig(), 2, EMBEDDING, seed=1))
-    return sum(parameter.size for cell in cells for parameter in cell.trainable_params()) - 2 * (EMBEDDING + 1)
-
-
-def gradient_bytes(num_identities: int) -> int:
-    """What one step reduces: all trained parameters in fp32; an identity is a row of weights and a bias."""
-    return FLOAT_BYTES * (parameters_without_classifier() + num_identities * (EMBEDDING + 1))
-
-
-def inside_bytes(cluster: Cluster, size: float, count: int) -> float:
-    """What each of `count` NPUs sends within its host: a reduce-scatter and an all-gather."""
-    devices = min(count, cluster.devices)
-    return 2 * (devices - 1) / devices * size
-
-
-def across_bytes(cluster: Cluster, size: float, count: int) -> float:
-    """What each of `count` NPUs sends to other hosts: the all-reduce of its share."""
-    hosts = hosts_of(cluster, count)
-    return 2 * (hosts - 1) / hosts * size / cluster.devices
-
-
-def hosts_of(cluster: Cluster, count: int) -> int:
-    """How many hosts hold `count` NPUs."""
-    return max(1, count // cluster.devices)
-
-
-def hierarchical_s(cluster: Cluster, size: float, count: int, pieces: int = 1) -> float:
-    """Reduce-scatter within the hosts, all-reduce of every share across them (halving-doubling), all-gather.
-
-    Args:
-        cluster: the links.
-        size: bytes in all.
-        count: of NPUs.
-        pieces: in which they are reduced, each with the latencies of its own.
-    """
-    inside = inside_bytes(cluster, size, count) / (LINK_SHARE * cluster.inside)
-    across = across_bytes(cluster, size, count) / (LINK_SHARE * cluster.across)
-    return inside + across + pieces * (2 + 2 * math.log2(hosts_of(cluster, count))) * LATENCY_S
-
-
-def ring_s(cluster: Cluster, size: float, count: int) -> float:
-    """One ring over all NPUs, as fast as its slowest link."""
-    slowest = cluster.inside if count <= cluster.devices else min(cluster.inside, cluster.across)
-    return 2 * (count - 1) / count * size / (LINK_SHARE * slowest) + 2 * (count - 1) * LATENCY_S
-
-
-def slowest_of(count: int) -> float:
-    """Expected largest of `count` standard normal numbers."""
-    x = np.linspace(-8, 8, 4001)
-    below = np.array([(1 + math.erf(value / math.sqrt(2))) / 2 for value in x]) ** count
-    return float(np.trapz(1 - below[x >= 0], x[x >= 0]) - np.trapz(below[x < 0], x[x < 0]))
-
-
-def step_s(cluster: Cluster, alone_s: float, size: float, count: int, pieces: int) -> float:
-    """A step of `count` NPUs: the slowest rank's and what of the all-reduce is not hidden behind its backward pass.
-
-    Args:
-        cluster: the links.
-        alone_s: a step of one NPU.
-        size: bytes of gradients.
-        count: of NPUs.
-        pieces: in which they are reduced; the last one has nothing left to hide behind.
-    """
-    reduce_s = hierarchical_s(cluster, size, count, pieces)
-    hidden_s = BACKWARD_SHARE * alone_s * (1 - 1 / pieces)
-    return alone_s * (1 + JITTER * slowest_of(count)) + max(reduce_s - hidden_s, reduce_s / pieces)
 
 
 def step_rows() -> Iterator[tuple[str, ...]]:
@@ -255,7 +69,7 @@ def step_rows() -> Iterator[tuple[str, ...]]:
                 launching = [
                     f"{step.launch_s[0] * 1e3:.0f} to {step.launch_s[1] * 1e3:.0f} ms" for step in (plain, fused)
                 ]
-                kernels = " / ".join(str(counted()[neck][level]["launches"]) for level in ("O0", "O1"))
+                kernels = " / ".join(str(counted()[neck][precision][level]["launches"]) for level in ("O0", "O1"))
                 yield (
                     neck,
                     precision,
@@ -270,18 +84,18 @@ def step_rows() -> Iterator[tuple[str, ...]]:
 def scaling_rows() -> Iterator[tuple[str, ...]]:
     """Volume, times and efficiency of the deformable network at the largest sensible batch."""
     yield ("NPUs", "links", "sent inside", "sent across", "ring", "hierarchical", "step", "efficiency", "in one piece")
-    size, pieces = gradient_bytes(MIX_IDENTITIES), counted()["deformable"]["O0"]["collectives"]
+    size = gradient_bytes(MIX_IDENTITIES)
     for cluster in CLUSTERS:
         alone_s = step_of(cluster, "deformable", "fp16", 16).worst_s
         for count in COUNTS:
-            whole_s, pieces_s = (step_s(cluster, alone_s, size, count, number) for number in (1, pieces))
+            whole_s, pieces_s = (step_s(cluster, alone_s, size, count, number) for number in (1, pieces()))
             yield (
                 str(count),
                 cluster.name,
                 f"{inside_bytes(cluster, size, count) / 1e6:.0f} MB",
                 f"{across_bytes(cluster, size, count) / 1e6:.1f} MB",
                 f"{ring_s(cluster, size, count) * 1e3:.1f} ms",
-                f"{hierarchical_s(cluster, size, count, pieces) * 1e3:.1f} ms",
+                f"{hierarchical_s(cluster, size, count, pieces()) * 1e3:.1f} ms",
                 f"{pieces_s * 1e3:.0f} ms",
                 f"{alone_s / pieces_s:.0%}",
                 f"{alone_s / whole_s:.0%}",
@@ -310,15 +124,15 @@ def recipe_rows() -> Iterator[tuple[str, ...]]:
     """How long the large-batch recipe would last, with the waiting of its synchronised batch normalisations."""
     yield ("NPUs", "batch a NPU", "steps an epoch", "step, fp32", "60 epochs, fp32", "step, fp16", "60 epochs, fp16")
     size, steps = gradient_bytes(MIX_IDENTITIES), LARGE_BATCH_IMAGES // LARGE_BATCH
-    pieces = counted()["deformable"]["O0"]["collectives"]
-    small = counted()["large batch"]["O0"]["collectives"] - pieces
     for count in (8, 64):
         cells = []
         for precision in ("fp32", "fp16"):
+            small = counted()["large batch"][precision]["O0"]["collectives"] - pieces()
             alone = step_of(CLUSTERS[0], "large batch", precision, LARGE_BATCH / count)
             waiting_s = small * hierarchical_s(CLUSTERS[0], 0, count)
             times = [
-                step_s(CLUSTERS[0], time_s, size, count, pieces) + waiting_s for time_s in (alone.best_s, alone.worst_s)
+                step_s(CLUSTERS[0], time_s, size, count, pieces()) + waiting_s
+                for time_s in (alone.best_s, alone.worst_s)
             ]
             cells += [span([1e3 * time_s for time_s in times], "ms")]
             cells += [span([LARGE_BATCH_EPOCHS * steps * time_s / 3600 for time_s in times], "h")]
@@ -339,10 +153,9 @@ def identity_rows() -> Iterator[tuple[str, ...]]:
     for identities in IDENTITIES:
         size, cells = gradient_bytes(identities), []
         for cluster in CLUSTERS:
-            pieces = counted()["deformable"]["O0"]["collectives"]
             alone_s = step_of(cluster, "deformable", "fp16", 16).worst_s
-            cells += [f"{hierarchical_s(cluster, size, COUNTS[-1], pieces) * 1e3:.0f} ms"]
-            cells += [f"{alone_s / step_s(cluster, alone_s, size, COUNTS[-1], pieces):.0%}"]
+            cells += [f"{hierarchical_s(cluster, size, COUNTS[-1], pieces()) * 1e3:.0f} ms"]
+            cells += [f"{alone_s / step_s(cluster, alone_s, size, COUNTS[-1], pieces()):.0%}"]
         yield (f"{identities:,}", f"{size / 1e6:.0f} MB", f"{1 - network / size:.0%}", *cells)
 
 
@@ -370,7 +183,7 @@ def draw(path: Path) -> None:
         steps = [step_of(CLUSTERS[0], neck, "fp16", batch) for batch in batches]
         left.fill_between(
             batches, *(1e3 * np.full(len(batches), one) for one in steps[0].launch_s), color=colour, alpha=0.25,
-            label=f"launching, {neck}",
+            label=f"launching fp16, {neck}",
         )  # fmt: skip
     for precision, style in (("fp16", "-"), ("fp32", "--")):
         times = [1e3 * step_of(CLUSTERS[0], "deformable", precision, batch).arithmetic_s for batch in batches]
@@ -379,12 +192,11 @@ def draw(path: Path) -> None:
     left.set_ylabel("ms a step of one 910B, O0")
     left.set_title("What a step waits for: the larger of the two", fontsize=10)
     counts = [8 * 2**k for k in range(7)]
-    pieces = counted()["deformable"]["O0"]["collectives"]
     for cluster, colour in zip(CLUSTERS, ("tab:blue", "tab:green"), strict=True):
         alone_s = step_of(cluster, "deformable", "fp16", 16).worst_s
         for identities, style in ((MIX_IDENTITIES, "-"), (1_000_000, ":")):
             size = gradient_bytes(identities)
-            values = [100 * alone_s / step_s(cluster, alone_s, size, count, pieces) for count in counts]
+            values = [100 * alone_s / step_s(cluster, alone_s, size, count, pieces()) for count in counts]
             right.plot(counts, values, style, marker="o", markersize=4, color=colour,
                        label=f"{cluster.name}, {identities:,} identities")  # fmt: skip
     right.set_xscale("log", base=2)
@@ -406,24 +218,19 @@ def count() -> None:
     from train.config import TrainConfig  # noqa: PLC0415
     from train.simulate.run import simulated  # noqa: PLC0415
 
-    found: dict[str, dict[str, dict[str, int]]] = {}
-    for step, (experiment, network) in STEPS.items():
-        for level in ("O0", "O1"):
-            words = [
-                f"experiment={experiment}",
-                f"model.name={network}",
-                f"runtime.jit_level={level}",
-                "data.root=none",
-            ]
-            words += ["data.input_size=[64,96]", "batch_size_per_rank=1", "simulate.chip=910b", "simulate.ranks=8"]
-            report = simulated(compose(words, TrainConfig, "train"))
-            counts = {
-                "kernels": report["kernels_per_step"]["total"],
-                "launches": report["launches_per_step"],
-                "collectives": report["collectives_per_step"],
-            }
-            found.setdefault(step, {})[level] = counts
-            print(step, level, counts, flush=True)
+    found: Counts = {}
+    small = ["data.root=none", "data.input_size=[64,96]", "batch_size_per_rank=1"]
+    for (step, (experiment, network)), precision, level in product(STEPS.items(), ("fp32", "fp16"), ("O0", "O1")):
+        words = [f"experiment={experiment}", f"model.name={network}", f"runtime.precision={precision}"]
+        words += [f"runtime.jit_level={level}", "simulate.chip=910b", "simulate.ranks=8"]
+        report = simulated(compose(words + small, TrainConfig, "train"))
+        counts = {
+            "kernels": report["kernels_per_step"]["total"],
+            "launches": report["launches_per_step"],
+            "collectives": report["collectives_per_step"],
+        }
+        found.setdefault(step, {}).setdefault(precision, {})[level] = counts
+        print(step, precision, level, counts, flush=True)
     write_json_atomic(COUNTED, found)
 
 

@@ -3,6 +3,7 @@
 Exit codes: see `fairmot.cli.help.EXIT_CODES`.
 """
 
+import contextlib
 import difflib
 import logging
 import os
@@ -12,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -23,7 +24,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fairmot.addresses import masked
 from fairmot.cli.defaults import DefaultsInFile
-from fairmot.cli.help import help_text
+from fairmot.cli.help import group_help, help_text
+from fairmot.cli.keys import IGNORED, all_keys, keys_of
+from fairmot.cli.mistakes import HYDRAS_FLAGS, line_to_type, meant
+from fairmot.cli.recorded import Recorded, written_with_environment
 from fairmot.cli.user_files import look_through_files
 from fairmot.cli.words import literal_words
 from fairmot.errors import ConfigError, FairMOTError
@@ -61,6 +65,8 @@ def to_config(composed: DictConfig, schema: type[Config]) -> Config:
         raise ConfigError(str(error)) from error
     if not isinstance(config, schema):
         raise ConfigError(f"The configuration is not a {schema.__name__}: does its YAML start from the schema?")
+    if isinstance(config, Recorded):
+        config.as_written = written_with_environment(composed)
     return config
 
 
@@ -103,21 +109,34 @@ def run_command(function: Callable[[Any], None], schema: type, config_name: str)
     """
     words = sys.argv[1:]
     if {"-h", "--help"} & set(words):
-        print(help_text(schema, CONF_DIR, config_name))
+        try:
+            groups = [word for word in words if not word.startswith("-") and "=" not in word]
+            print(group_help(schema, groups) if groups else help_text(schema, CONF_DIR, config_name))
+        except ConfigError as error:
+            _leave(str(error), error.exit_code)
         return
     register(config_name, schema)
+    if not words and not OmegaConf.missing_keys(OmegaConf.structured(schema)):
+        print(help_text(schema, CONF_DIR, config_name))
+        _leave("nothing was asked for; the first of the examples above is a good start", ConfigError.exit_code)
+    if (mended := meant(words, schema, CONF_DIR)) != words:
+        _leave(f"{' '.join(words)}: keys are written key=value; type {line_to_type(mended)}", ConfigError.exit_code)
     for word in words:
-        if mended := _flag_as_key(word, schema):
-            _leave(f"{word}: keys have no dashes; write {mended}", ConfigError.exit_code)
+        if word.startswith("--") and (flag := word.partition("=")[0]) not in HYDRAS_FLAGS:
+            known = [*known_keys(schema), *(folder.name for folder in CONF_DIR.iterdir() if folder.is_dir())]
+            _leave(f"{flag}: no such key or option{_suggest(flag[2:].replace('-', '_'), known)}", ConfigError.exit_code)
     look_through_files(CONF_DIR)
     sys.argv[1:] = literal_words(words, schema, CONF_DIR)  # where Hydra, and sweeps, read them
     failures: list[FairMOTError] = []
+    stdout = sys.stdout
 
     @hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)
     def compose_and_call(composed: DictConfig) -> None:
         try:
             words_of_job = list(HydraConfig.get().overrides.task)
-            function(to_config(_with_defaults_in_file(composed, words_of_job, schema, config_name), schema))
+            config: Any = to_config(_with_defaults_in_file(composed, words_of_job, schema, config_name), schema)
+            with contextlib.redirect_stdout(stdout):
+                function(config)
         except FairMOTError as error:  # kept from Hydra, which would print a line of its own before ours
             failures.append(error)
 
@@ -127,7 +146,8 @@ def run_command(function: Callable[[Any], None], schema: type, config_name: str)
     # Hydra would print its own errors and leave with 1; told not to, it raises, and this function explains.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        compose_and_call()
+        with contextlib.redirect_stdout(_Masking(stdout)):  # for what Hydra prints, as by --cfg job
+            compose_and_call()
     except (HydraException, OmegaConfBaseException) as error:
         _leave(explain(error, schema), ConfigError.exit_code)
     except ConfigError as error:  # of a file that Hydra was to read
@@ -138,13 +158,18 @@ def run_command(function: Callable[[Any], None], schema: type, config_name: str)
         _leave("\nerror: ".join(map(str, failures)), failures[0].exit_code)
 
 
-def _flag_as_key(word: str, schema: type) -> str | None:
-    """What somebody used to --max-frames 3 should write; None where the word is no key with dashes."""
-    name, _, value = word.removeprefix("--").partition("=")
-    key = name.replace("-", "_")
-    if not word.startswith("--") or key not in set(known_keys(schema)):
-        return None
-    return f"{key}={value or '<value>'}"
+class _Masking:
+    """A stream that shows no passwords, as far as each is written at once."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(masked(text))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def _leave(message: str, exit_code: int) -> None:
@@ -159,20 +184,27 @@ def explain(error: Exception, schema: type) -> str:
     option = re.search(r"Could not find '([^/']+)/([^']+)'", text)
     full_key = re.search(r"full_key: (\S+)", text)
     if key:
-        name = full_key.group(1) if full_key else key.group(1) or key.group(2)
-        known = list(known_keys(schema))
-        if name in known:  # a dictionary refuses entries it does not have yet
-            return f"{name}: to add an entry put a + before it, such as +{name}.mine=value"
-        return f"unknown key '{name}'{_suggest(name, known)}"
+        return _explain_unknown(full_key.group(1) if full_key else key.group(1) or key.group(2), schema)
     if option:
         group, wanted = option.groups()
         choices = sorted(path.stem for path in (CONF_DIR / group).glob("*.yaml"))
         return f"unknown {group} '{wanted}'{_suggest(wanted, choices)}; there are: {', '.join(choices)}"
     if full_key:
-        return f"{full_key.group(1)}: {text.splitlines()[0]}"
+        hint = "; CUDA has no support here" if re.search("'(cuda|gpu)", text, re.IGNORECASE) else ""
+        return f"{full_key.group(1)}: {text.splitlines()[0]}{hint}"
     if isinstance(error.__cause__, OmegaConfBaseException):  # which of the values was refused, and what is allowed
         return explain(error.__cause__, schema)
     return _explain_grammar(text)
+
+
+def _explain_unknown(name: str, schema: type) -> str:
+    """The same of a key that is not there."""
+    known = list(known_keys(schema))
+    if name in known:  # a dictionary refuses entries it does not have yet
+        return f"{name}: to add an entry put a + before it, such as +{name}.mine=value"
+    if name.rpartition(".")[0] in _open_keys(schema):
+        return f"{name}: to add an entry put a + before it: +{name}=..."
+    return f"unknown key '{name}'{_suggest(name, known)}"
 
 
 def _explain_grammar(text: str) -> str:
@@ -186,6 +218,12 @@ def _explain_grammar(text: str) -> str:
         name = word.group(1).partition("=")[0]
         return f"{word.group(1)}: the value cannot be read; --help says what {name.lstrip('+~')} takes"
     return text.strip()
+
+
+def _open_keys(schema: type) -> set[str]:
+    """Keys that hold names of the user's own, such as data.train."""
+    keys = [*keys_of(schema), *(key for _, keys in all_keys(schema) for key in keys)]
+    return {key.name for key in keys if key.kind.startswith("{")}
 
 
 def _suggest(name: str, known: list[str]) -> str:
@@ -202,7 +240,7 @@ def known_keys(schema: type) -> Iterator[str]:
 
 def _walk(node: DictConfig, prefix: str) -> Iterator[tuple[str, bool]]:
     """Dotted keys of a dataclass's node, each with whether the dataclass has it."""
-    names = {field.name for field in fields(OmegaConf.get_type(node))}  # type: ignore[arg-type]
+    names = {field.name for field in fields(OmegaConf.get_type(node)) if not field.metadata.get(IGNORED)}  # type: ignore[arg-type]
     for name in map(str, node):
         key = f"{prefix}{name}"
         yield key, name in names

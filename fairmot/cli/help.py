@@ -6,7 +6,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from fairmot.cli.keys import Key, keys_of, summary_of
+from fairmot.cli.keys import Key, all_keys, keys_of, summary_of
+from fairmot.errors import ConfigError
 
 EXIT_CODES = {
     0: "done",
@@ -43,8 +44,24 @@ def help_text(schema: type, conf_dir: Path, config_name: str) -> str:
         parts.append(f"Examples:\n{textwrap.indent(examples.rstrip(), '  ')}")
     codes = "\n".join(_entry(str(code), meaning, width) for code, meaning in EXIT_CODES.items())
     parts.append(f"Exit codes:\n{codes}")
-    parts.append("--cfg job prints the composed configuration; docs/configuration.md lists every key.")
+    more = "--help GROUP lists a group's keys; " if groups else ""
+    parts.append(f"{more}--cfg job prints the composed configuration; docs/configuration.md lists every key.")
     return "\n\n".join(parts)
+
+
+def group_help(schema: type, names: list[str]) -> str:
+    """Every key of some groups, those below them included, for `--help optim`.
+
+    Raises:
+        ConfigError: a name is none of a group.
+    """
+    width = min(_WIDEST, shutil.get_terminal_size().columns)
+    groups = {key.name: keys for key, keys in all_keys(schema)}
+    if unknown := [name for name in names if name not in groups]:
+        raise ConfigError(f"--help {unknown[0]}: no group; there are: {', '.join(groups)}")
+    wanted = [group for group in groups if any(f"{group}.".startswith(f"{name}.") for name in names)]
+    values = [key for group in wanted for key in groups[group] if not key.group]
+    return "\n".join(_entry(_word(key), f"{key.meaning} ({key.kind})", width) for key in values)
 
 
 def _word(key: Key) -> str:

@@ -12,6 +12,9 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from omegaconf import MISSING
 
+IGNORED = "omegaconf_ignore"
+"""The mark in a field's metadata by which OmegaConf takes it for no key."""
+
 _SECTIONS = ("Attributes:", "Args:")
 _ENTRY = re.compile(r"^    (\w+): (.*)$")
 
@@ -45,6 +48,8 @@ def keys_of(schema: type, prefix: str = "") -> list[Key]:
     meanings, types = _meanings(schema), get_type_hints(schema)
     keys = []
     for field in fields(schema):
+        if field.metadata.get(IGNORED):
+            continue
         given = field.default if field.default_factory is NO_DEFAULT else field.default_factory()
         group = next((one for one in _alternatives(types[field.name]) if is_dataclass(one)), None)
         default = None if given == MISSING else "" if is_dataclass(given) else _as_word(given)

@@ -15,7 +15,7 @@ from omegaconf.errors import GrammarParseError
 
 from fairmot.cli.keys import all_keys, keys_of
 
-_WORD = re.compile(r"(\+{0,2})([\w.-]+)=(.*)", re.DOTALL)
+_WORD = re.compile(r"(\+{0,2})([\w.][\w.-]*)=(.*)", re.DOTALL)
 _ELEMENT = re.compile(r"\s*('(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|[^,]*?)\s*(?:,|$)", re.DOTALL)
 _SWEEPS = re.compile(r"(choice|range|interval|glob|shuffle|sort|tag)\(.*\)", re.DOTALL)
 _TEXT, _TEXT_OR_NULL, _TEXTS, _TEXTS_BY_NAME = "str", "str | null", "[str]", "{str: str}"

@@ -4,6 +4,7 @@
 # ruff: noqa: PTH118
 
 import os
+from errno import ENOENT
 from typing import NamedTuple
 
 from fairmot.data.labels import label_path_for
@@ -38,7 +39,8 @@ def read_entries(list_path: str) -> list[tuple[str, int]]:
     try:
         content = read_bounded(list_path, _MOST_BYTES)
     except OSError as error:
-        raise DataError(f"cannot read its list file {list_path}: {error.strerror}") from error
+        advice = "; python -m fairmot.prepare --help says how it is made" if error.errno == ENOENT else ""
+        raise DataError(f"cannot read its list file {list_path}: {error.strerror}{advice}") from error
     zero = content.find(b"\0")
     if zero >= 0:
         raise DataError(f"cannot read its list file {list_path}:{_line_of(content, zero)}: binary zeros, not text")

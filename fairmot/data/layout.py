@@ -14,7 +14,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -25,7 +24,7 @@ import numpy as np
 from fairmot.boxes import xywh_to_cxcywh
 from fairmot.data.labels import format_labels
 from fairmot.errors import DataError
-from fairmot.files import write_atomic, write_json_atomic
+from fairmot.files import new_folder, write_atomic, write_json_atomic
 from fairmot.locks import lock
 
 FORMAT_VERSION = 3
@@ -169,9 +168,8 @@ def _refuse_to_destroy(folder: Path) -> None:
 def _build_and_put_in_place(
     output: Path, name: str, fresh: Mapping[str, Any], build: Callable[[Path], Built], old: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    temporary = Path(tempfile.mkdtemp(prefix=f".{name}{_BUILDING}", dir=output))
+    temporary = new_folder(output, f".{name}{_BUILDING}")
     try:
-        temporary.chmod(0o755)
         (temporary / _OWNER_MARK).write_text("This folder is made, and may be replaced, by FairMOT.\n")
         built = build(temporary)
         manifest = dict(fresh) | _summary(built)
@@ -202,7 +200,7 @@ def _put_in_place(
     folder = output / name
     if folder.exists():
         # Renamed first: a folder half deleted must not keep the final name.
-        condemned = Path(tempfile.mkdtemp(prefix=f".{name}{_BUILDING}", dir=output))
+        condemned = new_folder(output, f".{name}{_BUILDING}")
         folder.rename(condemned / name)
         temporary.rename(folder)
         shutil.rmtree(condemned)

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shutil
-import tempfile
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +13,7 @@ import cv2
 import numpy as np
 
 from fairmot.errors import DataError
+from fairmot.files import new_file, new_folder
 
 _ENCODER: Final = "libx264"
 _QUALITY = {"crf": "23", "preset": "veryfast"}
@@ -49,13 +49,11 @@ class VideoWriter:
         self._padding = (0, height % 2, 0, width % 2)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=".tmp", dir=path.parent)
+            descriptor, self._temporary = new_file(path)
         except OSError as error:
             raise DataError(f"{path}: cannot be written ({error.strerror})") from error
-        os.fchmod(descriptor, 0o644)
         os.close(descriptor)
-        self._temporary = Path(temporary)
-        self._container = av.open(temporary, "w", format="mp4", options={"movflags": "+faststart"})
+        self._container = av.open(str(self._temporary), "w", format="mp4", options={"movflags": "+faststart"})
         rate = Fraction(frame_rate).limit_denominator(_LARGEST_DENOMINATOR)
         self._stream = self._container.add_stream(_ENCODER, rate=rate, options=_QUALITY)
         self._stream.height, self._stream.width = height + height % 2, width + width % 2
@@ -136,8 +134,7 @@ class FramesWriter:
         self._number = 0
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
-            self._temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
-            self._temporary.chmod(0o755)
+            self._temporary = new_folder(folder.parent, f".{folder.name}.tmp-")
         except OSError as error:
             raise DataError(f"{folder}: cannot be written ({error.strerror})") from error
 

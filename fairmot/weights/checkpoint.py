@@ -27,7 +27,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from fairmot.errors import CheckpointError
-from fairmot.files import open_bounded, sync_directory, sync_file, write_atomic
+from fairmot.files import give_usual_permissions, open_bounded, sync_directory, sync_file, write_atomic
 
 FORMAT_VERSION = 1
 GROUPS = ("network", "loss", "optimizer")
@@ -152,6 +152,7 @@ def save_checkpoint(
         for group, arrays in groups.items():
             path = unfinished / f"{group}.safetensors"
             save_file(arrays, path, metadata={"format": f"fairmot-{group}"})
+            give_usual_permissions(path)
             sync_file(path)
             files[path.name] = {"bytes": path.stat().st_size, "sha256": digest(path)}
         write_atomic(unfinished / _CONFIG, config_yaml)

@@ -1,5 +1,6 @@
 """Videos whose pictures tell their number whatever the codec does to them, and damage to such files."""
 
+import os
 import random
 import struct
 from fractions import Fraction
@@ -46,6 +47,7 @@ def write_video(path, count=48, frame_rate=25, ticks=None, size_hw=SIZE_HW):
         ticks: times of the pictures in 1/1000 s; None: by the rate.
     """
     encoder, pixels, options = CODECS[path.name.partition("_")[2] or path.name]
+    scheduling = os.sched_getscheduler(0), os.sched_getparam(0)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(encoder, rate=frame_rate, options=options)
         stream.height, stream.width, stream.pix_fmt = *size_hw, pixels
@@ -57,6 +59,8 @@ def write_video(path, count=48, frame_rate=25, ticks=None, size_hw=SIZE_HW):
                 frame.pts, frame.time_base = ticks[number - 1], Fraction(1, 1000)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+    # SVT-AV1, run by root, makes its caller a real-time thread: all later tests would keep other processes waiting.
+    os.sched_setscheduler(0, *scheduling)
     return path
 
 

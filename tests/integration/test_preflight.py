@@ -495,6 +495,8 @@ def test_mlflow(tmp_path, monkeypatch):
     assert "secret" not in there.detail + gone.detail
     assert "train.deliver" in gone.mend
     assert host.check_mlflow(MlflowConfig(enabled=False)).status is Status.skipped
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:sec/ret@127.0.0.1")  # a slash ends the host's name
+    assert host.check_mlflow(MlflowConfig()).detail == "http://***@127.0.0.1 is no address"
 
     database = tmp_path / "mlflow.db"
     local = MlflowConfig(tracking_uri=f"sqlite:///{database}")

@@ -12,6 +12,7 @@ from train.__main__ import train
 
 STEPS = 10  # two epochs of five
 KILLS = 6
+SECRET = "named-by-the-environment"
 
 
 def tensors(run_dir):
@@ -37,7 +38,11 @@ def root(tmp_path_factory):
 @pytest.fixture(scope="module")
 def undisturbed(root, tmp_path_factory):
     run_dir = tmp_path_factory.mktemp("undisturbed") / "run"
-    train(compose_config(overrides(root, run_dir)))
+    (root / f"{SECRET}.train").write_bytes((root / "small.train").read_bytes())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MY_LIST", SECRET)
+        words = [word for word in overrides(root, run_dir) if not word.startswith("+data.train")]
+        train(compose_config([*words, "+data.train.small=${oc.env:MY_LIST}.train"]))
     return run_dir
 
 
@@ -50,6 +55,12 @@ def test_the_run_is_complete(undisturbed):
         f"step_{step:08d}" for step in (6, 8, 10)
     ]
     assert (undisturbed / "losses.png").stat().st_size > 10_000
+
+
+def test_a_run_records_nothing_of_the_environment(undisturbed):
+    files = [path for path in undisturbed.rglob("*") if path.is_file()]
+    assert not [path for path in files if SECRET.encode() in path.read_bytes()]
+    assert [path.parent.name for path in files if b"${oc.env:MY_LIST}.train" in path.read_bytes()].count("run") == 2
 
 
 @pytest.mark.slow

@@ -119,7 +119,7 @@ def batch(generator):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "hrnet_32"])  # hrnet_18's code: two minutes saved
+@pytest.mark.parametrize("name", NAMES[:4])  # HRNet's graph takes minutes: tests/train/simulate compiles it for Ascend
 def test_trains_and_evaluates_in_graph_mode(name, mode):
     ms.set_context(mode=ms.GRAPH_MODE)
     network = narrow(name)

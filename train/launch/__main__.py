@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from fairmot.addresses import masked
 from fairmot.cli.command import compose
 from fairmot.device import find_device, say_device
 from fairmot.errors import ConfigError, FairMOTError
@@ -103,14 +104,14 @@ def launch(arguments: Arguments) -> int:
     cores = sorted(os.sched_getaffinity(0))
     near = cores_near_npus() if job.device == "ascend" and config.runtime.bind_cores else {}
     if arguments.dry_run:
-        _show(describe(job, cores, given_environment(), near))
+        _show(masked(describe(job, cores, given_environment(), near)))
         return 0
     node_rank = _node_rank(job)
     run_dir = make_run_dir(config, ALONE)
     make_logs_dir(config, run_dir)
     job = replace(job, run_dir=str(run_dir))
     signals = Signals()
-    hosts = _hosts(job, node_rank)
+    hosts = _hosts(job, node_rank, run_dir)
     limits = Limits(config.runtime.max_restarts, config.runtime.hang_timeout_s, config.runtime.stop_grace_s)
     try:
         hosts.gather(lambda: bool(signals.names), lambda text: say(f"launch: {text}"))
@@ -164,16 +165,16 @@ def _prepare(job: Job, node_rank: int, cores: list[int], near: dict[int, list[in
     return plan_host(job, node_rank, cores, given_environment(), folder, near)
 
 
-def _hosts(job: Job, node_rank: int) -> Hosts:
+def _hosts(job: Job, node_rank: int, run_dir: Path) -> Hosts:
     told = {
         "ranks": job.num_ranks,
         "device": job.device,
         "starter": job.starter.value,
-        "overrides": " ".join(job.words),
+        "overrides": masked(" ".join(job.words)),
     }
     if job.table:
         told["rank table sha256"] = hashlib.sha256(job.table.path.read_bytes()).hexdigest()[:12]
-    return Hosts(job.host_names, node_rank, (job.master[0], job.master[1] + 1), told)
+    return Hosts(job.host_names, node_rank, (job.master[0], job.master[1] + 1), told, run_dir)
 
 
 def _show(text: str) -> None:

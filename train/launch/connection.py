@@ -7,6 +7,7 @@ import socket
 from typing import Any
 
 _SEND_PATIENCE_S = 5
+_LONGEST_BYTES = 1 << 20
 
 
 class Connection:
@@ -17,10 +18,12 @@ class Connection:
 
     Attributes:
         closed: whether nothing more can be said or heard.
+        peer: the address at its other end.
     """
 
     def __init__(self, connection: socket.socket) -> None:
         self.closed = False
+        self.peer = str(connection.getpeername()[0])
         self._connection = connection
         self._buffer = b""
         connection.settimeout(_SEND_PATIENCE_S)
@@ -47,18 +50,18 @@ class Connection:
             self.closed = True
 
     def receive(self) -> list[dict[str, Any]]:
-        """Whole messages that have arrived; `closed` is set once there will be no more."""
+        """Whole messages that have arrived; `closed` is set once there will be no more, or one is far too long."""
         while not self.closed and select.select([self._connection], [], [], 0)[0]:
             try:
                 data = self._connection.recv(65536)
             except OSError:
                 data = b""
-            self.closed = not data
             self._buffer += data
+            self.closed = not data or len(self._buffer) > _LONGEST_BYTES
         *lines, self._buffer = self._buffer.split(b"\n")
         messages = []
         for line in lines:
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, RecursionError):
                 messages.append(json.loads(line))
         return [message for message in messages if isinstance(message, dict)]
 

@@ -3,29 +3,32 @@
 The first host's launcher leads: it listens beside the scheduler's port, the others connect and stay connected. A
 message is one line of JSON (see train.launch.connection).
 
+    lead -> others   challenge, which only a launcher of the same job can answer (see train.launch.job_key)
     others -> lead   hello   who I am and what I was told to start; the lead refuses hosts that were told otherwise
-    lead -> others   start   everybody is here
+    lead -> others   start   everybody is here; with the answer to the challenge of the other
     any -> all       event   the first thing that goes wrong on any host (a rank died, a signal came); it ends this
                              attempt everywhere, and decides how
     others -> lead   report  my ranks have finished, or none of them lives any more
     lead -> others   verdict after all reports: leave with this exit code, or start the next attempt in so many seconds
 
 Reports come after a host's events on the same connection, so nothing of one attempt can reach the next. A connection
-that breaks is a launcher that died: an event as well. Nothing is agreed through files: on shared storage they would
-be seen late, and a file left by an earlier job would be believed.
+that breaks is a launcher that died: an event as well. Nothing but the key, which stays, is agreed through files: on
+shared storage they would be seen late, and a file left by an earlier job would be believed.
 """
 
 import contextlib
-import select
-import socket
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from fairmot.errors import ConfigError, FairMOTError
 from train.launch.connection import Connection
+from train.launch.job_key import make_key, proof, proves, read_key
+from train.launch.reception import Guest, Reception
 
 _PATIENCE_S = 600
 _SILENCE_S = 15
@@ -72,16 +75,20 @@ class Hosts:
         node_rank: which of them this is.
         address: where the lead listens.
         job: what this launcher was told to start.
+        run_dir: the job's; all hosts share it.
 
     Attributes:
         event: why this attempt ends; None as long as all is well.
         verdict: what follows; None until all hosts have reported.
     """
 
-    def __init__(self, names: list[str], node_rank: int, address: tuple[str, int], job: dict[str, Any]) -> None:
+    def __init__(
+        self, names: list[str], node_rank: int, address: tuple[str, int], job: dict[str, Any], run_dir: Path
+    ) -> None:
         self.event: Event | None = None
         self.verdict: Verdict | None = None
         self._names, self._node_rank, self._address, self._job = names, node_rank, address, job
+        self._run_dir = run_dir
         self._connections: dict[int, Connection] = {}
         self._reported: set[int] = set()
 
@@ -100,16 +107,16 @@ class Hosts:
 
         Args:
             interrupted: whether to give up.
-            say: prints who is missing.
+            say: prints who is missing, and who was dropped.
 
         Raises:
             ConfigError: a host was told to start something else.
-            FairMOTError: not all of them came in time.
+            FairMOTError: not all of them came in time, or the key is out of reach.
             KeyboardInterrupt: interrupted.
         """
         if len(self._names) == 1:
             return
-        waiting = self._accept_all() if self.leads else self._join()
+        waiting = self._accept_all(say) if self.leads else self._join()
         began_at_s = said_at_s = time.monotonic()
         for missing in waiting:
             now = time.monotonic()
@@ -183,66 +190,61 @@ class Hosts:
         for connection in self._connections.values():
             connection.send(message)
 
-    def _accept_all(self) -> Iterator[str]:
+    def _accept_all(self, say: Callable[[str], None]) -> Iterator[str]:
         """The lead's part of `gather`: yields who is missing until nobody is."""
-        family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
-        try:
-            listener = socket.create_server(self._address, family=family)
-        except OSError as error:
-            raise FairMOTError(
-                f"{self._address[0]} port {self._address[1]}: the launchers cannot meet there ({error.strerror}); "
-                "another job? MASTER_PORT= chooses another port, and the one above it for the launchers"
-            ) from error
-        strangers: list[Connection] = []
-        with listener:
+        key = make_key(self._run_dir)
+        challenges: dict[int, str] = {}
+        with Reception(self._address, key, say) as reception:
             while missing := [name for i, name in enumerate(self._names) if i and i not in self._connections]:
                 yield ", ".join(missing)
-                if select.select([listener], [], [], 0.2)[0]:
-                    strangers.append(Connection(listener.accept()[0]))
-                for connection in strangers:
-                    for message in connection.receive():
-                        self._welcome(connection, message)
-                strangers = [
-                    stranger
-                    for stranger in strangers
-                    if not stranger.closed and stranger not in self._connections.values()
-                ]
-        for connection in strangers:
-            connection.close()
-        self._send({"start": True})
+                for guest in reception.guests(patience_s=0.2):
+                    self._welcome(guest, key)
+                    challenges[guest.node_rank] = guest.challenge
+        for node_rank, connection in self._connections.items():
+            connection.send({"start": proof(key, "start", challenges[node_rank])})
 
-    def _welcome(self, connection: Connection, message: dict[str, Any]) -> None:
-        node_rank = message.get("hello")
-        if not isinstance(node_rank, int) or not 0 < node_rank < len(self._names):
-            connection.close()  # nobody of ours
-        elif message["job"] == self._job:
-            self._connections[node_rank] = connection
-        else:
-            difference = "; ".join(
-                f"{key}: {message['job'].get(key)} there, {value} here"
-                for key, value in self._job.items()
-                if message["job"].get(key) != value
-            )
-            connection.send({"refused": f"{self._names[0]} starts something else than {self._names[node_rank]}"})
-            raise ConfigError(f"{self._names[node_rank]} was told to start something else: {difference}")
+    def _welcome(self, guest: Guest, key: bytes) -> None:
+        if guest.job == self._job:
+            if guest.node_rank in self._connections:  # it was started again
+                self._connections[guest.node_rank].close()
+            self._connections[guest.node_rank] = guest.connection
+            return
+        name = dict(enumerate(self._names)).get(guest.node_rank, guest.connection.peer)
+        difference = "; ".join(
+            f"{what}: {guest.job.get(what)} there, {value} here"
+            for what, value in self._job.items()
+            if guest.job.get(what) != value
+        )
+        refusal = f"{self._names[0]} starts something else than {name}"
+        guest.connection.send({"refused": refusal, "proof": proof(key, "refused", guest.challenge, refusal)})
+        raise ConfigError(f"{name} was told to start something else: {difference}")
 
     def _join(self) -> Iterator[str]:
         """The others' part of `gather`: yields what is missing until the lead says start."""
         lead = self._names[0]
+        while (key := read_key(self._run_dir)) is None:
+            yield f"the key that {lead} leaves in {self._run_dir}, which all hosts must share"
+            time.sleep(0.5)
         while 0 not in self._connections:
             with contextlib.suppress(OSError):
                 self._connections[0] = Connection.to(self._address)
             if 0 not in self._connections:
                 time.sleep(0.5)
             yield f"{lead} (port {self._address[1]})"
-        self._connections[0].send({"hello": self._node_rank, "job": self._job})
+        connection, challenge, said = self._connections[0], secrets.token_hex(16), False
         while True:
-            for message in self._connections[0].receive():
-                if "refused" in message:
+            for message in connection.receive():
+                if not said and isinstance(message.get("challenge"), str):
+                    signed = proof(key, "hello", message["challenge"], self._node_rank, self._job, challenge)
+                    said = True
+                    connection.send(
+                        {"hello": self._node_rank, "job": self._job, "challenge": challenge, "proof": signed}
+                    )
+                if proves(message.get("proof"), key, "refused", challenge, message.get("refused")):
                     raise ConfigError(message["refused"])
-                if "start" in message:
+                if proves(message.get("start"), key, "start", challenge):
                     return
-            if self._connections[0].closed:
-                raise FairMOTError(f"the launcher on {lead} is gone")
-            yield f"the other hosts ({lead} knows which)"
+            if connection.closed:
+                raise FairMOTError(f"the launcher on {lead} is gone, or is another job's: what it printed says which")
+            yield f"the other hosts ({lead} knows which)" if said else f"a launcher on {lead} (port {self._address[1]})"
             time.sleep(0.1)

@@ -48,7 +48,7 @@ def start(command: list[str], environment: dict[str, str], output: Path) -> int:
     append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 1, str(output), append, 0o644),
+        (os.POSIX_SPAWN_OPEN, 1, str(output), append, 0o666),
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
     return os.posix_spawn(command[0], command, environment, file_actions=actions, setsid=True)

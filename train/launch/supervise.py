@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from fairmot.addresses import masked
 from fairmot.errors import ConfigError, FairMOTError
 from fairmot.weights.checkpoint import whole_checkpoints
 from train.launch import processes
@@ -53,7 +54,7 @@ class Signals:
 def say(text: str) -> None:
     """Print for people; a terminal that is gone must not end the job."""
     try:
-        print(text.rstrip(), file=sys.stderr, flush=True)
+        print(masked(text.rstrip()), file=sys.stderr, flush=True)
     except OSError:
         return
 

@@ -1,5 +1,6 @@
 """This machine: versions, NPUs, cores and memory, ports, the MLflow server."""
 
+import http.client
 import importlib.metadata
 import os
 import platform
@@ -16,7 +17,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from fairmot.addresses import masked
+from fairmot.addresses import masked_address
 from train.preflight.finding import Finding, failed, passed, skipped, warned
 from train.preflight.npu_smi import read_answer
 from train.report.mlflow_delivery import MlflowConfig, resolve_tracking_uri
@@ -216,6 +217,7 @@ def check_mlflow(config: MlflowConfig) -> Finding:
     if not config.enabled:
         return skipped("mlflow.enabled=false")
     uri = resolve_tracking_uri(config)
+    shown = masked_address(uri)
     later = "values are kept in the run directory; python -m train.deliver run_dir=... sends them later"
     try:
         if uri.startswith(("http://", "https://")):
@@ -223,10 +225,12 @@ def check_mlflow(config: MlflowConfig) -> Finding:
         elif uri.startswith("sqlite:///"):
             _open_database(Path(uri.removeprefix("sqlite:///")))
         else:
-            return skipped(f"{masked(uri)}: neither a server nor an SQLite file")
+            return skipped(f"{shown}: neither a server nor an SQLite file")
+    except http.client.InvalidURL:  # which would show what it takes for a port
+        return warned(f"{shown} is no address", later)
     except (OSError, ValueError, sqlite3.Error) as error:
-        return warned(f"{masked(uri)} does not answer: {getattr(error, 'reason', None) or error}", later)
-    return passed(f"{masked(uri)} answers")
+        return warned(f"{shown} does not answer: {getattr(error, 'reason', None) or error}", later)
+    return passed(f"{shown} answers")
 
 
 def _ask_server(uri: str) -> None:

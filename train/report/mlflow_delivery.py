@@ -9,6 +9,7 @@ after the record's "end" line, or soon after the training process is gone; then 
 import contextlib
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -17,11 +18,12 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from fairmot.addresses import masked
+from fairmot.addresses import masked_address
 from fairmot.errors import FairMOTError
 from train.report.mlflow_run import MlflowRun, first_line, say
 from train.report.record import only_deliverer
 
+_HOST_AND_PORT = re.compile(r"[\w.-]+:\d+(/.*)?")
 _POLL_S = 0.5
 _LONGEST_PAUSE_S = 5.0
 
@@ -54,9 +56,11 @@ class MlflowConfig:
                 raise ValueError(f"mlflow.{key} is empty: give a value or leave the key out")
         if not self.flush_timeout_s >= 0:
             raise ValueError(f"mlflow.flush_timeout_s must be 0 or more seconds, not {self.flush_timeout_s}")
-        if self.tracking_uri is not None and masked(self.tracking_uri) != self.tracking_uri:
+        if self.tracking_uri is not None and _HOST_AND_PORT.fullmatch(self.tracking_uri):
+            raise ValueError(f"mlflow.tracking_uri={self.tracking_uri}: write http://{self.tracking_uri}")
+        if self.tracking_uri is not None and masked_address(self.tracking_uri) != self.tracking_uri:
             raise ValueError(
-                "mlflow.tracking_uri holds a user's name or password, and the configuration is recorded: take "
+                "mlflow.tracking_uri holds a user's name, a password or a key, and the configuration is recorded: take "
                 "them out and export MLFLOW_TRACKING_USERNAME= and MLFLOW_TRACKING_PASSWORD=, or the whole address as "
                 "MLFLOW_TRACKING_URI="
             )
@@ -71,7 +75,7 @@ def resolve_tracking_uri(config: MlflowConfig) -> str:
 def deliver_command(run_dir: Path, config: MlflowConfig) -> str:
     """The command line that delivers what is left in `run_dir`."""
     overrides, uri = {"run_dir": str(run_dir.absolute())}, resolve_tracking_uri(config)
-    if masked(uri) == uri:  # one with a password is the environment's, where the command finds it too
+    if masked_address(uri) == uri:  # one with a password is the environment's, where the command finds it too
         overrides["mlflow.tracking_uri"] = uri
     if config.experiment_name != MlflowConfig.experiment_name:
         overrides["mlflow.experiment_name"] = config.experiment_name
@@ -112,7 +116,7 @@ def follow(run_dir: Path, config: MlflowConfig, parent_pid: int | None) -> None:
         FairMOTError: not everything could be delivered; the message says why.
     """
     run = MlflowRun(run_dir, resolve_tracking_uri(config), config.experiment_name, config.run_name)
-    place = masked(resolve_tracking_uri(config))
+    place = masked_address(resolve_tracking_uri(config))
     give_up_at_s = None
     failure, pause_s = "", _POLL_S
     while True:

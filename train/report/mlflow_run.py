@@ -1,4 +1,4 @@
-"""One run in MLflow, fed from one run folder's record. The only module that talks to MLflow.
+"""One run in MLflow, fed from one run folder's record.
 
 Nothing is recorded twice however often it is sent: MLflow's stores recognise a metric by name, step, value and
 timestamp, and the timestamp comes from the record.
@@ -6,7 +6,6 @@ timestamp, and the timestamp comes from the record.
 A run whose folder lies in a folder with a record of its own, that of a sweep, becomes the child of that record's run.
 """
 
-import os
 import sys
 from collections.abc import Iterator
 from itertools import islice
@@ -14,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from fairmot.addresses import masked
-from fairmot.errors import FairMOTError
 from fairmot.files import write_atomic
 from train.report.mlflow_model import register_model
+from train.report.mlflow_store import connect, one_at_a_time
 from train.report.record import SPOOL_NAME, only_deliverer, read_records
 
 RUN_ID_NAME = "mlflow_run_id"
@@ -26,14 +25,6 @@ _LINES_PER_PASS = 80
 _MOST_AT_ONCE = {"params": 100, "tags": 100, "metrics": 1000}  # in one request, MLflow's own limits
 _LONGEST_PARAM, _LONGEST_TAG = 6000, 8000  # characters, MLflow's own limits
 _PARENT_TAG = "mlflow.parentRunId"
-
-# MLflow alone would wait 120 s and retry 7 times before this module hears of a failure. What the user has set stays.
-_MLFLOW_DEFAULTS = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-    "MLFLOW_LOGGING_LEVEL": "ERROR",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-}
 
 
 def read_run_id(run_dir: Path) -> str | None:
@@ -87,12 +78,13 @@ class MlflowRun:
             self._terminate("KILLED")
 
     def _open_run(self) -> None:
-        self._client = self._client or _connect(self._tracking_uri)
+        self._client = self._client or connect(self._tracking_uri, say)
         self._sweep = self._opened_sweep()
         path = self._run_dir / RUN_ID_NAME
         known_id = path.read_text().strip() if path.exists() else ""
         if not known_id or not self._is_active(known_id):
-            run_id = self._find_or_create_run()
+            with one_at_a_time(self._tracking_uri, say):  # the experiment may be new
+                run_id = self._find_or_create_run()
             if known_id:
                 say(f"warning: MLflow run {known_id} is unknown or deleted there: run {run_id} takes the whole record")
             write_atomic(self._run_dir / DELIVERED_NAME, "0\n")  # before the id: a kill between them only repeats this
@@ -225,21 +217,6 @@ def first_line(error: Exception) -> str:
     """What an exception says, on one line."""
     words = str(error).strip()
     return f"{type(error).__name__}: {masked(words.splitlines()[0]) if words else 'no message'}"
-
-
-def _connect(tracking_uri: str) -> Any:
-    for name, value in _MLFLOW_DEFAULTS.items():
-        os.environ.setdefault(name, value)
-    from mlflow import MlflowClient  # noqa: PLC0415 (seconds of import)
-    from mlflow.tracking.registry import UnsupportedModelRegistryStoreURIException  # noqa: PLC0415
-
-    try:
-        return MlflowClient(tracking_uri)
-    except UnsupportedModelRegistryStoreURIException as error:
-        raise FairMOTError(
-            f"mlflow.tracking_uri '{masked(tracking_uri)}' cannot be used: values are kept locally only; "
-            "use http(s)://host:port, sqlite:///file.db or another address MLflow knows"
-        ) from error
 
 
 def _delivered_bytes(run_dir: Path) -> int:

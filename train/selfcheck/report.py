@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import fairmot
+from fairmot.addresses import masked
 from fairmot.files import write_atomic
 from fairmot.text_tables import markdown
 from train.config import as_yaml
@@ -54,7 +55,7 @@ class Report:
         config = self.session.config
         return {
             "version": fairmot.__version__,
-            "command": shlex.join(self.words),
+            "command": masked(shlex.join(self.words)),
             "device": "ascend" if self.session.on_ascend else "cpu",
             "ranks": self.session.world.size,
             "precision": config.runtime.precision.value,

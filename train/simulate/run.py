@@ -18,10 +18,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from fairmot.device import Device
 from fairmot.errors import ConfigError, FairMOTError
 from fairmot.files import write_atomic
-from train.config import TrainConfig, as_yaml
+from train.config import TrainConfig
 from train.simulate.child import Measured
 from train.simulate.config import CHIPS, Chip
 from train.simulate.graphs import read_log
@@ -72,7 +74,7 @@ def simulated(config: TrainConfig) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="fairmot-dry-run-") as name:
         folder = Path(name)
         config_file, result, log_file = folder / "config.yaml", folder / "measured.json", folder / "log.txt"
-        config_file.write_text(as_yaml(_for_child(config, folder)), encoding="utf-8")
+        OmegaConf.save(OmegaConf.structured(_for_child(config, folder)), config_file)
         exit_code = run_watched(
             [sys.executable, "-m", "train.simulate.child", str(config_file), str(result)],
             environment_of_child(config, chip, libraries, packages, folder, os.environ),

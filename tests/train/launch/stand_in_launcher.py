@@ -44,12 +44,12 @@ def main() -> int:
         name = names[orders["host"]]
         return HostPlan(name, orders["host"], ranks, environment, command, starts_each=True, not_inherited=())
 
-    hosts = Hosts(names, orders["host"], ("127.0.0.1", orders["port"]), {"programs": orders["programs"]})
+    run_dir = Path(orders["run_dir"])
+    hosts = Hosts(names, orders["host"], ("127.0.0.1", orders["port"]), {"programs": orders["programs"]}, run_dir)
     signals = Signals()
     try:
         hosts.gather(lambda: bool(signals.names), say)
         limits = Limits(orders["restarts"], orders["hang_s"], orders["grace_s"])
-        run_dir = Path(orders["run_dir"])
         (run_dir / "logs").mkdir(exist_ok=True)
         return supervise(prepare, run_dir, limits, hosts, signals)
     except Exception as error:

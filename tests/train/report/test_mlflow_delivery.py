@@ -82,11 +82,14 @@ def test_a_refused_value_names_its_key(values):
     [
         *("http://me:secret@host:5000", "https://secret@host/mlflow", "http://me:sec@ret@host"),
         *("postgresql://me:secret@host/db", "mysql+pymysql://me:secret@host:3306/db"),
+        *("postgresql://me:sec/ret@host/db", "postgresql://me:1/secret@host/db", "postgresql://me:sec ret@host/db"),
+        *("postgresql://host/db?user=me&password=secret", "https://host/mlflow?api_token=secret"),
+        *("http://me:1 secret@host", "https://host/#access_token=secret"),
     ],
 )
 def test_a_password_in_the_configuration_is_refused(address):
     with pytest.raises(ConfigError, match=r"^mlflow.tracking_uri .* MLFLOW_TRACKING_PASSWORD=") as refused:
-        compose([f"mlflow.tracking_uri='{address}'", "mlflow.enabled=false"], TrainConfig, "train")
+        compose([f"mlflow.tracking_uri={address}", "mlflow.enabled=false"], TrainConfig, "train")
     assert not {"secret", "sec", "ret"} & set(re.split(r"\W+", str(refused.value)))
 
 
