@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from fairmot.errors import CheckpointError
+from fairmot.json_files import parse_json
 from fairmot.weights.checkpoint import FORMAT_VERSION, Checkpoint, Tensors, read_checkpoint
 
 _HEADER_KEY = "fairmot"
@@ -31,6 +32,11 @@ class WeightsFile(Checkpoint):
     """
 
     held: Tensors
+
+    @property
+    def says(self) -> str:
+        """Where the manifest stands, for messages."""
+        return f"{self.path}: its header"
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -52,14 +58,16 @@ def read_weights_file(path: Path) -> WeightsFile:
     """
     try:
         with safe_open(path, "numpy") as file:
-            manifest = json.loads((file.metadata() or {}).get(_HEADER_KEY, "{}"))
+            header = (file.metadata() or {}).get(_HEADER_KEY, f'{{"format_version": {FORMAT_VERSION}}}')
             held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, ValueError, TypeError) as error:
         raise CheckpointError(f"{path}: not a readable .safetensors file ({error})") from error
-    version = manifest.get("format_version", FORMAT_VERSION)
+    manifest = parse_json(header, dict[str, Any], lambda why: CheckpointError(f"{path}: its header: {why}"))
+    weights = WeightsFile(path, manifest, held)
+    version = weights.said("format_version", int)
     if version != FORMAT_VERSION:
         raise CheckpointError(f"{path}: format version {version}, this program reads version {FORMAT_VERSION}")
-    return WeightsFile(path, manifest, held)
+    return weights
 
 
 def weights_file(tensors: Tensors, manifest: dict[str, Any]) -> bytes:
