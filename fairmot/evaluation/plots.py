@@ -14,6 +14,7 @@ from fairmot.media.figures import save_figure, tidy
 _GT, _TRACKED, _FOUND = "#333333", "#1f77b4", "#c6dbef"
 _MISSED, _FALSE, _SWITCH, _ABSENT = "#e6872d", "#8c6bb1", "#d62728", "#d9d9d9"
 _TRACK_COLOURS = ("#1f77b4", "#2ca02c", "#17becf", "#9467bd", "#bcbd22", "#e377c2", "#8c564b", "#5ab4ac")
+_MOST_STEPS = 20_000
 _MOST_TRACKS = 60
 _MOST_ROWS, _MOST_COLUMNS = 40, 60
 _BARS = {"HOTA": "#1f77b4", "MOTA": "#e6872d", "IDF1": "#2ca02c", "DetA": "#9ecae1", "AssA": "#a1d99b"}
@@ -31,26 +32,29 @@ def plot_frames(path: str | Path, name: str, events: MatchEvents) -> None:
         OSError: the folder or the disk refuses.
     """
     first, last = _span(events)
-    edges = np.arange(first, last + 2) - 0.5
+    width = -(-(last - first + 1) // _MOST_STEPS)  # frames to a step of the curves
+    steps = (last - first) // width + 1
+    edges = first - 0.5 + width * np.arange(steps + 1)
     matched, switched, missed, false = (
-        np.bincount(events.frames[events.kinds == kind] - first, minlength=last - first + 1)
+        np.bincount((events.frames[events.kinds == kind] - first) // width, minlength=steps)
         for kind in ("MATCH", "SWITCH", "MISS", "FP")
     )
     found = matched + switched
     figure = Figure((11, 6.5), layout="constrained")
     counts, errors, switches = figure.subplots(3, 1, sharex=True, height_ratios=(5, 4, 0.7))
     line_width = 1.6 if last - first < 300 else 0.8
-    counts.set_title(f"{name}: objects per frame", loc="left")
+    per = "frame" if width == 1 else f"{width} frames"
+    counts.set_title(f"{name}: objects per {per}", loc="left")
     counts.stairs(found, edges, fill=True, color=_FOUND, label="correctly tracked")
     counts.stairs(found + missed, edges, baseline=None, color=_GT, linewidth=line_width, label="ground truth")
     counts.stairs(found + false, edges, baseline=None, color=_TRACKED, linewidth=line_width, label="tracked")
     counts.set_ylim(bottom=0)
-    errors.set_title("errors per frame", loc="left")
+    errors.set_title(f"errors per {per}", loc="left")
     errors.stairs(missed, edges, fill=True, color=_MISSED, label=f"missed ({missed.sum()})")
     errors.stairs(-false, edges, fill=True, color=_FALSE, label=f"false positives ({false.sum()})")
     errors.axhline(0, color="#666666", linewidth=0.8)
     errors.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
-    places = first + np.flatnonzero(switched)
+    places = first + width * np.flatnonzero(switched)
     switches.vlines(places, 0, 1, color=_SWITCH, linewidth=1.6, label=f"id switches ({switched.sum()})")
     switches.set_yticks([])
     switches.set_xlabel("frame")

@@ -105,7 +105,7 @@ def read_description(path: Path) -> Description:
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise missing(path, error.strerror) from error
+        raise missing(path, error.strerror or str(error)) from error
     content = read_json_bytes(said_path, lambda why: missing(said_path, why))
     said: dict[str, Any] = parse_json(content, dict[str, Any], strange)
     version = said.pop("format_version", None)

@@ -7,7 +7,7 @@ from evaluation_data import rows, walk
 
 from fairmot.evaluation.metrics import MatchEvents, evaluate_sequence, match_events
 from fairmot.evaluation.plots import _coverage, plot_frames, plot_identities, plot_overall, plot_tracks
-from fairmot.mot.rows import MotRows
+from fairmot.mot.rows import LARGEST_FRAME, MotRows
 
 
 def size(path: Path) -> tuple[int, int]:
@@ -30,6 +30,7 @@ PAIRS = {
     "no results": NO_RESULTS,
     "nobody": NOBODY,
     "nothing": (rows(), rows()),
+    "far apart": (rows((1, 1, 0, 0, 9, 9), (LARGEST_FRAME, 1, 0, 0, 9, 9)), rows((LARGEST_FRAME, 1, 0, 0, 9, 9))),
 }
 
 

@@ -88,6 +88,8 @@ def read_rank_table(path: Path, num_ranks: int | None = None) -> RankTable:
         raise ConfigError(f"{path}: is not text in UTF-8; give the path of a rank table") from error
     except json.JSONDecodeError as error:
         raise ConfigError(f"{path}: line {error.lineno} column {error.colno}: not JSON ({error.msg})") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
+        raise ConfigError(f"{path}: not a rank table ({error})") from error
     if faults := faults_of(document, num_ranks):
         raise ConfigError("\n".join(f"{path}: {fault}" for fault in faults))
     return RankTable(path, _servers(document))
