@@ -14,7 +14,7 @@ from fairmot.media.figures import save_figure, tidy
 _GT, _TRACKED, _FOUND = "#333333", "#1f77b4", "#c6dbef"
 _MISSED, _FALSE, _SWITCH, _ABSENT = "#e6872d", "#8c6bb1", "#d62728", "#d9d9d9"
 _TRACK_COLOURS = ("#1f77b4", "#2ca02c", "#17becf", "#9467bd", "#bcbd22", "#e377c2", "#8c564b", "#5ab4ac")
-_MOST_STEPS = 20_000
+_MOST_STEPS = 5_000
 _MOST_TRACKS = 60
 _MOST_ROWS, _MOST_COLUMNS = 40, 60
 _BARS = {"HOTA": "#1f77b4", "MOTA": "#e6872d", "IDF1": "#2ca02c", "DetA": "#9ecae1", "AssA": "#a1d99b"}
