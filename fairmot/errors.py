@@ -1,5 +1,12 @@
 """The errors a user can mend. A command prints them as one message, without a traceback."""
 
+_LONGEST_SHOWN = 40
+
+
+def excerpt(text: str) -> str:
+    """A text out of somebody's file as a message shows it: its beginning, where it is long."""
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+
 
 class FairMOTError(Exception):
     """Something outside the program is wrong: a file, a folder, a server. Ends a command with exit code 1.

@@ -7,12 +7,13 @@ digest of its own text, so that a single changed bit is noticed.
 import functools
 import hashlib
 import json
-import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
+
+from fairmot.files import read_bounded
 
 LARGEST_BYTES = 1 << 24
 """Of a JSON file; the largest of ours, a data set's manifest of thousands of sequences, has a megabyte."""
@@ -53,12 +54,7 @@ def read_json_bytes(path: Path, refuse: Refuse) -> bytes:
         Exception: `refuse`'s: it cannot be read, or is too large.
     """
     try:
-        about = path.stat()
-        if not stat.S_ISREG(about.st_mode):
-            raise refuse("not a file")
-        if about.st_size > LARGEST_BYTES:
-            raise refuse(_too_large(about.st_size))
-        return path.read_bytes()
+        return read_bounded(path, LARGEST_BYTES)
     except OSError as error:
         raise refuse(error.strerror or str(error)) from error
 
@@ -66,7 +62,7 @@ def read_json_bytes(path: Path, refuse: Refuse) -> bytes:
 def parse_json(content: bytes | str, shape: type[Shape], refuse: Refuse) -> Shape:
     """JSON text as a value of `shape`; arguments and errors as of `read_json`."""
     if len(content) > LARGEST_BYTES:
-        raise refuse(_too_large(len(content)))
+        raise refuse(f"{len(content)} bytes, and the limit is {LARGEST_BYTES}")
     try:
         # The parser takes 200 levels and numbers of 4300 digits.
         adapter = _adapter(shape)  # type: ignore[arg-type]  # to mypy a type variable is not hashable
@@ -111,10 +107,6 @@ def _text(value: dict[str, Any], seal: str) -> str:
 @functools.cache
 def _adapter(shape: Any) -> TypeAdapter[Any]:
     return TypeAdapter(shape)
-
-
-def _too_large(size: int) -> str:
-    return f"{size} bytes, more than {LARGEST_BYTES}"
 
 
 def _in_words(place: tuple[int | str, ...], message: str) -> str:

@@ -15,8 +15,9 @@ from fairmot.convert.names import (
     port_names,
     without_wrapping,
 )
-from fairmot.convert.torch_file import is_torch_file, read_torch_file
+from fairmot.convert.torch_file import MOST_BYTES, is_torch_file, read_torch_file
 from fairmot.errors import CheckpointError
+from fairmot.files import open_bounded
 from fairmot.model.network import ModelConfig
 from fairmot.weights.checkpoint import Checkpoint, Tensors, read_checkpoint, shortened
 from fairmot.weights.weights_file import read_weights_file
@@ -58,7 +59,7 @@ def read_source(path: Path) -> Source:
     if path.is_dir():
         return _of_ours(read_checkpoint(path))
     try:
-        with path.open("rb") as stream:
+        with open_bounded(path, MOST_BYTES) as stream:
             start = stream.read(_START_BYTES)
     except OSError as error:
         raise CheckpointError(f"source={path}: cannot be read ({error.strerror}); give {_KINDS}") from error

@@ -11,13 +11,25 @@ import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from fairmot.convert.torch_pickle import BFLOAT16, STORAGE_TYPES, ByteOrder, RefusedError, StoredTensor, unpickled
+from fairmot.convert.pickle_machine import LimitError, RefusedError
+from fairmot.convert.torch_pickle import (
+    BFLOAT16,
+    MOST_PICKLE_BYTES,
+    STORAGE_TYPES,
+    ByteOrder,
+    StoredTensor,
+    unpickled_tensors,
+)
 from fairmot.errors import CheckpointError
+from fairmot.files import ShortReads, open_bounded
 
+MOST_BYTES = 16 << 30
+"""Of a file of weights."""
+_MOST_REPETITION, _FREE_BYTES = 8, 16 << 20
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """The pickled _LEGACY_MAGIC."""
@@ -39,12 +51,18 @@ def read_torch_file(path: Path) -> Any:
         Dictionaries, lists, tuples, numbers and strings as they were saved; numpy arrays (not writeable) for tensors.
 
     Raises:
-        CheckpointError: the file cannot be read, is cut off or damaged, or its pickle names something that weights do
-            not need, which is not run.
+        CheckpointError: the file cannot be read, is cut off or damaged, its pickle names something that weights do not
+            need, which is not run, or it holds far more than weights do.
     """
     try:
-        content = path.read_bytes()
-        return _read_zip(content) if content.startswith(_ZIP_START) else _read_legacy(content)
+        with open_bounded(path, MOST_BYTES) as stream:
+            is_zip = stream.read(len(_ZIP_START)) == _ZIP_START
+            stream.seek(0)
+            return _read_zip(stream) if is_zip else _read_legacy(stream)
+    except (LimitError, ShortReads.TooLongError) as error:
+        raise CheckpointError(
+            f"{path}: {error}; no weights need that, so the rest is not read. Save the network's state_dict() alone"
+        ) from None
     except RefusedError as error:
         raise CheckpointError(
             f"{path}: its pickle asks for {error}, which weights do not need; refused, nothing of it was run. If you "
@@ -59,48 +77,84 @@ def read_torch_file(path: Path) -> Any:
         ) from error
 
 
-def _read_zip(file: bytes) -> Any:
-    with zipfile.ZipFile(io.BytesIO(file)) as archive:
-        folders = [name.removesuffix("data.pkl") for name in archive.namelist() if name.endswith("/data.pkl")]
+def _read_zip(stream: BinaryIO) -> Any:
+    file_bytes = stream.seek(0, io.SEEK_END)
+    file = ShortReads(stream)
+    with zipfile.ZipFile(file) as archive:
+        file.most_bytes = None  # what follows is asked for by its size
+        entries = {entry.filename: entry for entry in archive.infolist()}
+        folders = [name.removesuffix("data.pkl") for name in entries if name.endswith("/data.pkl")]
         if len(folders) != 1:
             raise ValueError("a zip archive, but not one of torch.save")
         (folder,) = folders
-        content, storages = unpickled(io.BytesIO(archive.read(f"{folder}data.pkl")))
+
+        def read(name: str, most_bytes: int) -> bytes:
+            """An entry; as torch.save compresses none, all of them together are no larger than the file."""
+            entry = entries[f"{folder}{name}"]
+            if entry.compress_type != zipfile.ZIP_STORED:
+                raise LimitError(f"a compressed entry, {name}, of {entry.file_size} bytes when it is not")
+            if entry.file_size > most_bytes:
+                raise LimitError(f"an entry, {name}, of {entry.file_size} bytes where the limit is {most_bytes}")
+            return archive.read(entry)
+
+        content, storages = unpickled_tensors(io.BytesIO(read("data.pkl", MOST_PICKLE_BYTES)))
+        left = file_bytes
         for key, storage in storages.items():
-            storage.data = archive.read(f"{folder}data/{key}")
-        big = f"{folder}byteorder" in archive.namelist() and archive.read(f"{folder}byteorder") == b"big"
-    return _with_arrays(content, ">" if big else "<")
+            storage.data = read(f"data/{key}", left)
+            left -= len(storage.data)
+        big = f"{folder}byteorder" in entries and read("byteorder", len(b"little")) == b"big"
+    return _with_arrays(content, ">" if big else "<", file_bytes)
 
 
-def _read_legacy(file: bytes) -> Any:
-    stream = io.BytesIO(file)
-    (magic, _), _, (system, _) = (unpickled(stream) for _ in range(3))
-    if magic != _LEGACY_MAGIC:
-        raise ValueError("not a file of torch.save")
-    content, storages = unpickled(stream)
-    keys, _ = unpickled(stream)
-    place = stream.tell()
+def _read_legacy(stream: BinaryIO) -> Any:
+    file_bytes = stream.seek(0, io.SEEK_END)
+    stream.seek(0)
+    head = io.BytesIO(stream.read(MOST_PICKLE_BYTES))
+    try:
+        (magic, _), _, (system, _) = (unpickled_tensors(head) for _ in range(3))
+        if magic != _LEGACY_MAGIC:
+            raise ValueError("not a file of torch.save")
+        content, storages = unpickled_tensors(head)
+        keys, _ = unpickled_tensors(head)
+    except ValueError as error:
+        if head.tell() == MOST_PICKLE_BYTES:
+            raise LimitError(f"pickles of more than {MOST_PICKLE_BYTES} bytes") from error
+        raise
+    stream.seek(head.tell())
     for key in keys:
         storage = storages[key]
-        begin, end = place + _COUNT_BYTES, place + _COUNT_BYTES + storage.size_bytes
-        if end > len(file):
+        count = int.from_bytes(stream.read(_COUNT_BYTES), "little")
+        if storage.size_bytes > file_bytes - stream.tell():
             raise EOFError("it ends within its tensors")
-        if int.from_bytes(file[place:begin], "little") != storage.count:
+        if count != storage.count:
             raise ValueError("a tensor's storage has another size than its pickle says")
-        storage.data = memoryview(file)[begin:end]
-        place = end
-    return _with_arrays(content, "<" if system["little_endian"] else ">")
+        storage.data = stream.read(storage.size_bytes)
+    return _with_arrays(content, "<" if system["little_endian"] else ">", file_bytes)
 
 
-def _with_arrays(content: Any, byte_order: ByteOrder) -> Any:
-    """The same with arrays in the tensors' places."""
-    if isinstance(content, StoredTensor):
-        return content.array(byte_order)
-    if isinstance(content, dict):
-        return {key: _with_arrays(value, byte_order) for key, value in content.items()}
-    if type(content) in (list, tuple):
-        return type(content)(_with_arrays(value, byte_order) for value in content)
-    return content
+def _with_arrays(content: Any, byte_order: ByteOrder, file_bytes: int) -> Any:
+    """The same with arrays in the tensors' places.
+
+    A tensor may repeat one row of its storage, and tensors may share one, so that together they can be larger than
+    the file: by how much is limited, since they are written one by one.
+    """
+    room = file_bytes * _MOST_REPETITION + _FREE_BYTES
+    left = room
+
+    def replaced(value: Any) -> Any:
+        nonlocal left
+        if isinstance(value, StoredTensor):
+            left -= value.size_bytes
+            if left < 0:
+                raise LimitError(f"tensors of more than {room} bytes in a file of {file_bytes}")
+            return value.array(byte_order)
+        if isinstance(value, dict):
+            return {key: replaced(item) for key, item in value.items()}
+        if type(value) in (list, tuple):
+            return type(value)(replaced(item) for item in value)
+        return value
+
+    return replaced(content)
 
 
 def torch_file(content: Mapping[str, Any]) -> bytes:

@@ -1,18 +1,17 @@
-"""The pickles inside PyTorch's files, without running anything.
+"""The pickles inside PyTorch's files.
 
-A pickle may call whatever it names. Here it can name only what tensors are made of, and each of these names is a
-stand-in of ours: nothing that a file asks for is ever looked up or called. Before that its opcodes are looked through,
-for the few that build plain data.
+The few names that tensors are made of stand for functions of ours; `fairmot.convert.pickle_machine` knows no others.
 """
 
-import pickle
-import pickletools
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, Any, Literal, NamedTuple
 
 import numpy as np
+
+from fairmot.convert.pickle_machine import LimitError, Name, check_key, unpickled
 
 ByteOrder = Literal["<", ">"]
 
@@ -28,18 +27,14 @@ STORAGE_TYPES = {
     "torch.ByteStorage": "u1",
     "torch.BoolStorage": "?",
 }
-_OPCODES = """
-    PROTO FRAME STOP MARK GLOBAL STACK_GLOBAL REDUCE BUILD BINPERSID
-    PUT BINPUT LONG_BINPUT MEMOIZE GET BINGET LONG_BINGET
-    NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 BINFLOAT
-    BINSTRING SHORT_BINSTRING BINUNICODE SHORT_BINUNICODE
-    EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST APPEND APPENDS EMPTY_DICT SETITEM SETITEMS
-""".split()  # noqa: SIM905
-"""What Python's pickler writes for state dictionaries, in all its protocols."""
 BFLOAT16 = "torch.BFloat16Storage"
+MOST_PICKLE_BYTES = 16 << 20
+"""Of all pickles in a file, which hold names and shapes; a network with its optimiser has less than one megabyte."""
+
+_MOST_DIMENSIONS = 32
 
 
-@dataclass
+@dataclass(eq=False)
 class Storage:
     """A flat row of elements, which several tensors may share; its bytes are read after the pickle."""
 
@@ -61,6 +56,11 @@ class StoredTensor(NamedTuple):
     shape: tuple[int, ...]
     strides: tuple[int, ...]
 
+    @property
+    def size_bytes(self) -> int:
+        """Its elements, of which those of one row with stride 0 are the same element of the storage."""
+        return math.prod(self.shape) * np.dtype(STORAGE_TYPES[self.storage.type_name]).itemsize
+
     def array(self, byte_order: ByteOrder) -> np.ndarray:
         """The elements; bfloat16, which numpy lacks, as float32 of the same values."""
         kind = np.dtype(STORAGE_TYPES[self.storage.type_name]).newbyteorder(byte_order)
@@ -81,69 +81,53 @@ def _tensor(storage: Storage, offset: int, shape: tuple[int, ...], strides: tupl
     """_rebuild_tensor and _rebuild_tensor_v2; what follows the strides is of no use without gradients."""
     if not isinstance(storage, Storage):
         raise ValueError("a tensor without a storage")
-    return StoredTensor(storage, int(offset), tuple(map(int, shape)), tuple(map(int, strides)))
+    if len(shape) > _MOST_DIMENSIONS:
+        raise LimitError(f"a tensor of {len(shape)} dimensions, and the limit is {_MOST_DIMENSIONS}")
+    return StoredTensor(storage, _integer(offset), tuple(map(_integer, shape)), tuple(map(_integer, strides)))
+
+
+def _integer(value: Any) -> int:
+    if type(value) is not int:
+        raise ValueError("a tensor whose place, shape or strides are not integers")
+    return value
+
+
+def _ordered(pairs: Any = ()) -> OrderedDict[Any, Any]:
+    """Python 2 gives an OrderedDict its content as a list of pairs."""
+    content = [tuple(pair) for pair in pairs]
+    for key, _ in content:
+        check_key(key)
+    return OrderedDict(content)
 
 
 _MAKERS: dict[str, Callable[..., Any]] = {
-    "collections.OrderedDict": OrderedDict,
-    "torch.Size": tuple,
+    "collections.OrderedDict": _ordered,
+    "torch.Size": lambda items=(): tuple(items),
     "torch._utils._rebuild_parameter": lambda tensor, *_: tensor,
     "torch._utils._rebuild_tensor": _tensor,
     "torch._utils._rebuild_tensor_v2": _tensor,
 }
 
 
-class RefusedError(Exception):
-    """A pickle names something that weights do not need."""
+_NAMES = {**_MAKERS, **dict.fromkeys(STORAGE_TYPES)}
 
 
-class _StandIn(NamedTuple):
-    """What a pickle gets for a name. It cannot be changed, so a pickle cannot turn it into anything else."""
+def unpickled_tensors(stream: IO[bytes]) -> tuple[Any, dict[str, Storage]]:
+    """The next pickle of a stream and the storages it refers to, whose bytes are not there yet.
 
-    name: str
+    Raises:
+        RefusedError: it asks for what weights do not need.
+        LimitError: it is too deep or too large.
+        Exception: of any kind, from a damaged one.
+    """
+    storages: dict[str, Storage] = {}
 
-    def __call__(self, *arguments: Any) -> Any:
-        """What the pickle wants to make by calling the name."""
-        return _MAKERS[self.name](*arguments)
-
-
-class _Unpickler(pickle.Unpickler):
-    """Knows the stand-ins and nothing else."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        super().__init__(stream, encoding="utf-8")
-        self.storages: dict[str, Storage] = {}
-
-    def find_class(self, module: str, name: str) -> _StandIn:
-        """The only place where a pickle's names become objects."""
-        return _StandIn(_allowed(f"{module}.{name}"))
-
-    def persistent_load(self, identifier: Any) -> Storage:
+    def storage(kind: Any, storage_type: Any, key: Any, _: Any, count: Any, *view: Any) -> Storage:
         """A reference to a storage: ("storage", type, key, device, elements), in the old format with a view."""
-        kind, storage_type, key, _, count, *view = identifier
         if kind != "storage" or any(part is not None for part in view):
             raise ValueError("a reference to something else than a whole storage")
-        return self.storages.setdefault(key, Storage(storage_type.name, int(count)))
+        if not isinstance(storage_type, Name) or storage_type.name not in STORAGE_TYPES or not isinstance(key, str):
+            raise ValueError("a storage of no known type")
+        return storages.setdefault(key, Storage(storage_type.name, _integer(count)))
 
-
-def _allowed(full_name: str) -> str:
-    if full_name not in _MAKERS and full_name not in STORAGE_TYPES:
-        raise RefusedError(full_name)
-    return full_name
-
-
-def unpickled(stream: IO[bytes]) -> tuple[Any, dict[str, Storage]]:
-    """The next pickle of a stream and the storages it refers to, whose bytes are not there yet."""
-    start = stream.tell()
-    operations = [(opcode.name, argument) for opcode, argument, _ in pickletools.genops(stream)]
-    for opcode, argument in operations:  # first, as a name says more than an opcode
-        if opcode in ("GLOBAL", "INST"):
-            _allowed(str(argument).replace(" ", "."))
-    for number, (opcode, argument) in enumerate(operations):
-        if opcode not in _OPCODES:
-            raise RefusedError(f"opcode {opcode}")
-        if opcode.endswith("PUT") and int(argument or 0) > number:  # Python would reserve room for as many
-            raise ValueError(f"it stores its value {number} under the number {argument}")
-    stream.seek(start)
-    unpickler = _Unpickler(stream)
-    return unpickler.load(), unpickler.storages
+    return unpickled(stream, _NAMES, storage), storages

@@ -8,8 +8,11 @@ from typing import NamedTuple
 
 from fairmot.data.labels import label_path_for
 from fairmot.errors import DataError
+from fairmot.files import read_bounded
 
 _FAULTS_SHOWN = 5
+_LONGEST_PATH = 4096  # the system's own limit
+_MOST_BYTES = 256 << 20  # millions of images
 
 
 class ImageList(NamedTuple):
@@ -32,8 +35,7 @@ def read_entries(list_path: str) -> list[tuple[str, int]]:
         DataError: the file cannot be read, or is not UTF-8.
     """
     try:
-        with open(list_path, "rb") as stream:
-            content = stream.read()
+        content = read_bounded(list_path, _MOST_BYTES)
     except OSError as error:
         raise DataError(f"cannot read its list file {list_path}: {error.strerror}") from error
     zero = content.find(b"\0")
@@ -44,6 +46,12 @@ def read_entries(list_path: str) -> list[tuple[str, int]]:
     except UnicodeDecodeError as error:
         line = _line_of(content, error.start)
         raise DataError(f"cannot read its list file {list_path}:{line}: not UTF-8 text ({error.reason})") from error
+    longest = max(range(len(lines)), key=lambda line: len(lines[line]))
+    if len(lines[longest]) > _LONGEST_PATH:
+        raise DataError(
+            f"cannot read its list file {list_path}:{longest + 1}: {len(lines[longest])} characters, and the limit for "
+            f"a path is {_LONGEST_PATH}"
+        )
     return [(path, number) for number, line in enumerate(lines, start=1) if (path := line.strip())]
 
 

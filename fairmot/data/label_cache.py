@@ -12,13 +12,15 @@ from typing import NamedTuple, TextIO
 
 import numpy as np
 
+from fairmot.data.array_file import read_arrays
 from fairmot.data.folders import Stamp
 from fairmot.data.labels import COLUMNS
 from fairmot.errors import DataError
-from fairmot.files import write_atomic
+from fairmot.files import open_bounded, write_atomic
 from fairmot.locks import lock_within
 
 _FORMAT = 2
+_MOST_BYTES = 4 << 30  # a hundred million boxes
 _logger = logging.getLogger(__name__)
 
 
@@ -114,11 +116,12 @@ def load(files: list[Path]) -> CachedLabels:
 
 
 def _read(file: Path) -> CachedLabels:
-    with np.load(file, allow_pickle=False) as arrays:
-        if int(arrays["format"]) != _FORMAT:
-            raise ValueError(f"format {arrays['format']} instead of {_FORMAT}")
-        text = arrays["paths"].tobytes().decode()
-        cached = CachedLabels(text.split("\n") if text else [], arrays["stamps"], arrays["rows"], arrays["row_offsets"])
+    with open_bounded(file, _MOST_BYTES) as stream:
+        arrays = read_arrays(stream)
+    if int(arrays["format"]) != _FORMAT:
+        raise ValueError(f"format {arrays['format']} instead of {_FORMAT}")
+    text = arrays["paths"].tobytes().decode()
+    cached = CachedLabels(text.split("\n") if text else [], arrays["stamps"], arrays["rows"], arrays["row_offsets"])
     count, offsets = len(cached.paths), cached.row_offsets
     stamped = cached.stamps.shape == (count, len(Stamp._fields))
     whole = stamped and offsets.shape == (count + 1,) and cached.rows.shape[1] == COLUMNS

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from fairmot.errors import DataError
+from fairmot.errors import DataError, excerpt
+from fairmot.files import read_bounded
 
 COLUMNS = 6
 _IMAGE_FOLDER = "images"
@@ -20,7 +21,7 @@ _LARGEST_INTEGER = 2**24  # float32 holds every integer up to here
 _CENTRE_RANGE = (-1.0, 2.0)
 _LARGEST_SIZE = 3.0
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_LONGEST_SHOWN = 40
+_MOST_BYTES = 4 << 20  # about a hundred thousand objects in one image
 
 
 def label_path_for(image_path: str) -> str:
@@ -119,7 +120,7 @@ def _shown(field: bytes) -> str:
     """A field for a message: binary rubbish escaped, and not endless."""
     text = field.decode(errors="backslashreplace")
     text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+    return excerpt(text)
 
 
 def _number(field: bytes) -> float | None:
@@ -145,8 +146,7 @@ def read_label_file(path: str) -> bytes:
         DataError: it cannot be read.
     """
     try:
-        with open(path, "rb") as stream:
-            return stream.read()
+        return read_bounded(path, _MOST_BYTES)
     except OSError as error:
         raise DataError(f"{path}: cannot read this label file: {error.strerror}") from error
 

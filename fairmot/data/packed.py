@@ -9,26 +9,36 @@ A pack is a folder that comes into being whole or not at all:
 
 import hashlib
 import io
-import json
 import os
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
+from fairmot.data.array_file import read_arrays
 from fairmot.data.identities import IdentityTable
 from fairmot.data.index import LabelIndex, build_index
+from fairmot.data.pack_format import (
+    FORMAT,
+    MANIFEST,
+    MOST_INDEX_BYTES,
+    PLACE,
+    Manifest,
+    Shard,
+    check_index,
+    read_manifest,
+    shard_name,
+)
 from fairmot.errors import DataError
-from fairmot.files import sync_directory, write_atomic, write_json_atomic
+from fairmot.files import open_bounded, sync_directory, write_atomic, write_json_atomic
 from fairmot.media.picture import check_whole, read_content
 
-FORMAT = 1
-_MANIFEST = "manifest.json"
 _INDEX = "index.npz"
 _BLOCK_BYTES = 1 << 20
 
@@ -68,15 +78,14 @@ def open_index(
     """
     if packed is None:
         return build_index(root, lists, cache_dir, progress=progress)
-    manifest, arrays = _open(Path(packed))
-    names, counts = manifest["names"], manifest["counts"]
+    manifest, arrays, paths = _open(Path(packed))
+    names, counts = manifest.names, manifest.counts
     missing = [name for name in lists if name not in names]
     if missing:
         raise DataError(f"data.packed={packed} has no data set '{missing[0]}', only {', '.join(names)}; pack it again")
     chosen = [names.index(name) for name in lists]
     starts, offsets = arrays["image_starts"], arrays["row_offsets"]
     images = np.concatenate([np.arange(starts[k], starts[k + 1]) for k in chosen])
-    paths = _paths(arrays)
     sizes = np.diff(offsets)
     return PackedIndex(
         root=packed,
@@ -98,12 +107,12 @@ class PackedImages:
             DataError: the pack is not whole.
         """
         self._folder = Path(folder)
-        manifest, arrays = _open(self._folder)
-        self._shards = [self._folder / shard["name"] for shard in manifest["shards"]]
+        manifest, arrays, paths = _open(self._folder)
+        self._shards = [self._folder / shard.name for shard in manifest.shards]
         # Open as long as the pack is: a sample should not pay for it.
         self._streams = [open(path, "rb", buffering=0) for path in self._shards]  # noqa: SIM115
-        columns = (arrays[f"image_{name}"].tolist() for name in _Place._fields)
-        self._places = dict(zip(_paths(arrays), map(_Place, *columns), strict=True))
+        columns = (arrays[f"image_{name}"].tolist() for name in PLACE)
+        self._places = dict(zip(paths, map(_Place, *columns), strict=True))
 
     def name(self, path: str) -> str:
         """What messages call an image: `<shard>/<image>`."""
@@ -141,7 +150,7 @@ def write_pack(index: LabelIndex, output: Path, shard_bytes: int, progress: bool
         DataError: an image cannot be read or is cut short, `output` is something else, or cannot be written.
     """
     if output.exists():
-        if _open(output)[0]["digest"] == index.digest:
+        if _open(output)[0].digest == index.digest:
             return False
         raise DataError(f"{output} holds other data; remove it, or choose another output=")
     try:
@@ -158,28 +167,31 @@ def write_pack(index: LabelIndex, output: Path, shard_bytes: int, progress: bool
 
 
 def check_pack(folder: Path) -> int:
-    """Read a pack from end to end and compare all digests; returns the number of images.
+    """Read a pack from end to end and compare all digests and checksums; returns the number of images.
 
     Raises:
         DataError: a file is missing or differs from what was written.
     """
-    manifest, arrays = _open(folder)
-    for shard in manifest["shards"]:
-        with open(folder / shard["name"], "rb") as stream:
-            if _digest(stream) != shard["sha256"]:
-                raise DataError(f"{folder / shard['name']}: damaged, its SHA-256 does not fit; copy this shard again")
-    return len(_paths(arrays))
+    manifest, _, paths = _open(folder)
+    for shard in manifest.shards:
+        with open(folder / shard.name, "rb") as stream:
+            if _digest(stream) != shard.sha256:
+                raise DataError(f"{folder / shard.name}: damaged, its SHA-256 does not fit; copy this shard again")
+    images = PackedImages(str(folder))
+    for path in paths:
+        images.read(path)
+    return len(paths)
 
 
 def _write(index: LabelIndex, folder: Path, shard_bytes: int, progress: bool) -> None:
     """Shards, then the index, then the manifest, each on disk before the next."""
     places: dict[str, _Place] = {}
-    shards: list[dict[str, Any]] = []
+    shards: list[Shard] = []
     numbers = tqdm(range(len(index)), desc="packing", unit="image", disable=None if progress else True)
     pending = _unique(index, numbers)
     image = next(pending, None)
     while image is not None:
-        path = folder / f"images-{len(shards):05d}.zip"
+        path = folder / shard_name(len(shards))
         first = len(places)
         with open(path, "w+b") as stream:
             with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
@@ -195,18 +207,12 @@ def _write(index: LabelIndex, folder: Path, shard_bytes: int, progress: bool) ->
             size = stream.tell()
             stream.seek(0)
             digest = _digest(stream)
-        shards.append({"name": path.name, "bytes": size, "images": len(places) - first, "sha256": digest})
+        shards.append(Shard(path.name, size, len(places) - first, digest))
     content = _index_content(index, [places[name] for name in index.image_paths])
     write_atomic(folder / _INDEX, content)
-    manifest = {
-        "format": FORMAT,
-        "digest": index.digest,
-        "names": index.names,
-        "counts": index.identities.counts,
-        "index_sha256": hashlib.sha256(content).hexdigest(),
-        "shards": shards,
-    }
-    write_json_atomic(folder / _MANIFEST, manifest)
+    sha256 = hashlib.sha256(content).hexdigest()
+    manifest = Manifest(FORMAT, index.digest, index.names, index.identities.counts, sha256, shards)
+    write_json_atomic(folder / MANIFEST, asdict(manifest))
 
 
 def _unique(index: LabelIndex, images: Iterable[int]) -> Iterator[tuple[str, bytes]]:
@@ -222,43 +228,39 @@ def _unique(index: LabelIndex, images: Iterable[int]) -> Iterator[tuple[str, byt
 
 def _index_content(index: LabelIndex, places: list[_Place]) -> bytes:
     buffer = io.BytesIO()
-    columns = np.array(places, np.int64).reshape(-1, len(_Place._fields)).T
+    columns = np.array(places, np.int64).reshape(-1, len(PLACE)).T
     np.savez(
         buffer,
         paths=np.frombuffer("\n".join(index.image_paths).encode(), np.uint8),
         image_starts=index.image_starts,
         rows=index.rows,
         row_offsets=index.row_offsets,
-        **{f"image_{name}": column for name, column in zip(_Place._fields, columns, strict=True)},
+        **{f"image_{name}": column for name, column in zip(PLACE, columns, strict=True)},
     )
     return buffer.getvalue()
 
 
-def _open(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Manifest and index of a pack whose files all have their sizes."""
+def _open(folder: Path) -> tuple[Manifest, dict[str, np.ndarray], list[str]]:
+    """Manifest, index and the images' names of a pack in which everything fits."""
     again = "write it again with python -m fairmot.pack"
     try:
-        manifest = json.loads((folder / _MANIFEST).read_text())
-        if manifest["format"] != FORMAT:
-            raise DataError(f"{folder}: a pack of format {manifest['format']}, this version reads {FORMAT}; {again}")
-        for shard in manifest["shards"]:
-            size = (folder / shard["name"]).stat().st_size
-            if size != shard["bytes"]:
-                raise DataError(f"{folder / shard['name']}: {size} bytes instead of {shard['bytes']}; copy it again")
-        content = (folder / _INDEX).read_bytes()
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        manifest = read_manifest(folder / MANIFEST)
+    except (OSError, ValueError) as error:
         raise DataError(f"{folder} is not a whole pack ({error}); {again}") from error
-    if hashlib.sha256(content).hexdigest() != manifest["index_sha256"]:
-        raise DataError(f"{folder / _INDEX}: damaged, its SHA-256 does not fit; copy it again")
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        return manifest, dict(arrays)
+    try:
+        with open_bounded(folder / _INDEX, MOST_INDEX_BYTES) as stream:
+            if _digest(stream) != manifest.index_sha256:
+                raise DataError(f"{folder / _INDEX}: damaged, its SHA-256 does not fit; copy it again")
+            stream.seek(0)
+            arrays = read_arrays(stream)
+        return manifest, arrays, check_index(arrays, manifest)
+    except DataError:
+        raise
+    except Exception as error:  # NumPy's and ZipFile's have no base of their own
+        raise DataError(f"{folder / _INDEX}: not the index of a pack ({error}); {again}") from error
 
 
-def _paths(arrays: dict[str, np.ndarray]) -> list[str]:
-    return arrays["paths"].tobytes().decode().split("\n")
-
-
-def _digest(stream: io.BufferedIOBase | io.BufferedRandom) -> str:
+def _digest(stream: BinaryIO) -> str:
     state = hashlib.sha256()
     while block := stream.read(_BLOCK_BYTES):
         state.update(block)

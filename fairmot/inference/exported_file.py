@@ -15,6 +15,7 @@ from fairmot.errors import CheckpointError
 from fairmot.files import write_atomic
 from fairmot.input_size import check_input_size
 from fairmot.json_files import as_shape, is_intact, parse_json, read_json_bytes, sealed
+from fairmot.weights.checkpoint import digest as digest_of
 
 FORMAT_VERSION = 2
 INPUT = "image"
@@ -103,7 +104,7 @@ def read_description(path: Path) -> Description:
         )
 
     try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = digest_of(path)
     except OSError as error:
         raise missing(path, error.strerror or str(error)) from error
     content = read_json_bytes(said_path, lambda why: missing(said_path, why))

@@ -15,11 +15,16 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from fairmot.errors import DataError
+from fairmot.files import open_bounded
 
 EXIF_START = b"Exif\0\0"
 EXIF_WITHIN_BYTES = 65536  # of a JPEG; what begins later turns no picture
 LYING = (5, 6, 7, 8)
 """The EXIF orientations that exchange height and width."""
+MOST_PIXELS = (1 << 30) // 4 // 3
+"""Of a picture: 89 million, from where on Pillow warns of pictures made to exhaust memory; 8K has 33 million."""
+MOST_BYTES = 3 * MOST_PIXELS
+"""Of a picture file: so many pixels, not compressed."""
 _UPRIGHT = 1
 _ORIENTATION = 0x0112
 # The classes, not Image.open: that warns of large pictures and refuses the largest, which are not decoded here.
@@ -37,19 +42,42 @@ def read_image_size(path: Path) -> tuple[int, int]:
     """(height, width) of a picture file in pixels, as `fairmot.media.picture` decodes it: turned upright.
 
     Raises:
-        DataError: it cannot be read, is of no kind that we read, or its header is damaged or ends too early.
+        DataError: it cannot be read, is of no kind that we read, its header is damaged or ends too early, or it has
+            too many pixels.
     """
     try:
-        with path.open("rb") as stream:
+        with open_bounded(path, MOST_BYTES) as stream:
             header = _read_header(stream)
             if header is None:
                 raise DataError(f"{path}: neither a JPEG nor a PNG, BMP, WebP or TIFF image; is the download complete?")
             width, height = header.size
+            check_pixels(height, width, str(path))
             return (width, height) if _orientation(header, stream) in LYING else (height, width)
     except (OSError, SyntaxError, ValueError) as error:
         if isinstance(error, OSError) and error.strerror:
             raise DataError(f"{path}: cannot read this image: {error.strerror}") from error
         raise DataError(f"{path}: the image's header is broken; is the download complete?") from error
+
+
+def check_pixels(height: int, width: int, name: str) -> None:
+    """Refuse a picture before room is made for all its pixels.
+
+    Raises:
+        DataError: it has too many; the message names `name`.
+    """
+    if height * width > MOST_PIXELS:
+        raise DataError(
+            f"{name}: {width}x{height} pixels, and the limit for a picture is {MOST_PIXELS}; make it smaller"
+        )
+
+
+def size_in_header(content: bytes) -> tuple[int, int] | None:
+    """(height, width) in pixels as a picture file's header says, not turned; None where it cannot be read."""
+    with contextlib.suppress(OSError, SyntaxError, ValueError):
+        if header := _read_header(io.BytesIO(content)):
+            width, height = header.size
+            return height, width
+    return None
 
 
 def orientation(content: bytes) -> int:

@@ -11,7 +11,17 @@ import numpy as np
 import simplejpeg
 
 from fairmot.errors import DataError
-from fairmot.media.image_size import EXIF_START, EXIF_WITHIN_BYTES, LYING, orientation, read_image_size
+from fairmot.files import open_bounded, read_bounded
+from fairmot.media.image_size import (
+    EXIF_START,
+    EXIF_WITHIN_BYTES,
+    LYING,
+    MOST_BYTES,
+    check_pixels,
+    orientation,
+    read_image_size,
+    size_in_header,
+)
 
 _JPEG = b"\xff\xd8"
 _PNG, _BMP, _WEBP = b"\x89P", b"BM", b"RI"
@@ -30,8 +40,7 @@ def read_content(path: str) -> bytes:
         DataError: the file cannot be read.
     """
     try:
-        with open(path, "rb") as stream:
-            return stream.read()
+        return read_bounded(path, MOST_BYTES)
     except OSError as error:
         raise DataError(f"{path}: cannot read this image: {error.strerror}") from error
 
@@ -40,12 +49,15 @@ def check_whole(content: bytes, name: str) -> None:
     """Refuse a file that is cut short, of which decoders would make a half-grey picture or none.
 
     What stands behind a picture's end is no harm, nor is a JPEG without its end marker whose pixels are all there. A
-    JPEG whose header asks for gigabytes that its content cannot fill is refused too: decoders would take minutes.
+    JPEG whose header asks for gigabytes that its content cannot fill is refused too: decoders would take minutes. So
+    is a picture of more pixels than `MOST_PIXELS`, of whatever kind.
 
     Raises:
         DataError: the message names `name`.
     """
     kind = content[:2]
+    if kind != _JPEG and (size_hw := size_in_header(content)):
+        check_pixels(*size_hw, name)
     if kind == _JPEG:
         _check_jpeg(content, name)
     elif kind == _PNG and _END_MARKERS[_PNG] not in content:
@@ -61,6 +73,7 @@ def _check_jpeg(content: bytes, name: str) -> None:
         height, width, *_ = simplejpeg.decode_jpeg_header(content)
     except ValueError:
         height = width = 0  # for the decoder to judge
+    check_pixels(height, width, name)
     if height * width > _MOST_PIXELS_A_BYTE * len(content):
         raise DataError(
             f"{name}: the header says {width}x{height} pixels, more than {len(content)} bytes hold; copy it again"
@@ -93,7 +106,7 @@ def check_file(path: Path) -> tuple[int, int]:
     """
     size_hw = read_image_size(path)
     try:
-        with path.open("rb") as stream:
+        with open_bounded(path, MOST_BYTES) as stream:
             kind = stream.read(len(_JPEG))
             stream.seek(max(0, path.stat().st_size - _TAIL_BYTES))
             if kind in _END_MARKERS and _END_MARKERS[kind] in stream.read():

@@ -12,6 +12,7 @@ import numpy as np
 from fairmot.addresses import is_address, masked, may_be_file, name_of_address
 from fairmot.errors import DataError
 from fairmot.media.frame import Frame
+from fairmot.media.image_size import MOST_PIXELS
 from fairmot.media.live import OPEN_TIMEOUT_S, READ_TIMEOUT_S, LiveSource
 from fairmot.media.picture import read_image
 from fairmot.media.video_reader import VideoReader, read_frames
@@ -165,7 +166,7 @@ def _recorded(open_reader: Callable[[], VideoReader], name: str, said: str, refu
         frames = read_frames(reader, said)
         first = next(frames, None)
         if first is None:
-            raise LookupError("there is none")
+            raise LookupError(f"there is none of at most {MOST_PIXELS} pixels")
     opened = [_with_first(first, frames)]
 
     def read() -> Iterator[Frame]:
@@ -182,7 +183,7 @@ def _live(live: LiveSource, reader: VideoReader, name: str) -> FrameSource:
     with closing(reader):
         first = next(reader.pictures(), None)
     if first is None:
-        raise LookupError("there is none")
+        raise LookupError(f"there is none of at most {MOST_PIXELS} pixels")
     size_hw = _size_hw(first.picture)
     return FrameSource(name, reader.frame_rate, size_hw, None, True, lambda: live.frames(size_hw), live.stop)
 

@@ -14,10 +14,12 @@ from av.video.reformatter import VideoReformatter
 
 from fairmot.media.frame import Frame
 from fairmot.media.frame_numbers import FrameNumbers
+from fairmot.media.image_size import MOST_PIXELS
 
 _HIGHEST_FRAME_RATE = 1000  # containers without a rate report their clock's instead
 _WITHOUT_CLOCK = ("mpjpeg", "mjpeg", "h264", "hevc", "image2pipe")
 _AVI, _CHUNK_HEAD_BYTES = "avi", 8
+_LIMITS = {"max_pixels": str(MOST_PIXELS)}
 _MOST_ERRORS = 100  # in a row, of a container that cannot go on
 _SHORT_BY_S, _SHORT_BY_SHARE = 0.5, 0.02  # sound may end a little later than pictures
 _logger = logging.getLogger(__name__)
@@ -59,11 +61,14 @@ class VideoReader:
             av.FFmpegError: nothing there, or nothing that FFmpeg knows.
             LookupError: no pictures in it.
         """
+        # Larger pictures FFmpeg refuses before it makes room for them, here while it looks what is in the file.
+        options["options"] = {**options.get("options", {}), **_LIMITS}  # type: ignore[dict-item]
         self._container: InputContainer = av.open(address, **options)  # type: ignore[call-overload]
         stream = self._container.streams.best("video")
         if stream is None or stream.codec_context is None:
             self._container.close()
             raise LookupError("no video in it" if stream is None else "its codec is unknown")
+        stream.codec_context.options = _LIMITS
         self._stream = stream
         stream.thread_type = "AUTO"
         rate = stream.average_rate

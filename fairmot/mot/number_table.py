@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from fairmot.errors import DataError
+from fairmot.errors import DataError, excerpt
+from fairmot.files import open_bounded, read_bounded
 
 _LARGEST_INTEGER = 2**53  # float64, in which the files are parsed, holds every integer up to here
 _DIALECT = re.compile(rb"[\t;]|,[ \r]*(\n|$)")
 _HEAD_BYTES = 1 << 16
+_MOST_BYTES = 256 << 20  # millions of rows
 _CORNERS = frozenset({"x2", "y2", "xmax", "ymax", "x_max", "y_max", "right", "bottom"})
 
 
@@ -59,7 +61,7 @@ def holds_rows(path: Path) -> bool:
         DataError: it cannot be read.
     """
     try:
-        with path.open("rb") as stream:
+        with open_bounded(path, _MOST_BYTES) as stream:
             head = stream.read(_HEAD_BYTES)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
@@ -81,13 +83,17 @@ def are_integers(values: np.ndarray) -> np.ndarray:
 
 def _filled_lines(path: Path) -> list[tuple[int, str]]:
     try:
-        content = path.read_bytes()
-        return _filled(content.decode("utf-8-sig"))
+        content = read_bounded(path, _MOST_BYTES)
+        text = content.decode("utf-8-sig")
     except OSError as error:
         raise DataError(f"{path}: cannot be read as MOTChallenge text: {error.strerror}") from error
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(f"{path}:{line}: cannot be read as MOTChallenge text: not UTF-8 ({error.reason})") from error
+    if (zero := content.find(b"\0")) >= 0:
+        line = content.count(b"\n", 0, zero) + 1
+        raise DataError(f"{path}:{line}: cannot be read as MOTChallenge text: binary zeros")
+    return _filled(text)
 
 
 def _filled(text: str) -> list[tuple[int, str]]:
@@ -143,9 +149,9 @@ def _first_unusable(
         for name, cell in zip(names, cells, strict=False):
             value = _number(cell)
             if value is None:
-                return f"{path}:{number}: {f'{name} {cell!r}'.lstrip()} is not a number"
+                return f"{path}:{number}: {f'{name} {excerpt(cell)!r}'.lstrip()} is not a number"
             if not np.isfinite(value):
-                return f"{path}:{number}: {f'{name} {cell!r}'.lstrip()} is not a finite number"
+                return f"{path}:{number}: {f'{name} {excerpt(cell)!r}'.lstrip()} is not a finite number"
             if name in ("frame", "id") and not are_integers(np.array(value)):
-                return f"{path}:{number}: {name} {cell} must be an integer"
+                return f"{path}:{number}: {name} {excerpt(cell)} must be an integer"
     return f"{path}: cannot be read as rows of {layout}"

@@ -8,12 +8,14 @@ from itertools import pairwise
 from pathlib import Path
 
 from fairmot.errors import DataError
+from fairmot.files import read_bounded
 from fairmot.mot.benchmarks import MOT17_DETECTORS
 from fairmot.picture_files import is_foreign_folder, is_picture
 
 _SPLITS = ("train", "val", "test")
 _INNER = ("img1", "gt", "det")  # of a sequence; no other is inside
 _DEEPEST, _SHOWN = 3, 5
+_MOST_BYTES = 1 << 16  # of a seqinfo.ini
 _log = logging.getLogger(__name__)
 
 
@@ -155,7 +157,7 @@ def _read_info(path: Path) -> configparser.ConfigParser | None:
         return None
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        parser.read_string(path.read_text(encoding="utf-8-sig"), source=str(path))
+        parser.read_string(read_bounded(path, _MOST_BYTES).decode("utf-8-sig"), source=str(path))
     except (configparser.Error, ValueError, OSError) as error:
         raise _unreadable(path, error) from error
     return parser

@@ -21,9 +21,11 @@ from tqdm import tqdm
 from fairmot.data.labels import usable
 from fairmot.data.layout import Built, SequenceReport, build_data_set, label_rows, write_labels
 from fairmot.errors import DataError
+from fairmot.files import read_bounded
 from fairmot.picture_files import is_picture
 from fairmot.prepare.config import PrepareConfig
 from fairmot.prepare.source import NO_IDENTITY, THREADS, Boxes, Origin, Source, in_parallel
+from fairmot.prepare.text_rows import MOST_BYTES
 
 _IMAGES_A_TASK = 256
 PEOPLE = ("person",)
@@ -120,7 +122,7 @@ def fingerprints(origins: Sequence[Origin]) -> dict[str, str]:
 
 
 def _digest(path: Path) -> bytes:
-    return hashlib.sha256(path.read_bytes() if path.is_file() else b"").digest()
+    return hashlib.sha256(read_bounded(path, MOST_BYTES) if path.is_file() else b"").digest()
 
 
 def _within_labels(source: Source) -> Source:

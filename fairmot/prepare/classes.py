@@ -60,9 +60,9 @@ def read_names(path: Path, first: int) -> dict[int, str]:
     Raises:
         DataError: it cannot be read, or a name is there twice.
     """
-    names: list[str] = []
+    names: dict[str, None] = {}
     for place, line in read_lines(path):
         if line in names:
             raise DataError(f"{place}: class {line} is there twice")
-        names.append(line)
+        names[line] = None
     return dict(enumerate(names, start=first))

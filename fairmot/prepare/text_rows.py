@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fairmot.errors import DataError
+from fairmot.errors import DataError, excerpt
+from fairmot.files import read_bounded
 
+MOST_BYTES = 512 << 20
+"""Of a file of annotations; the largest of public data sets come near it."""
 _LARGEST_INTEGER = 2**31 - 1
 
 
@@ -17,7 +20,7 @@ def read_bytes(path: Path) -> bytes:
         DataError: it cannot be read.
     """
     try:
-        return path.read_bytes()
+        return read_bounded(path, MOST_BYTES)
     except OSError as error:
         raise DataError(f"{path}: cannot read these annotations: {error.strerror}") from error
 
@@ -53,7 +56,7 @@ def number(place: str, name: str, value: Any) -> float:
     Raises:
         DataError: it is none.
     """
-    shown = value.strip() if isinstance(value, str) else value
+    shown = excerpt(str(value).strip())
     try:
         if isinstance(value, bool) or "_" in str(value):  # Python would read True as 1 and 1_0 as 10
             raise ValueError

@@ -29,7 +29,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from fairmot.errors import CheckpointError
-from fairmot.files import sync_directory, sync_file, write_atomic
+from fairmot.files import open_bounded, sync_directory, sync_file, write_atomic
 from fairmot.json_files import Refuse, Shape, as_shape, is_intact, parse_json, read_json_bytes, sealed
 
 FORMAT_VERSION = 1
@@ -50,6 +50,7 @@ _NAME = re.compile(r"step_(\d{8}|[1-9]\d{8,14})", re.ASCII)
 Tensors = dict[str, np.ndarray]
 
 _NAMES_SHOWN = 8
+_MOST_BYTES = 64 << 30  # of a file of tensors: a classifier of tens of millions of identities with its moments
 
 
 @dataclass(frozen=True)
@@ -295,7 +296,7 @@ def _remove(path: Path) -> None:
 def digest(path: Path) -> str:
     """Sha256 of a file, read in blocks: a mapped or whole file would count as this process's memory."""
     summed = hashlib.sha256()
-    with path.open("rb") as stream:
+    with open_bounded(path, _MOST_BYTES) as stream:
         while block := stream.read(1 << 20):
             summed.update(block)
     return summed.hexdigest()

@@ -14,11 +14,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from fairmot.errors import CheckpointError
+from fairmot.files import open_bounded
 from fairmot.json_files import parse_json
 from fairmot.weights.checkpoint import FORMAT_VERSION, Checkpoint, Tensors, read_checkpoint
 
 _HEADER_KEY = "fairmot"
 _LOSS = "loss."
+_MOST_BYTES = 16 << 30
+_MOST_HEADER_BYTES = 4 << 20  # a network of a thousand tensors has 0.1 MB
 
 
 @dataclass
@@ -57,15 +60,18 @@ def read_weights_file(path: Path) -> WeightsFile:
         CheckpointError: it cannot be read, or a newer version wrote it.
     """
     try:
+        with open_bounded(path, _MOST_BYTES) as stream:
+            if (said := int.from_bytes(stream.read(8), "little")) > _MOST_HEADER_BYTES:
+                raise ValueError(f"a header of {said} bytes, and the limit is {_MOST_HEADER_BYTES}")
         with safe_open(path, "numpy") as file:
-            header = (file.metadata() or {}).get(_HEADER_KEY, f'{{"format_version": {FORMAT_VERSION}}}')
+            header = (file.metadata() or {}).get(_HEADER_KEY, "{}")
             held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, ValueError, TypeError) as error:
         raise CheckpointError(f"{path}: not a readable .safetensors file ({error})") from error
     manifest = parse_json(header, dict[str, Any], lambda why: CheckpointError(f"{path}: its header: {why}"))
     weights = WeightsFile(path, manifest, held)
-    version = weights.said("format_version", int)
-    if version != FORMAT_VERSION:
+    version = weights.may_say("format_version", int)
+    if version not in (None, FORMAT_VERSION):
         raise CheckpointError(f"{path}: format version {version}, this program reads version {FORMAT_VERSION}")
     return weights
 

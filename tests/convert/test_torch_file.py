@@ -6,6 +6,7 @@ import pickle
 import struct
 import subprocess
 import sys
+import time
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -191,7 +192,7 @@ def with_tensor(offset: int, size: int, stride: int, count: int = 4) -> bytes:
     """A zip archive whose tensor lies as told in a storage of `count` float32."""
 
     def number(value: int) -> bytes:
-        return b"J" + struct.pack("<i", value)
+        return b"\x8a\x08" + struct.pack("<q", value)
 
     pickled = (
         b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\n"
@@ -232,9 +233,9 @@ def test_files_of_2017_are_read(tmp_path):
 
 
 def test_a_memo_number_cannot_reserve_memory(tmp_path):
-    assert "under the number 4000000000" in refusal(
-        tmp_path, as_zip(b"\x80\x02}r" + struct.pack("<I", 4_000_000_000) + b".")
-    )
+    """Python's own unpickler makes a list of as many places."""
+    (tmp_path / "a.pth").write_bytes(as_zip(b"\x80\x02}r" + struct.pack("<I", 4_000_000_000) + b"."))
+    assert read_torch_file(tmp_path / "a.pth") == {}
 
 
 def test_a_zip_archive_of_something_else_is_said_to_be_that(tmp_path):
@@ -242,3 +243,61 @@ def test_a_zip_archive_of_something_else_is_said_to_be_that(tmp_path):
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("word/document.xml", "text")
     assert "not one of torch.save" in refusal(tmp_path, packed.getvalue())
+
+
+START = b"\x80\x02"
+
+
+@pytest.mark.parametrize("wrapped", [as_zip, as_legacy])
+@pytest.mark.parametrize(
+    ("pickled", "said"),
+    [
+        (b")" + b"q\x00h\x00\x86" * 60 + b".", "members"),  # 2^60 of them, each a tuple of the same two
+        (b"})" + b"q\x00h\x00\x86" * 60 + b"K\x01s.", "members"),
+        (b")" + b"\x85" * 100_000 + b".", "64 levels"),
+        (b"})" + b"\x85" * 9 + b"K\x01s.", "a key"),
+        (b"ccollections\nOrderedDict\n(]]()K\x01eatR.", "a key"),
+        (b"}(" + b"".join(b"\x8a\x0b" + (k << 61).to_bytes(11, "little") + b"N" for k in range(1, 9)) + b"u.", "a key"),
+        (b"]q\x00h\x00a.", "holds itself"),
+        (b"}q\x00K\x01h\x00s.", "holds itself"),
+        (b"]q\x00]h\x00a0h\x00K\x01a.", "asks for opcode POP"),
+        (b"]q\x00(]h\x00ah\x00K\x01at.", "grows"),
+        (b"](" + b"N" * 500_000 + b"e.", "400000 instructions"),
+        (b"X" + struct.pack("<I", 20_000_000) + b"a" * 20_000_000 + b".", "16777216"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_a_pickle_builds_is_limited(tmp_path, wrapped, pickled, said):
+    started = time.monotonic()
+    assert said in refusal(tmp_path, wrapped(START + pickled))
+    assert time.monotonic() - started < 5
+
+
+def test_a_zip_bomb_is_not_unpacked(tmp_path):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", START + b"X" + struct.pack("<I", 1 << 24) + b"a" * (1 << 24) + b".")
+    assert "compressed" in refusal(tmp_path, packed.getvalue())
+
+
+def test_entries_cannot_share_their_bytes(tmp_path):
+    """Each of many entries of a directory may point at the same bytes: together more than the file has."""
+    whole = as_zip(START + b"}.")
+    end = whole.index(b"PK\x01\x02")
+    content = whole[end : whole.index(b"PK\x05\x06")]
+    many = content * (4 * 2**20 // len(content) + 1)
+    tail = struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, 0, 0, len(many), end, 0)
+    assert "such as a zip directory, and the limit is 4194304" in refusal(tmp_path, whole[:end] + many + tail)
+    large = bytearray(with_tensor(0, 4, 1, 2**40))
+    for place in (large.index(b"PK\x03\x04", 10) + 18, large.rindex(b"PK\x01\x02") + 20):
+        large[place : place + 8] = struct.pack("<II", 2**31, 2**31)
+    assert "an entry, data/0, of 2147483648 bytes" in refusal(tmp_path, bytes(large))
+
+
+def test_a_tensor_of_one_element_cannot_fill_the_memory(tmp_path):
+    path = tmp_path / "fits.pth"
+    path.write_bytes(with_tensor(0, 1_000_000, 0))
+    assert read_torch_file(path).shape == (1_000_000,)
+    for size in (10_000_000, 2**60):
+        assert "tensors of more than" in refusal(tmp_path, with_tensor(0, size, 0))
+    assert "damaged" in refusal(tmp_path, with_tensor(0, 1, 1, 2**62))

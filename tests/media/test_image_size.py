@@ -11,8 +11,9 @@ import pytest
 from PIL import Image, ImageOps
 
 from fairmot.errors import DataError
-from fairmot.media.image_size import read_image_size
+from fairmot.media.image_size import MOST_PIXELS, read_image_size
 from fairmot.media.picture import check_file, decode, read_image
+from fairmot.media.video import open_source
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (24, 40, 3), np.uint8)
 JPEG, PNG = (cv2.imencode(ending, PICTURE)[1].tobytes() for ending in (".jpg", ".png"))
@@ -77,14 +78,25 @@ def test_odd_and_damaged_exif_data(tmp_path: Path) -> None:
         assert read_image_size(path) == decode(content, "x").shape[:2], content[:80]
 
 
-def test_a_picture_of_many_pixels_is_neither_decoded_nor_refused(
+def png_that_says(height: int, width: int) -> bytes:
+    header = PNG[12:16] + struct.pack(">II", width, height) + PNG[24:29]
+    return PNG[:12] + header + struct.pack(">I", zlib.crc32(header)) + PNG[33:]
+
+
+def test_a_picture_of_very_many_pixels_is_refused_before_it_is_decoded(
     tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
-    """Pillow's Image.open warns from 89 million pixels on and refuses twice as many."""
     path = tmp_path / "x.png"
-    header = PNG[12:16] + struct.pack(">II", 40000, 30000) + PNG[24:29]
-    path.write_bytes(PNG[:12] + header + struct.pack(">I", zlib.crc32(header)) + PNG[33:])
-    assert read_image_size(path) == (30000, 40000)
+    path.write_bytes(png_that_says(MOST_PIXELS // 10000, 10000))
+    assert read_image_size(path) == (MOST_PIXELS // 10000, 10000)
+    bmp = cv2.imencode(".bmp", PICTURE)[1].tobytes()
+    for content in (png_that_says(30000, 30000), bmp[:18] + struct.pack("<ii", 30000, 30000) + bmp[26:]):
+        path.write_bytes(content)
+        for read in (read_image_size, check_file, lambda path: read_image(str(path))):
+            with pytest.raises(DataError, match=rf"x\.png: 30000x30000 pixels.*limit.*{MOST_PIXELS}"):
+                read(path)
+        with pytest.raises(DataError, match=f"at most {MOST_PIXELS} pixels"):
+            open_source(str(path))
     assert not recwarn.list
 
 
