@@ -15,6 +15,7 @@ from fairmot.picture_files import is_foreign_folder, is_picture
 _SPLITS = ("train", "val", "test")
 _INNER = ("img1", "gt", "det")  # of a sequence; no other is inside
 _DEEPEST, _SHOWN = 3, 5
+_LONGEST_REASON = 300
 _MOST_BYTES = 1 << 16  # of a seqinfo.ini
 _log = logging.getLogger(__name__)
 
@@ -164,7 +165,9 @@ def _read_info(path: Path) -> configparser.ConfigParser | None:
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
-    return DataError(f"{path}: {' '.join(str(error).split())}; expected [Sequence] with key=value lines")
+    return DataError(
+        f"{path}: {' '.join(str(error).split())[:_LONGEST_REASON]}; expected [Sequence] with key=value lines"
+    )
 
 
 def _check_size(path: Path, parser: configparser.ConfigParser, size_hw: tuple[int, int]) -> None:
