@@ -20,17 +20,58 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fairmot.errors import DataError, FairMOTError
+from fairmot.json_files import parse_json
 from fairmot.locks import lock
 
 SPOOL_NAME = "mlflow_spool.jsonl"
 
+_NEEDED: dict[str, tuple[str, ...]] = {
+    "record": ("id",),
+    "start": (),
+    **dict.fromkeys(("params", "tags"), ("values",)),
+    "metrics": ("step", "values"),
+    "artifact": ("path",),
+    "model": ("name", "path", "sha256"),
+    "end": ("status",),
+}
+_MOST = 2**53
 _MOST_WAITING = 100_000  # lines, some tens of megabytes
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A line; which keys it has besides kind and time is said by its kind."""
+
+    kind: str
+    time_ms: int
+    id: str | None = None
+    resumed_at_step: int | None = None
+    step: int | None = None
+    values: dict[str, str | float] | None = None
+    path: str | None = None
+    folder: str | None = None
+    name: str | None = None
+    sha256: str | None = None
+    status: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown kind, missing keys, texts for numbers and numbers that MLflow cannot hold (ValueError)."""
+        if self.kind not in _NEEDED:
+            raise ValueError(f"kind {self.kind[:40]!r}")
+        if missing := [key for key in _NEEDED[self.kind] if getattr(self, key) is None]:
+            raise ValueError(f"{', '.join(missing)}: missing")
+        wanted = float if self.kind == "metrics" else str
+        if not all(isinstance(value, wanted) for value in (self.values or {}).values()):
+            raise ValueError("values: of the wrong type")
+        if not (0 <= self.time_ms < _MOST and 0 <= (self.step or 0) < _MOST):
+            raise ValueError("time_ms, step: out of range")
 
 
 class RunRecord:
@@ -133,7 +174,7 @@ def read_records(run_dir: Path, offset_bytes: int = 0) -> Iterator[tuple[dict[st
         A line and the offset just after it, in bytes.
 
     Raises:
-        DataError: a line is not JSON.
+        DataError: a line is not as it was written.
     """
     path = run_dir / SPOOL_NAME
     if not path.exists():
@@ -144,11 +185,12 @@ def read_records(run_dir: Path, offset_bytes: int = 0) -> Iterator[tuple[dict[st
             if not line.endswith(b"\n"):
                 return
             offset_bytes += len(line)
-            try:
-                record = json.loads(line)
-            except ValueError as error:
-                raise DataError(f"{path}: the line that ends at byte {offset_bytes} is not JSON: delete it") from error
-            yield record, offset_bytes
+            end = offset_bytes  # as it is now, for the message
+
+            def refused(why: str, end: int = end) -> DataError:
+                return DataError(f"{path}: the line that ends at byte {end} is none of a record ({why}): delete it")
+
+            yield vars(parse_json(line, _Line, refused)), offset_bytes
 
 
 def read_metrics(run_dir: Path) -> dict[str, list[tuple[int, float]]]:
