@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from fairmot.files import read_bounded
 
-LARGEST_BYTES = 1 << 24
+LARGEST_BYTES = 1 << 23
 """Of a JSON file; the largest of ours, a data set's manifest of thousands of sequences, has a megabyte."""
 
 _SEAL = "digest"

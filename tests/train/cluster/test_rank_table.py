@@ -109,6 +109,11 @@ def test_a_file_that_is_no_table(tmp_path, content, fault):
         read_rank_table(path)
 
 
+def test_a_device_is_no_table():
+    with pytest.raises(ConfigError, match="/dev/zero: cannot be read .*a device"):
+        read_rank_table(Path("/dev/zero"))
+
+
 def test_servers_and_devices_come_by_rank(tmp_path):
     document = copy.deepcopy(GOOD)
     document["server_list"].reverse()
