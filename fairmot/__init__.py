@@ -1,6 +1,6 @@
 """FairMOT in MindSpore: one-shot multi-object tracking (Zhang et al., IJCV 2021).
 
-Importing this package sets process-wide defaults that MindSpore reads once, when it is imported.
+Importing this package sets process-wide defaults that MindSpore and OpenCV read once, when they are imported.
 """
 
 import os
@@ -34,3 +34,5 @@ def _set_platform_defaults() -> None:
 _set_platform_defaults()
 # MindSpore's warnings speak of its own deprecations on every start; GLOG_v=2 brings them back.
 os.environ.setdefault("GLOG_v", "3")
+# Pillow's limit for OpenCV too, which reads it once, when it is imported: see fairmot/media/image_size.py.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str((1 << 30) // 4 // 3))

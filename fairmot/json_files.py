@@ -15,8 +15,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from fairmot.files import read_bounded
 
-LARGEST_BYTES = 1 << 23
-"""Of a JSON file; the largest of ours, a data set's manifest of thousands of sequences, has a megabyte."""
+LARGEST_BYTES = 1 << 22
+"""Of a JSON file; the largest of ours, a data set's manifest of thousands of sequences, has one or two million."""
 
 _SEAL = "digest"
 _FAULTS_SHOWN = 5

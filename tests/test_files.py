@@ -25,7 +25,7 @@ from fairmot.weights.weights_file import read_weights_file
 READERS: dict[str, Callable[[Path], object]] = {
     "list": lambda path: read_image_list("/", "a", str(path)),
     "labels": lambda path: read_labels(str(path)),
-    "rows": lambda path: read_table(path, (10,), "frame,id"),
+    "rows": lambda path: read_table(path, (10,), "frame,id,x,y,w,h,a,b,c,d"),
     "looked at for rows": holds_rows,
     "annotations": read_lines,
     "picture": lambda path: read_image(str(path)),
@@ -98,3 +98,31 @@ def test_a_refused_file_is_closed_again(tmp_path: Path) -> None:
         with pytest.raises(OSError, match="device"):
             open_bounded("/dev/zero", 9)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@pytest.mark.parametrize(
+    ("reader", "content", "said"),
+    [
+        ("labels", b" 0" * 2_000_000, ":1: 2000000 columns, expected 6"),
+        ("labels", b"7" * 4_000_000 + b" 0 0 0 0 0", ":1: '7{40}\\.\\.\\.' is not a finite number"),
+        ("labels", b"x" * 4_000_000 + b" 0 0 0 0 0", ":1: 'x{40}\\.\\.\\.' is not a number"),
+        ("list", b"\n" * 4_000_001, ": 4000001 lines, and the limit is 4000000"),
+        ("list", b"a\n" * 200_000, "\\.\\.\\. 1000 faults or more"),
+        ("list", b"images/" + b"a" * 1_000_000, ":1: 1000007 characters, and the limit for a path is 4096"),
+        ("rows", b"\r" * 5_000_001, ": 5000001 lines, and the limit is 5000000"),
+        ("rows", b"1,2,3\n" + b",1" * 1_000_000, ":2: 2000000 characters, and the limit for a line is 4096"),
+        ("rows", b"1,1,1,1,1,1,1,1,1," + b"9" * 4000, "'9{40}\\.\\.\\.' is not a finite number"),
+        ("rows", b"\0" * 1_000_000, ":1: cannot be read as MOTChallenge text: binary zeros"),
+        ("annotations", b"\n" * 5_000_001, ": 5000001 lines, and the limit is 5000000"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and value.isalpha() else "",
+)
+def test_text_that_would_take_long_or_fill_a_message(reader: str, content: bytes, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(content)
+    started = time.monotonic()
+    with pytest.raises(FairMOTError, match=said) as error:
+        READERS[reader](path)
+    assert str(path) in str(error.value)
+    assert len(str(error.value)) < 2000
+    assert time.monotonic() - started < 5

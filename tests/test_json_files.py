@@ -61,7 +61,7 @@ def test_every_fault_is_named_by_its_place(changes: dict, message: str) -> None:
         (b'{"count": ' + b"9" * 5000 + b"}", "number out of range"),
         (b'{"count": "\xff"}', "invalid unicode"),
         (b"[]", "Input should be an? "),
-        (b" " * (LARGEST_BYTES + 1), "8388609 bytes, and the limit (for such a file )?is 8388608"),
+        (b" " * (LARGEST_BYTES + 1), "4194305 bytes, and the limit (for such a file )?is 4194304"),
     ],
 )
 def test_what_is_no_such_json_is_refused(tmp_path: Path, content: bytes, message: str) -> None:

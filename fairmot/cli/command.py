@@ -24,6 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from fairmot.addresses import masked
 from fairmot.cli.defaults import DefaultsInFile
 from fairmot.cli.help import help_text
+from fairmot.cli.user_files import look_through_files
 from fairmot.cli.words import literal_words
 from fairmot.errors import ConfigError, FairMOTError
 
@@ -108,6 +109,7 @@ def run_command(function: Callable[[Any], None], schema: type, config_name: str)
     for word in words:
         if mended := _flag_as_key(word, schema):
             _leave(f"{word}: keys have no dashes; write {mended}", ConfigError.exit_code)
+    look_through_files(CONF_DIR)
     sys.argv[1:] = literal_words(words, schema, CONF_DIR)  # where Hydra, and sweeps, read them
     failures: list[FairMOTError] = []
 
@@ -128,6 +130,8 @@ def run_command(function: Callable[[Any], None], schema: type, config_name: str)
         compose_and_call()
     except (HydraException, OmegaConfBaseException) as error:
         _leave(explain(error, schema), ConfigError.exit_code)
+    except ConfigError as error:  # of a file that Hydra was to read
+        _leave(str(error), error.exit_code)
     except KeyboardInterrupt as interruption:
         _leave(str(interruption) or "interrupted", 130)
     if failures:

@@ -17,6 +17,7 @@ from fairmot.data.augment import (
     fit_plainly,
 )
 from fairmot.data.index import LabelIndex
+from fairmot.data.labels import LARGEST_INTEGER
 from fairmot.data.mosaic import LARGEST_TILE, TILES, compose_mosaic, erase, mix_up
 from fairmot.data.packed import PackedImages
 from fairmot.data.synthetic.generate import SyntheticConfig, located
@@ -29,6 +30,7 @@ from fairmot.media.picture import decode_reduced, read_content
 COLUMNS = ("image", "hm", "reg_mask", "ind", "wh", "reg", "ids")
 _MOST_SLOTS = 500  # the original's number
 _SLOTS_A_STEP = 8
+_IDENTITIES_UNQUESTIONED, _MOST_NUMBERS_A_BOX = 1_000_000, 100
 # Keys of a sample's streams of random numbers. (0,) is the order of an epoch, see sampler.
 _OWN_STREAM: tuple[int, ...] = ()
 _MOSAIC = 1
@@ -153,6 +155,7 @@ class JointDataset:
                 f"{self.index.place(int(too_high[0]))}: class {int(self.index.rows[too_high[0], 0])}, but "
                 f"data.num_classes is {self.config.num_classes} (classes count from 0)"
             )
+        self._check_numbers_of_identities()
         if self.config.num_classes > 1:
             self._check_classes_of_identities()
         if self.index.max_objects_per_image > self.slots:
@@ -160,6 +163,24 @@ class JointDataset:
                 "an image has %d objects but data.max_objects is %d: the rest of such images is left out",
                 self.index.max_objects_per_image,
                 self.slots,
+            )
+
+    def _check_numbers_of_identities(self) -> None:
+        """The classifier has a row for every number up to the largest, so one wrong number can fill the memory."""
+        offsets = self.index.row_offsets[self.index.image_starts].tolist()
+        table = self.index.identities
+        for name, count, (start, end) in zip(table.names, table.counts, pairwise(offsets), strict=True):
+            ids = self.index.rows[start:end, 1]
+            identified = int(np.count_nonzero(ids >= 0))
+            if count > max(_IDENTITIES_UNQUESTIONED, _MOST_NUMBERS_A_BOX * identified):
+                raise DataError(
+                    f"{self.index.place(start + int(ids.argmax()))}: id {count - 1}, but only {identified} boxes of "
+                    f"'{name}' have an identity; number identities from 0 on, the classifier has a row for every number"
+                )
+        if table.num_identities > LARGEST_INTEGER:
+            raise DataError(
+                f"{', '.join(table.names)}: {table.num_identities} identities together, and the limit is "
+                f"{LARGEST_INTEGER}; number them from 0 on in every data set"
             )
 
     def _check_classes_of_identities(self) -> None:

@@ -12,7 +12,8 @@ from fairmot.files import read_bounded
 
 _FAULTS_SHOWN = 5
 _LONGEST_PATH = 4096  # the system's own limit
-_MOST_BYTES = 256 << 20  # millions of images
+_MOST_BYTES, _MOST_LINES = 256 << 20, 4_000_000  # the largest public sets have two million images
+_MOST_FAULTS = 1000
 
 
 class ImageList(NamedTuple):
@@ -41,6 +42,8 @@ def read_entries(list_path: str) -> list[tuple[str, int]]:
     zero = content.find(b"\0")
     if zero >= 0:
         raise DataError(f"cannot read its list file {list_path}:{_line_of(content, zero)}: binary zeros, not text")
+    if (n_lines := content.count(b"\n") + content.count(b"\r")) > _MOST_LINES:
+        raise DataError(f"cannot read its list file {list_path}: {n_lines} lines, and the limit is {_MOST_LINES}")
     try:
         lines = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     except UnicodeDecodeError as error:
@@ -88,15 +91,17 @@ def read_image_list(root: str, name: str, path: str) -> ImageList:
             label_paths.append(label_path_for(image))
         except DataError as error:
             faults.append(f"{list_path}:{number}: {error}")
-    refuse(faults)
+        if len(faults) >= _MOST_FAULTS:
+            break
+    refuse(faults, there_may_be_more=len(faults) >= _MOST_FAULTS)
     images, lines = zip(*entries, strict=True)
     return ImageList(name, list_path, list(images), list(lines), label_paths)
 
 
-def refuse(faults: list[str]) -> None:
+def refuse(faults: list[str], there_may_be_more: bool = False) -> None:
     """Raise one DataError for all faults, showing the first few; none, no error."""
     if len(faults) > _FAULTS_SHOWN:
-        rest = f"... {len(faults)} faults in all"
+        rest = f"... {_MOST_FAULTS} faults or more" if there_may_be_more else f"... {len(faults)} faults in all"
         raise DataError("\n".join([*faults[:_FAULTS_SHOWN], rest]))
     if faults:
         raise DataError("\n".join(faults))

@@ -17,10 +17,12 @@ from fairmot.files import read_bounded
 COLUMNS = 6
 _IMAGE_FOLDER = "images"
 _LABEL_FOLDER = "labels_with_ids"
-_LARGEST_INTEGER = 2**24  # float32 holds every integer up to here
+LARGEST_INTEGER = 2**24
+"""Of classes and identities: float32, which holds labels, has every integer up to here."""
 _CENTRE_RANGE = (-1.0, 2.0)
 _LARGEST_SIZE = 3.0
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_BYTES_SHOWN = 256  # more letters than a message has
 _MOST_BYTES = 4 << 20  # about a hundred thousand objects in one image
 
 
@@ -73,7 +75,7 @@ def usable(values: np.ndarray) -> np.ndarray:
     integers, centres, sizes = values[:, :2], values[:, 2:4], values[:, 4:]
     return (
         (integers >= (0, -1)).all(1)
-        & (integers <= _LARGEST_INTEGER).all(1)
+        & (integers <= LARGEST_INTEGER).all(1)
         & (integers == np.floor(integers)).all(1)
         & ((centres >= _CENTRE_RANGE[0]) & (centres <= _CENTRE_RANGE[1])).all(1)
         & ((sizes >= 0) & (sizes <= _LARGEST_SIZE)).all(1)
@@ -96,20 +98,20 @@ def filled_lines(content: bytes) -> list[int]:
 
 def _row_faults(fields: list[bytes]) -> Iterator[str]:
     """What is wrong with one row; only the first means anything, the later ones build on its absence."""
-    texts = [_shown(field) for field in fields]
     if fields[0].startswith(_BYTE_ORDER_MARK):
         yield "a byte order mark stands before the row; save the file as plain text"
     if len(fields) != COLUMNS:
         yield f"{len(fields)} columns, expected {COLUMNS}: class id x_center y_center width height"
+    texts = [_shown(field) for field in fields]
     for field, text in zip(fields, texts, strict=True):
         value = _number(field)
         if value is None or not math.isfinite(value):
             yield f"'{text}' is not a {'number' if value is None else 'finite number'}"
     class_id, identity, *box = map(float, fields)
-    if not (0 <= class_id <= _LARGEST_INTEGER and class_id.is_integer()):
-        yield f"class {texts[0]} must be an integer from 0 to {_LARGEST_INTEGER}"
-    if not (-1 <= identity <= _LARGEST_INTEGER and identity.is_integer()):
-        yield f"id {texts[1]} must be an integer from 0 to {_LARGEST_INTEGER}, or -1 for no identity"
+    if not (0 <= class_id <= LARGEST_INTEGER and class_id.is_integer()):
+        yield f"class {texts[0]} must be an integer from 0 to {LARGEST_INTEGER}"
+    if not (-1 <= identity <= LARGEST_INTEGER and identity.is_integer()):
+        yield f"id {texts[1]} must be an integer from 0 to {LARGEST_INTEGER}, or -1 for no identity"
     if min(box[2:]) < 0:
         yield f"box size {texts[4]} x {texts[5]} is negative"
     if min(box[:2]) < _CENTRE_RANGE[0] or max(box[:2]) > _CENTRE_RANGE[1] or max(box[2:]) > _LARGEST_SIZE:
@@ -118,7 +120,7 @@ def _row_faults(fields: list[bytes]) -> Iterator[str]:
 
 def _shown(field: bytes) -> str:
     """A field for a message: binary rubbish escaped, and not endless."""
-    text = field.decode(errors="backslashreplace")
+    text = field[:_BYTES_SHOWN].decode(errors="backslashreplace")
     text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
     return excerpt(text)
 

@@ -26,6 +26,7 @@ MOST_PIXELS = (1 << 30) // 4 // 3
 MOST_BYTES = 3 * MOST_PIXELS
 """Of a picture file: so many pixels, not compressed."""
 _UPRIGHT = 1
+_MOST_READS = 20_000  # a header of the largest colour profiles takes some hundreds
 _ORIENTATION = 0x0112
 # The classes, not Image.open: that warns of large pictures and refuses the largest, which are not decoded here.
 _READERS: dict[bytes, type[ImageFile]] = {
@@ -93,7 +94,22 @@ def _read_header(stream: BinaryIO) -> ImageFile | None:
     """None: of another kind."""
     reader = _READERS.get(stream.read(2))
     stream.seek(0)
-    return reader(stream) if reader else None
+    return reader(_FewReads(stream)) if reader else None  # type: ignore[arg-type]
+
+
+class _FewReads:
+    """A file that is read only so often: Pillow reads a few times for every part of a header, of which many fit in."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self._left = stream, _MOST_READS
+        self.seek, self.tell = stream.seek, stream.tell
+
+    def read(self, size: int = -1) -> bytes:
+        """See io.BufferedIOBase.read."""
+        self._left -= 1
+        if self._left < 0:
+            raise ValueError(f"its header takes more than {_MOST_READS} reads")
+        return self._stream.read(size)
 
 
 def _orientation(header: ImageFile, stream: BinaryIO) -> int:

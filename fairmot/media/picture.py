@@ -26,6 +26,7 @@ from fairmot.media.image_size import (
 _JPEG = b"\xff\xd8"
 _PNG, _BMP, _WEBP = b"\x89P", b"BM", b"RI"
 _END_MARKERS = {_JPEG: b"\xff\xd9", _PNG: b"IEND"}
+_SCAN, _MOST_SCANS = b"\xff\xda", 100  # progressive pictures have about ten
 _TAIL_BYTES = 4096  # some cameras write a little after the end marker
 _MOST_PIXELS_A_BYTE = 1000  # one colour, in the best of codes, makes about 340
 _AS_IT_LIES = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION  # turned by the rule that also gives its size
@@ -77,6 +78,10 @@ def _check_jpeg(content: bytes, name: str) -> None:
     if height * width > _MOST_PIXELS_A_BYTE * len(content):
         raise DataError(
             f"{name}: the header says {width}x{height} pixels, more than {len(content)} bytes hold; copy it again"
+        )
+    if (scans := content.count(_SCAN)) > _MOST_SCANS:
+        raise DataError(
+            f"{name}: {scans} scans, and the limit is {_MOST_SCANS}; each takes the time of a whole picture"
         )
     if _END_MARKERS[_JPEG] in content[-_TAIL_BYTES:]:
         return

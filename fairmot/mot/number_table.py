@@ -16,7 +16,7 @@ from fairmot.files import open_bounded, read_bounded
 _LARGEST_INTEGER = 2**53  # float64, in which the files are parsed, holds every integer up to here
 _DIALECT = re.compile(rb"[\t;]|,[ \r]*(\n|$)")
 _HEAD_BYTES = 1 << 16
-_MOST_BYTES = 256 << 20  # millions of rows
+_MOST_BYTES, _MOST_LINES, _LONGEST_LINE = 256 << 20, 5_000_000, 4096  # MOT20's longest has half a million rows
 _CORNERS = frozenset({"x2", "y2", "xmax", "ymax", "x_max", "y_max", "right", "bottom"})
 
 
@@ -93,7 +93,17 @@ def _filled_lines(path: Path) -> list[tuple[int, str]]:
     if (zero := content.find(b"\0")) >= 0:
         line = content.count(b"\n", 0, zero) + 1
         raise DataError(f"{path}:{line}: cannot be read as MOTChallenge text: binary zeros")
-    return _filled(text)
+    return _filled_within_limits(path, text)
+
+
+def _filled_within_limits(path: Path, text: str) -> list[tuple[int, str]]:
+    if (n_lines := text.count("\n") + text.count("\r")) > _MOST_LINES:
+        raise DataError(f"{path}: {n_lines} lines, and the limit is {_MOST_LINES}")
+    numbered = _filled(text)
+    number, longest = max(numbered, key=lambda pair: len(pair[1]), default=(0, ""))
+    if len(longest) > _LONGEST_LINE:
+        raise DataError(f"{path}:{number}: {len(longest)} characters, and the limit for a line is {_LONGEST_LINE}")
+    return numbered
 
 
 def _filled(text: str) -> list[tuple[int, str]]:

@@ -10,6 +10,7 @@ from fairmot.files import read_bounded
 
 MOST_BYTES = 512 << 20
 """Of a file of annotations; the largest of public data sets come near it."""
+_MOST_LINES = 5_000_000
 _LARGEST_INTEGER = 2**31 - 1
 
 
@@ -32,6 +33,8 @@ def read_lines(path: Path) -> Iterator[tuple[str, str]]:
         DataError: the file cannot be read or is not text.
     """
     content = read_bytes(path)
+    if (n_lines := content.count(b"\n")) > _MOST_LINES:
+        raise DataError(f"{path}: {n_lines} lines, and the limit is {_MOST_LINES}")
     try:
         lines = content.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:

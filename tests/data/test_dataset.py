@@ -226,3 +226,17 @@ def test_files_that_are_no_picture(content: bytes, tmp_path: Path) -> None:
 def test_missing_picture(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none\.jpg: cannot read this image: No such file"):
         read_image(str(tmp_path / "none.jpg"))
+
+
+def test_a_number_far_beyond_the_boxes_cannot_fill_the_memory(tmp_path: Path) -> None:
+    make(tmp_path / "fits", [rows(person(0), person(999_999))])
+    with pytest.raises(DataError, match=r"000\.txt:2: id 16777214, but only 2 boxes of 'a' have an identity"):
+        make(tmp_path / "far", [rows(person(0), person(2**24 - 2), person(-1))])
+
+
+def test_identities_of_all_data_sets_together_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Float32, which holds the shifted numbers, would give two of them one number."""
+    monkeypatch.setattr("fairmot.data.dataset.LARGEST_INTEGER", 1000)
+    make(tmp_path / "fits", [rows(person(998))])
+    with pytest.raises(DataError, match="a: 1001 identities together, and the limit is 1000"):
+        make(tmp_path / "more", [rows(person(999))])

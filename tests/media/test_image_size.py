@@ -1,7 +1,10 @@
 """The size that a picture's header says is the size of its pixels, however it is turned and whatever is damaged."""
 
+import contextlib
 import io
+import os
 import struct
+import time
 import zlib
 from pathlib import Path
 
@@ -142,3 +145,34 @@ def test_other_kinds_that_are_cut_short_are_found_without_decoding_the_whole(tmp
     for read in (check_file, lambda path: read_image(str(path))):
         with pytest.raises(DataError, match=f"x{ending}: "):
             read(path)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "stuffed jpeg"])
+def test_a_header_of_very_many_parts_takes_no_time(kind: str, tmp_path: Path) -> None:
+    chunk = struct.pack(">I", 0) + b"tEXt" + struct.pack(">I", zlib.crc32(b"tEXt"))
+    made = {
+        "png": lambda: PNG[:33] + chunk * 1_000_000 + PNG[33:],
+        "jpeg": lambda: jpeg(segment(0xFE, b"") * 1_000_000),
+        "stuffed jpeg": lambda: jpeg(b"\xff\0" * 2_000_000),
+    }
+    path = tmp_path / "x"
+    path.write_bytes(made[kind]())
+    started = time.monotonic()
+    with pytest.raises(DataError, match="header is broken"):
+        read_image_size(path)
+    with contextlib.suppress(DataError):
+        read_image(str(path))
+    assert time.monotonic() - started < 2
+
+
+def test_a_jpeg_of_very_many_scans_is_refused() -> None:
+    """Each takes the time of a whole picture, and an empty one ten bytes."""
+    progressive = cv2.imencode(".jpg", PICTURE, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
+    assert decode(progressive, "x").shape == PICTURE.shape
+    scan = progressive[progressive.rindex(b"\xff\xda") : -2]
+    with pytest.raises(DataError, match="x: [0-9]+ scans, and the limit is 100"):
+        decode(progressive[:-2] + scan * 200 + progressive[-2:], "x")
+
+
+def test_opencv_has_the_same_limit() -> None:
+    assert os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] == str(MOST_PIXELS)

@@ -13,12 +13,13 @@ import json
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
+from fairmot.errors import excerpt
+
 PLAIN, SUPER_PODS = "1.0", "1.2"
 """The schemas that are read: without super pods, and with them."""
 _LONGEST_NAME = 64
 _MOST_DIGITS = 10
 """Of a number; an SDID has 32 bits."""
-_LONGEST_SHOWN = 80
 
 
 def faults_of(document: Any, num_ranks: int | None = None) -> list[str]:
@@ -93,7 +94,7 @@ def _text(node: dict[str, Any], key: str, path: str, is_good: Callable[[str], bo
     value = node[key]
     if not isinstance(value, str):
         shown = _shown(value)
-        in_quotes = isinstance(value, int | float) and not isinstance(value, bool) and len(shown) <= _LONGEST_SHOWN
+        in_quotes = isinstance(value, int | float) and not isinstance(value, bool) and shown == str(value)
         yield f"{path}{key}: {shown} is not a string; " + (
             f'write "{value}" in quotes' if in_quotes else f"must be {wanted}"
         )
@@ -105,8 +106,7 @@ def _shown(value: object) -> str:
     """A value for a message, as it stands in the file, and not endless."""
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "a list"
-    text = json.dumps(value)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+    return excerpt(json.dumps(value))
 
 
 def _is_number(text: str) -> bool:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fairmot.errors import DataError, FairMOTError
+from fairmot.errors import DataError, FairMOTError, excerpt
 from fairmot.json_files import parse_json
 from fairmot.locks import lock
 
@@ -64,7 +64,7 @@ class _Line:
     def __post_init__(self) -> None:
         """Refuse an unknown kind, missing keys, texts for numbers and numbers that MLflow cannot hold (ValueError)."""
         if self.kind not in _NEEDED:
-            raise ValueError(f"kind {self.kind[:40]!r}")
+            raise ValueError(f"kind {excerpt(self.kind)!r}")
         if missing := [key for key in _NEEDED[self.kind] if getattr(self, key) is None]:
             raise ValueError(f"{', '.join(missing)}: missing")
         wanted = float if self.kind == "metrics" else str

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml  # type: ignore[import-untyped]
 from tqdm import tqdm
 
 from fairmot.data.labels import parse_labels
@@ -35,7 +34,8 @@ from fairmot.prepare.source import (
     image_target,
     list_images,
 )
-from fairmot.prepare.text_rows import read_bytes, read_lines
+from fairmot.prepare.text_rows import read_lines
+from fairmot.yaml_files import read_yaml
 
 _SPLITS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
 _CONFIDENCE = "; the sixth column is the track's id: is it a confidence? Then remove it"
@@ -95,9 +95,9 @@ def _names(top: Path) -> dict[int, str] | None:
 def _names_of_yaml(path: Path) -> dict[int, str] | None:
     """The key `names`, a list or a dictionary by number."""
     try:
-        content = yaml.safe_load(read_bytes(path))
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
-        raise DataError(f"{path}: cannot read this YAML: {' '.join(str(error).split())}") from error
+        content = read_yaml(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot read this YAML: {getattr(error, 'strerror', None) or error}") from error
     names = content.get("names") if isinstance(content, dict) else None
     if isinstance(names, list):
         names = dict(enumerate(names))
