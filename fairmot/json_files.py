@@ -13,13 +13,14 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from fairmot.errors import LONGEST_REASON, excerpt
 from fairmot.files import read_bounded
 
 LARGEST_BYTES = 1 << 22
 """Of a JSON file; the largest of ours, a data set's manifest of thousands of sequences, has one or two million."""
 
 _SEAL = "digest"
-_FAULTS_SHOWN = 5
+_FAULTS_SHOWN, _LONGEST_PLACE = 5, 80
 _WORDS = {
     "missing": "is missing",
     "missing_argument": "is missing",
@@ -113,4 +114,5 @@ def _in_words(place: tuple[int | str, ...], message: str) -> str:
     """Such as `progress.step: Input should be a valid integer`."""
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
     said = message.removeprefix("Value error, ").removeprefix("Invalid JSON: ")
-    return f"{path[:80]}: {said}" if path else said
+    said = excerpt(said, LONGEST_REASON)
+    return f"{excerpt(path, _LONGEST_PLACE)}: {said}" if path else said

@@ -44,7 +44,7 @@ def test_a_file_becomes_what_is_wanted(tmp_path: Path) -> None:
         ({"size": [4]}, r"size\[1\]: is missing"),
         ({"names": ["a", None]}, r"names\[1\]: Input should be a valid string"),
         ({"share": "1"}, "share: Input should be a valid number"),
-        ({"k" * 5000: 1}, "k{80}: is no key that is known here"),
+        ({"k" * 5000: 1}, r"k{80}\.\.\.: is no key that is known here"),
         ({"names": [0] * 900}, r"names\[0\]: .*; names\[4\]: [^;]*; and 895 more"),
     ],
 )

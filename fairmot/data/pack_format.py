@@ -91,7 +91,7 @@ def read_manifest(path: Path) -> Manifest:
         raise ValueError("no shards")
     for number, shard in enumerate(manifest.shards):
         if shard.name != shard_name(number):
-            raise ValueError(f"shard {number} is called {shard.name!r} and not {shard_name(number)}")
+            raise ValueError(f"shard {number} is called {excerpt(shard.name)!r} and not {shard_name(number)}")
         size = (path.parent / shard.name).stat().st_size
         if size != shard.bytes or size == 0:
             raise ValueError(f"{shard.name}: {size} bytes instead of {shard.bytes}; copy it again")

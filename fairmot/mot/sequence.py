@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-from fairmot.errors import DataError
+from fairmot.errors import LONGEST_REASON, DataError, excerpt
 from fairmot.files import read_bounded
 from fairmot.mot.benchmarks import MOT17_DETECTORS
 from fairmot.picture_files import is_foreign_folder, is_picture
@@ -15,7 +15,6 @@ from fairmot.picture_files import is_foreign_folder, is_picture
 _SPLITS = ("train", "val", "test")
 _INNER = ("img1", "gt", "det")  # of a sequence; no other is inside
 _DEEPEST, _SHOWN = 3, 5
-_LONGEST_REASON = 300
 _MOST_BYTES = 1 << 16  # of a seqinfo.ini
 _log = logging.getLogger(__name__)
 
@@ -166,7 +165,7 @@ def _read_info(path: Path) -> configparser.ConfigParser | None:
 
 def _unreadable(path: Path, error: Exception) -> DataError:
     return DataError(
-        f"{path}: {' '.join(str(error).split())[:_LONGEST_REASON]}; expected [Sequence] with key=value lines"
+        f"{path}: {excerpt(' '.join(str(error).split()), LONGEST_REASON)}; expected [Sequence] with key=value lines"
     )
 
 

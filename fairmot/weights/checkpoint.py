@@ -28,7 +28,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from fairmot.errors import CheckpointError
+from fairmot.errors import LONGEST_REASON, CheckpointError, excerpt
 from fairmot.files import open_bounded, sync_directory, sync_file, write_atomic
 from fairmot.json_files import Refuse, Shape, as_shape, is_intact, parse_json, read_json_bytes, sealed
 
@@ -117,7 +117,8 @@ class Checkpoint:
             if self.is_as_saved(group):
                 return load_file(path)
         except (OSError, SafetensorError, TypeError, ValueError) as error:  # a type that NumPy lacks
-            raise CheckpointError(f"{path}: cannot be read ({error}); {_way_out(self.path)}") from error
+            reason = excerpt(str(error), LONGEST_REASON)
+            raise CheckpointError(f"{path}: cannot be read ({reason}); {_way_out(self.path)}") from error
         raise CheckpointError(
             f"{path}: not the file that was saved (size or sha256 differ from {MANIFEST}); {_way_out(self.path)}"
         )

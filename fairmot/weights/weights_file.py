@@ -13,7 +13,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from fairmot.errors import CheckpointError
+from fairmot.errors import LONGEST_REASON, CheckpointError, excerpt
 from fairmot.files import open_bounded
 from fairmot.json_files import parse_json
 from fairmot.weights.checkpoint import FORMAT_VERSION, Checkpoint, Tensors, read_checkpoint
@@ -67,7 +67,9 @@ def read_weights_file(path: Path) -> WeightsFile:
             header = (file.metadata() or {}).get(_HEADER_KEY, "{}")
             held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{path}: not a readable .safetensors file ({error})") from error
+        raise CheckpointError(
+            f"{path}: not a readable .safetensors file ({excerpt(str(error), LONGEST_REASON)})"
+        ) from error
     manifest = parse_json(header, dict[str, Any], lambda why: CheckpointError(f"{path}: its header: {why}"))
     weights = WeightsFile(path, manifest, held)
     version = weights.may_say("format_version", int)
