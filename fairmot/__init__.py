@@ -34,5 +34,5 @@ def _set_platform_defaults() -> None:
 _set_platform_defaults()
 # MindSpore's warnings speak of its own deprecations on every start; GLOG_v=2 brings them back.
 os.environ.setdefault("GLOG_v", "3")
-# Pillow's limit for OpenCV too, which reads it once, when it is imported: see fairmot/media/image_size.py.
-os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str((1 << 30) // 4 // 3))
+# MOST_PIXELS of fairmot/media/image_size.py for OpenCV too, which reads it once, when it is imported.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 26))

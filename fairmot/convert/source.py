@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import mindspore as ms
 import numpy as np
 
+from fairmot.convert.ckpt_file import read_ckpt_file
 from fairmot.convert.names import (
     LOSS,
     is_optimizer_state,
@@ -107,16 +107,9 @@ def _of_torch(path: Path, content: Any) -> Source:
 
 
 def _of_port(path: Path) -> Source:
-    try:
-        entries = ms.load_checkpoint(str(path))
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: MindSpore cannot read it: {str(error).splitlines()[0]}") from error
-    weights = {
-        name: value.asnumpy()
-        for name, value in entries.items()
-        if isinstance(value, ms.Tensor) and not is_optimizer_state(name)
-    }
-    left_out = {name: "of the optimiser or the run" for name in entries if name not in weights}
+    tensors, others = read_ckpt_file(path)
+    weights = {name: value for name, value in tensors.items() if not is_optimizer_state(name)}
+    left_out = {name: "of the optimiser or the run" for name in (*tensors, *others) if name not in weights}
     return Source(weights, lambda names, _: port_names(names), left_out=left_out)
 
 

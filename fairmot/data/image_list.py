@@ -49,11 +49,11 @@ def read_entries(list_path: str) -> list[tuple[str, int]]:
     except UnicodeDecodeError as error:
         line = _line_of(content, error.start)
         raise DataError(f"cannot read its list file {list_path}:{line}: not UTF-8 text ({error.reason})") from error
-    longest = max(range(len(lines)), key=lambda line: len(lines[line]))
-    if len(lines[longest]) > _LONGEST_PATH:
+    if (longest := max(map(len, lines))) > _LONGEST_PATH:
+        number = next(number for number, line in enumerate(lines, start=1) if len(line) == longest)
         raise DataError(
-            f"cannot read its list file {list_path}:{longest + 1}: {len(lines[longest])} characters, and the limit for "
-            f"a path is {_LONGEST_PATH}"
+            f"cannot read its list file {list_path}:{number}: {longest} characters, and the limit for a path is "
+            f"{_LONGEST_PATH}"
         )
     return [(path, number) for number, line in enumerate(lines, start=1) if (path := line.strip())]
 

@@ -23,7 +23,7 @@ _CENTRE_RANGE = (-1.0, 2.0)
 _LARGEST_SIZE = 3.0
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BYTES_SHOWN = 256  # more letters than a message has
-_MOST_BYTES = 4 << 20  # about a hundred thousand objects in one image
+_MOST_BYTES = 1 << 20  # more than ten thousand objects in one image
 
 
 def label_path_for(image_path: str) -> str:

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fairmot.errors import CheckpointError
-from fairmot.files import write_atomic
+from fairmot.errors import CheckpointError, excerpt
+from fairmot.files import open_bounded, write_atomic
 from fairmot.input_size import check_input_size
 from fairmot.json_files import as_shape, is_intact, parse_json, read_json_bytes, sealed
 from fairmot.weights.checkpoint import digest as digest_of
@@ -22,6 +22,7 @@ INPUT = "image"
 OUTPUTS = ("boxes_xyxy", "scores", "classes", "embeddings", "cells")
 
 MINDIR, ONNX = ".mindir", ".onnx"
+_MOST_BYTES = 2 << 30  # of a file of ONNX or MINDIR, which are protocol buffers
 INSTALL = "pip install onnx onnxruntime"
 
 
@@ -104,6 +105,7 @@ def read_description(path: Path) -> Description:
         )
 
     try:
+        open_bounded(path, _MOST_BYTES).close()  # that it is one is seen before its digest, which takes longer
         digest = digest_of(path)
     except OSError as error:
         raise missing(path, error.strerror or str(error)) from error
@@ -111,7 +113,7 @@ def read_description(path: Path) -> Description:
     said: dict[str, Any] = parse_json(content, dict[str, Any], strange)
     version = said.pop("format_version", None)
     if version != FORMAT_VERSION:
-        raise strange(f"format version {version}, this program reads version {FORMAT_VERSION}")
+        raise strange(f"format version {excerpt(str(version))}, this program reads version {FORMAT_VERSION}")
     if not is_intact(content, said):
         raise strange("its digest does not fit")
     said.pop("digest", None)

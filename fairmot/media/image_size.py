@@ -21,8 +21,8 @@ EXIF_START = b"Exif\0\0"
 EXIF_WITHIN_BYTES = 65536  # of a JPEG; what begins later turns no picture
 LYING = (5, 6, 7, 8)
 """The EXIF orientations that exchange height and width."""
-MOST_PIXELS = (1 << 30) // 4 // 3
-"""Of a picture: 89 million, from where on Pillow warns of pictures made to exhaust memory; 8K has 33 million."""
+MOST_PIXELS = 1 << 26
+"""Of a picture: 67 million, 8192x8192, which OpenCV needs 400 MB to decode; 8K has 33 million."""
 MOST_BYTES = 3 * MOST_PIXELS
 """Of a picture file: so many pixels, not compressed."""
 _UPRIGHT = 1

@@ -26,7 +26,8 @@ from fairmot.media.image_size import (
 _JPEG = b"\xff\xd8"
 _PNG, _BMP, _WEBP = b"\x89P", b"BM", b"RI"
 _END_MARKERS = {_JPEG: b"\xff\xd9", _PNG: b"IEND"}
-_SCAN, _MOST_SCANS = b"\xff\xda", 100  # progressive pictures have about ten
+_SCAN = b"\xff\xda"  # progressive pictures have about ten, each of which takes the time of a whole picture
+_MOST_SCANS, _MOST_SCANNED_PIXELS = 1000, 2_000_000_000
 _TAIL_BYTES = 4096  # some cameras write a little after the end marker
 _MOST_PIXELS_A_BYTE = 1000  # one colour, in the best of codes, makes about 340
 _AS_IT_LIES = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION  # turned by the rule that also gives its size
@@ -79,9 +80,11 @@ def _check_jpeg(content: bytes, name: str) -> None:
         raise DataError(
             f"{name}: the header says {width}x{height} pixels, more than {len(content)} bytes hold; copy it again"
         )
-    if (scans := content.count(_SCAN)) > _MOST_SCANS:
+    scans = content.count(_SCAN)
+    if scans > _MOST_SCANS or scans * height * width > _MOST_SCANNED_PIXELS:
         raise DataError(
-            f"{name}: {scans} scans, and the limit is {_MOST_SCANS}; each takes the time of a whole picture"
+            f"{name}: {scans} scans of {width}x{height} pixels, and the limit is {_MOST_SCANS} scans or "
+            f"{_MOST_SCANNED_PIXELS} pixels in all of them"
         )
     if _END_MARKERS[_JPEG] in content[-_TAIL_BYTES:]:
         return

@@ -84,13 +84,14 @@ def are_integers(values: np.ndarray) -> np.ndarray:
 def _filled_lines(path: Path) -> list[tuple[int, str]]:
     try:
         content = read_bounded(path, _MOST_BYTES)
-        text = content.decode("utf-8-sig")
+        zero = content.find(b"\0")
+        text = (content if zero < 0 else content[:zero]).decode("utf-8-sig")
     except OSError as error:
         raise DataError(f"{path}: cannot be read as MOTChallenge text: {error.strerror}") from error
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(f"{path}:{line}: cannot be read as MOTChallenge text: not UTF-8 ({error.reason})") from error
-    if (zero := content.find(b"\0")) >= 0:
+    if zero >= 0:
         line = content.count(b"\n", 0, zero) + 1
         raise DataError(f"{path}:{line}: cannot be read as MOTChallenge text: binary zeros")
     return _filled_within_limits(path, text)

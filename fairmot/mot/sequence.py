@@ -164,9 +164,8 @@ def _read_info(path: Path) -> configparser.ConfigParser | None:
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
-    return DataError(
-        f"{path}: {excerpt(' '.join(str(error).split()), LONGEST_REASON)}; expected [Sequence] with key=value lines"
-    )
+    reason = getattr(error, "strerror", None) or excerpt(" ".join(str(error).split()), LONGEST_REASON)
+    return DataError(f"{path}: {reason}; expected [Sequence] with key=value lines")
 
 
 def _check_size(path: Path, parser: configparser.ConfigParser, size_hw: tuple[int, int]) -> None:

@@ -35,6 +35,9 @@ def read_lines(path: Path) -> Iterator[tuple[str, str]]:
     content = read_bytes(path)
     if (n_lines := content.count(b"\n")) > _MOST_LINES:
         raise DataError(f"{path}: {n_lines} lines, and the limit is {_MOST_LINES}")
+    if (zero := content.find(b"\0")) >= 0:
+        line = content.count(b"\n", 0, zero) + 1
+        raise DataError(f"{path}:{line}: cannot read these annotations: binary zeros, not text")
     try:
         lines = content.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:

@@ -318,7 +318,7 @@ BAD = {
     "noise.bin": (bytes(range(200, 256)) * 3, "of no kind that is known here"),
     "old.pth": (b"storages".ljust(257, b"\0") + b"ustar\0", "a tar archive"),
     "cut_off.safetensors": (struct.pack("<Q", 900) + b'{"a":', "not a readable .safetensors file"),
-    "cut_off.ckpt": (b"\n2\n\x07a.gamma\x12'\x08\x02", "MindSpore cannot read it"),
+    "cut_off.ckpt": (b"\n2\n\x07a.gamma\x12'\x08\x02", "not a checkpoint of MindSpore"),
     "page.ckpt": (b"<html>", "a web page, not the file"),
     "no_state.pth": (torch_file({"epoch": 1, "network": {}}), "not a tensor: epoch, network"),
     "no_dictionary.pth": (torch_file({"epoch": 1, "state_dict": 3}), "no state dictionary"),

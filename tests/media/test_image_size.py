@@ -90,8 +90,8 @@ def test_a_picture_of_very_many_pixels_is_refused_before_it_is_decoded(
     tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
     path = tmp_path / "x.png"
-    path.write_bytes(png_that_says(MOST_PIXELS // 10000, 10000))
-    assert read_image_size(path) == (MOST_PIXELS // 10000, 10000)
+    path.write_bytes(png_that_says(8192, 8192))
+    assert read_image_size(path) == (8192, 8192)
     bmp = cv2.imencode(".bmp", PICTURE)[1].tobytes()
     for content in (png_that_says(30000, 30000), bmp[:18] + struct.pack("<ii", 30000, 30000) + bmp[26:]):
         path.write_bytes(content)
@@ -170,8 +170,8 @@ def test_a_jpeg_of_very_many_scans_is_refused() -> None:
     progressive = cv2.imencode(".jpg", PICTURE, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
     assert decode(progressive, "x").shape == PICTURE.shape
     scan = progressive[progressive.rindex(b"\xff\xda") : -2]
-    with pytest.raises(DataError, match="x: [0-9]+ scans, and the limit is 100"):
-        decode(progressive[:-2] + scan * 200 + progressive[-2:], "x")
+    with pytest.raises(DataError, match="x: [0-9]+ scans of 40x24 pixels, and the limit is 1000 scans"):
+        decode(progressive[:-2] + scan * 1000 + progressive[-2:], "x")
 
 
 def test_opencv_has_the_same_limit() -> None:
