@@ -13,6 +13,7 @@ It is written first and alone by training; `train.report.mlflow_delivery` carrie
 
 import contextlib
 import errno
+import hashlib
 import json
 import logging
 import os
@@ -146,9 +147,29 @@ def read_records(run_dir: Path, offset_bytes: int = 0) -> Iterator[tuple[dict[st
             offset_bytes += len(line)
             try:
                 record = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise DataError(f"{path}: the line that ends at byte {offset_bytes} is not JSON: delete it") from error
+            if not isinstance(record, dict) or "kind" not in record:
+                raise DataError(f"{path}: the line that ends at byte {offset_bytes} is no line of a record: delete it")
             yield record, offset_bytes
+
+
+def is_line_end(run_dir: Path, offset_bytes: int) -> bool:
+    """Whether a line of the record ends just before this offset, or the record begins there."""
+    try:
+        with (run_dir / SPOOL_NAME).open("rb") as stream:
+            stream.seek(offset_bytes - 1 if offset_bytes else 0)
+            return offset_bytes == 0 or stream.read(1) == b"\n"
+    except (OSError, ValueError, OverflowError):  # negative, or beyond what a file can be
+        return False
+
+
+def identity(first: dict[str, Any]) -> str:
+    """What tells a record apart from all others: its first line's id, or a digest where somebody has deleted that."""
+    known = first.get("id")
+    if isinstance(known, str) and known.isalnum():
+        return known
+    return hashlib.sha256(json.dumps(first, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def read_metrics(run_dir: Path) -> dict[str, list[tuple[int, float]]]:
