@@ -13,6 +13,7 @@ It is written first and alone by training; `train.report.mlflow_delivery` carrie
 
 import contextlib
 import errno
+import hashlib
 import json
 import logging
 import os
@@ -188,9 +189,27 @@ def read_records(run_dir: Path, offset_bytes: int = 0) -> Iterator[tuple[dict[st
             end = offset_bytes  # as it is now, for the message
 
             def refused(why: str, end: int = end) -> DataError:
-                return DataError(f"{path}: the line that ends at byte {end} is none of a record ({why}): delete it")
+                return DataError(f"{path}: the line that ends at byte {end} is no line of a record ({why}): delete it")
 
             yield vars(parse_json(line, _Line, refused)), offset_bytes
+
+
+def is_line_end(run_dir: Path, offset_bytes: int) -> bool:
+    """Whether a line of the record ends just before this offset, or the record begins there."""
+    try:
+        with (run_dir / SPOOL_NAME).open("rb") as stream:
+            stream.seek(offset_bytes - 1 if offset_bytes else 0)
+            return offset_bytes == 0 or stream.read(1) == b"\n"
+    except (OSError, ValueError, OverflowError):  # negative, or beyond what a file can be
+        return False
+
+
+def identity(first: dict[str, Any]) -> str:
+    """What tells a record apart from all others: its first line's id, or a digest where somebody has deleted that."""
+    known = first.get("id")
+    if isinstance(known, str) and known.isalnum():
+        return known
+    return hashlib.sha256(json.dumps(first, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def read_metrics(run_dir: Path) -> dict[str, list[tuple[int, float]]]:

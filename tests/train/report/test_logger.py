@@ -4,20 +4,19 @@ import errno
 import fcntl
 import math
 import os
-import resource
 import shutil
 import struct
 import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from pathlib import Path
 
 import numpy as np
 import pytest
+from full_disk import FullDisk
 
 from fairmot.errors import DataError, FairMOTError
 from train.report.console import print_summary
@@ -174,38 +173,27 @@ while True:
     assert read_metrics(tmp_path)["loss"] == [*before, (len(before) + 1, 0.5)]
 
 
-@pytest.fixture
-def filled_disk() -> Iterator[Callable[..., None]]:
-    """Files of this process grow no further while it is told so, and what was begun stays half-written."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-
-    def fill(is_full: bool, limit_bytes: int = 0) -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, before[1]) if is_full else before)
-
-    yield fill
-    fill(False)
-
-
 @pytest.mark.parametrize("limit_bytes", [0, 20, 150, 1000])
-def test_lines_wait_for_a_full_disk_and_none_is_lost(tmp_path, filled_disk, caplog, limit_bytes):
-    filled_disk(True, limit_bytes)
-    record = RunRecord(tmp_path)
-    for step in range(30):
-        record.append("metrics", step=step, values={"loss": 1.5})
-    assert len(read_metrics(tmp_path).get("loss", [])) < 30
-    filled_disk(False)
+def test_lines_wait_for_a_full_disk_and_none_is_lost(tmp_path, caplog, limit_bytes):
+    with FullDisk() as disk:
+        disk.fill(limit_bytes)
+        record = RunRecord(tmp_path)
+        for step in range(30):
+            record.append("metrics", step=step, values={"loss": 1.5})
+        assert len(read_metrics(tmp_path).get("loss", [])) < 30
     record.append("metrics", step=30, values={"loss": 2.5})
     assert read_metrics(tmp_path) == {"loss": [*((step, 1.5) for step in range(30)), (30, 2.5)]}
     assert [record["kind"] for record, _ in read_records(tmp_path)][:2] == ["record", "metrics"]
     assert caplog.text.count("cannot be written") == 1
 
 
-def test_lines_that_never_found_room_are_counted(tmp_path, filled_disk, caplog):
-    record = RunRecord(tmp_path)
-    filled_disk(True)
-    for step in range(3):
-        record.append("metrics", step=step, values={"loss": 1.5})
-    record.close()
+def test_lines_that_never_found_room_are_counted(tmp_path, caplog):
+    with FullDisk() as disk:
+        record = RunRecord(tmp_path)
+        disk.fill()
+        for step in range(3):
+            record.append("metrics", step=step, values={"loss": 1.5})
+        record.close()
     assert "its last 3 lines are lost" in caplog.text
 
 
