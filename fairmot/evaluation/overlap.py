@@ -9,6 +9,8 @@ from fairmot.mot.rows import NOT_GIVEN, MotRows
 
 MATCH_IOU = 0.5
 """Least overlap of a match in MOTA, IDF1 and the pre-processing of MOTChallenge."""
+LEAST_MATCH_IOU = MATCH_IOU - np.finfo(float).eps
+"""The same where the official evaluation leaves room for rounding: when it matches for MOTA, and before it scores."""
 
 
 @dataclass
@@ -31,10 +33,11 @@ class FrameOverlap:
 def iou_matrix(left_xywh: np.ndarray, right_xywh: np.ndarray) -> np.ndarray:
     """Intersection over union of every pair, without the original's extra pixel: [N, 4], [M, 4] -> [N, M]."""
     left, right = left_xywh[:, None, :], right_xywh[None, :, :]
-    low = np.maximum(left[..., :2], right[..., :2])
-    high = np.minimum(left[..., :2] + left[..., 2:], right[..., :2] + right[..., 2:])
+    corners = [(boxes[..., :2], boxes[..., :2] + boxes[..., 2:]) for boxes in (left, right)]
+    low, high = np.maximum(corners[0][0], corners[1][0]), np.minimum(corners[0][1], corners[1][1])
     intersection = np.clip(high - low, 0, None).prod(-1)
-    areas = [np.clip(boxes[..., 2:], 0, None).prod(-1) for boxes in (left, right)]
+    # Not width times height: the official evaluation takes corners, and a threshold may hang on the last bit.
+    areas = [np.clip(last - first, 0, None).prod(-1) for first, last in corners]
     union = areas[0] + areas[1] - intersection
     return np.divide(intersection, union, out=np.zeros_like(union), where=intersection > 0)
 

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fairmot.evaluation.metrics import MatchEvents, SequenceMetrics, combine
+from fairmot.evaluation.metrics import SequenceMetrics, combine
+from fairmot.evaluation.rules import MatchEvents
 from fairmot.media.figures import save_figure, tidy
 
 _GT, _TRACKED, _FOUND = "#333333", "#1f77b4", "#c6dbef"
@@ -19,13 +20,29 @@ _MOST_ROWS, _MOST_COLUMNS = 40, 60
 _BARS = {"HOTA": "#1f77b4", "MOTA": "#e6872d", "IDF1": "#2ca02c", "DetA": "#9ecae1", "AssA": "#a1d99b"}
 
 
+def plot_sequence(folder: Path, name: str, events: MatchEvents) -> None:
+    """`<name>_frames.png`, `<name>_tracks.png` and `<name>_identities.png`: see the three functions below.
+
+    Args:
+        folder: made when absent.
+        name: the sequence.
+        events: what `score_pair` counted in the sequence.
+
+    Raises:
+        OSError: the folder or the disk refuses.
+    """
+    plot_frames(folder / f"{name}_frames.png", name, events)
+    plot_tracks(folder / f"{name}_tracks.png", name, events)
+    plot_identities(folder / f"{name}_identities.png", name, events)
+
+
 def plot_frames(path: str | Path, name: str, events: MatchEvents) -> None:
     """Over time: how many objects there are and are tracked; misses and false positives; identity switches.
 
     Args:
         path: the PNG file.
         name: the sequence, for the title.
-        events: `match_events` of the sequence.
+        events: what `score_pair` counted in the sequence.
 
     Raises:
         OSError: the folder or the disk refuses.
@@ -71,7 +88,7 @@ def plot_tracks(path: str | Path, name: str, events: MatchEvents) -> None:
     Args:
         path: the PNG file.
         name: the sequence, for the title.
-        events: `match_events` of the sequence.
+        events: what `score_pair` counted in the sequence.
 
     Raises:
         OSError: the folder or the disk refuses.
@@ -111,7 +128,7 @@ def plot_identities(path: str | Path, name: str, events: MatchEvents) -> None:
     Args:
         path: the PNG file.
         name: the sequence, for the title.
-        events: `match_events` of the sequence.
+        events: what `score_pair` counted in the sequence.
 
     Raises:
         OSError: the folder or the disk refuses.
