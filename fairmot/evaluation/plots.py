@@ -58,12 +58,13 @@ def plot_frames(path: str | Path, name: str, events: MatchEvents) -> None:
     figure = Figure((11, 6.5), layout="constrained")
     counts, errors, switches = figure.subplots(3, 1, sharex=True, height_ratios=(5, 4, 0.7))
     line_width = 1.6 if last - first < 300 else 0.8
-    counts.set_title(f"{name}: objects per frame", loc="left")
+    # y=1, here and below: to place a title itself, matplotlib measures all labels once more.
+    counts.set_title(f"{name}: objects per frame", loc="left", y=1)
     _fill(counts, edges, found, color=_FOUND, label="correctly tracked")
     for values, colour, label in ((found + missed, _GT, "ground truth"), (found + false, _TRACKED, "tracked")):
         counts.step(edges, _held(values), where="post", color=colour, linewidth=line_width, label=label)
     counts.set_ylim(bottom=0)
-    errors.set_title("errors per frame", loc="left")
+    errors.set_title("errors per frame", loc="left", y=1)
     _fill(errors, edges, missed, color=_MISSED, label=f"missed ({missed.sum()})")
     _fill(errors, edges, -false, color=_FALSE, label=f"false positives ({false.sum()})")
     errors.axhline(0, color="#666666", linewidth=0.8)
@@ -146,7 +147,7 @@ def plot_identities(path: str | Path, name: str, events: MatchEvents) -> None:
     axes.axvline(len(tracks) - 0.5, color=_GT, linewidth=0.8)
     axes.set_xlabel("track")
     axes.set_ylabel("identity of ground truth")
-    axes.set_title(f"{name}: which track covers which identity", loc="left")
+    axes.set_title(f"{name}: which track covers which identity", loc="left", y=1)
     save_figure(figure, path)
 
 
@@ -249,4 +250,4 @@ def _title_over_legend(axes: Axes, title: str, columns: int) -> None:
     axes.legend(
         loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, frameon=False, borderaxespad=0.1, handletextpad=0.4
     )
-    axes.set_title(title, loc="left", pad=28)
+    axes.set_title(title, loc="left", y=1, pad=28)
