@@ -194,7 +194,7 @@ def find_sequences(config: TrainConfig) -> "list[ValidationSequence]":
     Raises:
         DataError: see `train.validate.find_validation_sequences`.
     """
-    # Its packages (pandas, matplotlib, SciPy, PyAV) would cost a rank that only trains a second and 120 MB.
+    # Its packages (matplotlib, SciPy, PyAV) would cost a rank that only trains most of a second and 57 MB.
     from train.validate import find_validation_sequences  # noqa: PLC0415
 
     return find_validation_sequences(config.data)
