@@ -38,7 +38,7 @@ PARTS = {
     "loader": ("2 min", {"cases": "reference,fast-loader", "seconds": "0.3", "pictures": "4"}),
     "index": ("1 min", {"share": "0.003"}),
     "tracker": ("1 min", {"objects": "20,60", "frames": "40", "passes": "1"}),
-    "evaluation": ("1 min", {"frames": "30"}),
+    "evaluation": ("2 min", {"share": "0.03", "plots": "false"}),
     "validation": ("2 min", {"quick": "true", "frames": "4"}),
 }
 """How long each takes, and what makes it quick."""

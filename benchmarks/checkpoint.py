@@ -68,7 +68,7 @@ def compare(run_dir: Path, repeats: int) -> dict[str, float]:
     config = OmegaConf.to_object(OmegaConf.merge(schema, OmegaConf.load(run_dir / "config.yaml")))
     assert isinstance(config, TrainConfig)
     checkpoint = read_checkpoint(run_dir)
-    state = build_state(config, IdentityTable.from_dict(checkpoint.manifest["identities"]))
+    state = build_state(config, checkpoint.said("identities", IdentityTable))
     load_s = timed(lambda: state.restore(read_checkpoint(run_dir)), repeats)
     everything = [
         {"name": f"{group}.{name}", "data": parameter}

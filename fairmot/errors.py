@@ -1,11 +1,12 @@
 """The errors a user can mend. A command prints them as one message, without a traceback."""
 
-_LONGEST_SHOWN = 40
+LONGEST_REASON = 300
+"""Of what a library says, which may quote a file: for `excerpt`."""
 
 
-def excerpt(text: str) -> str:
+def excerpt(text: str, longest: int = 40) -> str:
     """A text out of somebody's file as a message shows it: its beginning, where it is long."""
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+    return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 class FairMOTError(Exception):

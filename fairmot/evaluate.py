@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,11 @@ from fairmot.device import Device
 from fairmot.errors import ConfigError, DataError
 from fairmot.evaluation.detection import ImageMatches, detection_metrics
 from fairmot.evaluation.embedding import true_positive_rates
-from fairmot.evaluation.metrics import OVERALL, SequencePair, evaluate_sequences, match_events
-from fairmot.evaluation.plots import plot_frames, plot_identities, plot_overall, plot_tracks
-from fairmot.evaluation.preprocess import preprocess
+from fairmot.evaluation.metrics import OVERALL, SequencePair, evaluate_sequences
+from fairmot.evaluation.plots import plot_overall, plot_sequence
 from fairmot.evaluation.report import text_table, write_report
 from fairmot.evaluation.results import read_all_results, with_something_to_score
+from fairmot.evaluation.rules import Rules
 from fairmot.evaluation.sequences import (
     GENERAL_RULES,
     GroundTruthSequence,
@@ -51,10 +52,13 @@ class EvaluateConfig(TrackerOfCheckpoint):
         checkpoint: a checkpoint or run directory, or a file of fairmot.convert or fairmot.export: its network tracks
             the sequences first; instead of results.
         output: folder for tables and plots.
-        benchmark: whose rules apply; null: those of each sequence's name.
+        benchmark: whose pre-processing applies (which classes distract, rows with flag 0); null: that of each
+            sequence's name.
+        rules: who matches and counts: official, as MOTChallenge's own evaluation, or motmetrics, as that library.
         class_id: score the objects of this class alone, as the files' eighth column numbers it; null: all classes,
             each within itself where the results say theirs. AP and TPR are always over all.
-        workers: processes that score sequences.
+        workers: processes that score sequences and draw their plots.
+        plots: draw pictures beside the tables.
         overwrite: write over an earlier evaluation.
         batch_size: frames that go through the network together.
         device: where the network runs: cpu, ascend, or auto: an NPU where one is found, else the CPU.
@@ -67,8 +71,10 @@ class EvaluateConfig(TrackerOfCheckpoint):
     checkpoint: str | None = None
     output: str = MISSING
     benchmark: Benchmark | None = None
+    rules: Rules = Rules.official
     class_id: int | None = None
     workers: int = 1
+    plots: bool = True
     overwrite: bool = False
     batch_size: int = 1
     device: Device = Device.auto
@@ -103,21 +109,18 @@ def evaluate(config: EvaluateConfig) -> None:
         results = read_all_results(Path(config.results).expanduser(), sequences)
     else:
         results, extras = _track(config, sequences, output / "results")
-    pairs = _pairs(sequences, results, config.class_id)
-    metrics = evaluate_sequences(pairs, config.workers)
+    pairs = _pairs(sequences, results, config)
     try:
+        metrics = evaluate_sequences(pairs, config.workers, partial(plot_sequence, output) if config.plots else None)
+        if config.plots:
+            plot_overall(output / "overall.png", metrics)
         write_report(output, metrics, extras)
-        plot_overall(output / "overall.png", metrics)
-        for pair in pairs:
-            events = match_events(*preprocess(pair.gt, pair.results, pair.benchmark))
-            plot_frames(output / f"{pair.name}_frames.png", pair.name, events)
-            plot_tracks(output / f"{pair.name}_tracks.png", pair.name, events)
-            plot_identities(output / f"{pair.name}_identities.png", pair.name, events)
     except OSError as error:
         raise DataError(f"{error.filename or output}: cannot be written ({error.strerror})") from error
     print(text_table(metrics), end="")
-    print("".join(f"{name}  {value:.1f}\n" for name, value in extras.get(OVERALL, {}).items()), end="")
-    print(f"wrote {output}/metrics.txt .md .csv .json and plots")
+    print("".join(f"{name}  {value:.2f}\n" for name, value in extras.get(OVERALL, {}).items()), end="")
+    plots = " and plots" if config.plots else ""
+    print(f"wrote {output}/metrics.txt .md .csv .json{plots}; counted by rules={config.rules.value}")
 
 
 def refuse_to_overwrite(path: Path, overwrite: bool) -> None:
@@ -131,18 +134,18 @@ def refuse_to_overwrite(path: Path, overwrite: bool) -> None:
 
 
 def _pairs(
-    sequences: list[GroundTruthSequence], results: Mapping[str, MotRows], class_id: int | None
+    sequences: list[GroundTruthSequence], results: Mapping[str, MotRows], config: EvaluateConfig
 ) -> list[SequencePair]:
     """What is compared: everything, or the objects of one class."""
-    pairs = [_pair(one, results[one.name], class_id) for one in sequences]
-    if class_id is not None and not any(len(pair.gt) for pair in pairs):
+    pairs = [_pair(one, results[one.name], config) for one in sequences]
+    if config.class_id is not None and not any(len(pair.gt) for pair in pairs):
         names = ", ".join(pair.name for pair in pairs)
-        raise DataError(f"class_id={class_id}: the ground truth of {names} has no object of this class")
+        raise DataError(f"class_id={config.class_id}: the ground truth of {names} has no object of this class")
     return pairs
 
 
-def _pair(sequence: GroundTruthSequence, results: MotRows, class_id: int | None) -> SequencePair:
-    gt = sequence.gt
+def _pair(sequence: GroundTruthSequence, results: MotRows, config: EvaluateConfig) -> SequencePair:
+    gt, class_id = sequence.gt, config.class_id
     if class_id is not None:
         if sequence.benchmark not in (Benchmark.mot15, Benchmark.none):
             raise ConfigError(
@@ -150,7 +153,7 @@ def _pair(sequence: GroundTruthSequence, results: MotRows, class_id: int | None)
                 "count pedestrians only; leave class_id out"
             )
         gt, results = gt.select(gt.classes == class_id), results.select(results.classes == class_id)
-    return SequencePair(sequence.name, gt, results, sequence.benchmark)
+    return SequencePair(sequence.name, gt, results, sequence.benchmark, config.rules)
 
 
 def _say_what_is_scored(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 _STRIDE = 32  # of the coarsest level of the backbones
+_LONGEST = 8192
 
 
 def check_input_size(key: str, size: Sequence[int]) -> None:
@@ -15,8 +16,8 @@ def check_input_size(key: str, size: Sequence[int]) -> None:
     Raises:
         ValueError: it is not.
     """
-    if len(size) != 2 or min(size) < _STRIDE:
-        raise ValueError(f"{key}={list(size)}: give [height,width] in pixels, {_STRIDE} at least")
+    if len(size) != 2 or min(size) < _STRIDE or max(size) > _LONGEST:
+        raise ValueError(f"{key}={list(size)}: give [height,width] in pixels, {_STRIDE} at least, {_LONGEST} at most")
     if any(side % _STRIDE for side in size):
         nearest = [max(1, round(side / _STRIDE)) * _STRIDE for side in size]
         raise ValueError(f"{key}={list(size)}: sides must be multiples of {_STRIDE}; try {nearest}")

@@ -9,6 +9,7 @@ from train.build import build_trainer, open_data
 from train.config import TrainConfig
 from train.distributed import connect
 from train.loop import fit
+from train.output import print_unfailingly
 from train.preflight.run import run_preflight
 from train.run_dir import opened_run_dir
 from train.simulate.run import simulate
@@ -58,6 +59,7 @@ def train_job(config: TrainConfig) -> None:
 
 
 if __name__ == "__main__":
+    print_unfailingly()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
     register_sweep_folder()
     run_command(train_job, TrainConfig, "train")

@@ -194,7 +194,7 @@ def find_sequences(config: TrainConfig) -> "list[ValidationSequence]":
     Raises:
         DataError: see `train.validate.find_validation_sequences`.
     """
-    # Its packages (pandas, matplotlib, SciPy, PyAV) would cost a rank that only trains a second and 120 MB.
+    # Its packages (matplotlib, SciPy, PyAV) would cost a rank that only trains most of a second and 57 MB.
     from train.validate import find_validation_sequences  # noqa: PLC0415
 
     return find_validation_sequences(config.data)
@@ -205,8 +205,15 @@ def _build_validator(config: TrainConfig, world: World, run_dir: Path, detector:
         return None
     from train.validate import Validator  # noqa: PLC0415 (see find_sequences)
 
-    folder = run_dir / "validation"
-    return Validator(detector, find_sequences(config), config.tracker, world, folder, config.validation_video_frames)
+    return Validator(
+        detector,
+        find_sequences(config),
+        config.tracker,
+        world,
+        folder=run_dir / "validation",
+        video_frames=config.validation_video_frames,
+        rules=config.validation_rules,
+    )
 
 
 def empty_batch(config: TrainConfig, slots: int) -> tuple[np.ndarray, Targets]:

@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 from fairmot.cli.recorded import Recorded, recorded
 from fairmot.data.dataset import DataConfig
 from fairmot.device import Device, ExecutorConfig, find_device
+from fairmot.evaluation.rules import Rules
 from fairmot.losses.fairmot_loss import LossConfig
 from fairmot.model.network import ModelConfig
 from fairmot.tracking.tracker import TrackerConfig
@@ -97,6 +98,8 @@ class TrainConfig(Recorded):
             0: never.
         validation_video_frames: how many frames, the first ones, the annotated video of a validation sequence has at
             most; of the first three sequences, for MLflow; 0: no videos.
+        validation_rules: who matches and counts: official, as MOTChallenge's own evaluation, or motmetrics, as that
+            library.
         best_metric: what a validation must improve for its checkpoint to be kept as the best: MOTA, IDF1, HOTA or AP.
         keep_checkpoints: how many of the newest are kept.
         data: training data.
@@ -125,6 +128,7 @@ class TrainConfig(Recorded):
     save_every_steps: int = 500
     validate_every_epochs: int = 0
     validation_video_frames: int = 150
+    validation_rules: Rules = Rules.official
     best_metric: BestMetric = BestMetric.MOTA
     keep_checkpoints: int = 3
     data: DataConfig = field(default_factory=DataConfig)

@@ -1,5 +1,6 @@
 """A sign of life for the launcher, which ends ranks that hang."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -10,7 +11,8 @@ HEARTBEAT_VARIABLE = "FAIRMOT_HEARTBEAT"
 def beat(step: int | None = None) -> None:
     """Say that this process is at work; without a launcher nobody listens.
 
-    The launcher looks at the file's time for the sign of life, and at its text for the step.
+    The launcher looks at the file's time for the sign of life, and at its text for the step. A full disk takes no text,
+    but the time all the same; whatever else is wrong with the file, a step is worth more than its sign.
 
     Args:
         step: optimiser steps done; None while it waits or works on something else than steps.
@@ -18,7 +20,9 @@ def beat(step: int | None = None) -> None:
     path = os.environ.get(HEARTBEAT_VARIABLE)
     if path is None:
         return
-    if step is None:
-        Path(path).touch()
-    else:
-        Path(path).write_text(str(step))
+    with contextlib.suppress(OSError):
+        try:
+            if step is not None:
+                Path(path).write_text(str(step))
+        finally:
+            Path(path).touch()

@@ -78,7 +78,7 @@ def opened_run_dir(config: TrainConfig, world: World) -> Iterator[Path]:
 
     Raises:
         ConfigError: several ranks and no common directory named.
-        FairMOTError: it cannot be written, or another training writes there.
+        FairMOTError: it cannot be written, or another training writes there; or the body meets a full disk or the like.
     """
     run_dir = make_run_dir(config, world)
     with contextlib.ExitStack() as stack:
@@ -88,7 +88,10 @@ def opened_run_dir(config: TrainConfig, world: World) -> Iterator[Path]:
                 clean_up(run_dir / "checkpoints")
                 world.clean_up(run_dir)
                 write_atomic(run_dir / "config.yaml", as_yaml(config))
-        yield run_dir
+        try:
+            yield run_dir
+        except OSError as error:
+            raise FairMOTError(f"{error.filename or run_dir}: {error.strerror or error}") from error
 
 
 @contextlib.contextmanager

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from fairmot.errors import CheckpointError
 from fairmot.files import write_atomic
 from fairmot.weights.checkpoint import Tensors, amend_checkpoint, checkpoint_name, save_checkpoint
 from train.distributed import World
 from train.report.mlflow_run import read_run_id
+from train.report.record import folder_is_gone, is_gone
 from train.state import TrainState
 
 _NICER = 10
@@ -49,10 +51,13 @@ class Saver:
 
         Raises:
             CheckpointError: this checkpoint or the one before could not be written.
+            FairMOTError: the run's folder is gone; it is not made anew.
         """
         if not self._world.is_lead:
             return
         self.finish()
+        if is_gone(self._run_dir):
+            raise folder_is_gone(self._run_dir)
         state, step = self._state, self._state.progress.step
         best = checkpoint_name(state.progress.best_step) if state.progress.best else None
         manifest = state.manifest(read_run_id(self._run_dir), self._world.size)
@@ -100,8 +105,12 @@ class Saver:
         self._point_at(best)
 
     def _point_at(self, best: str | None) -> None:
-        if best is not None and (self._folder / best).is_dir():
+        if best is None or not (self._folder / best).is_dir():
+            return
+        try:
             write_atomic(self._folder / "best", best + "\n")
+        except OSError as error:
+            raise CheckpointError(f"{self._folder / 'best'}: cannot be written ({error.strerror or error})") from error
 
     def __enter__(self) -> "Saver":
         return self
@@ -109,6 +118,10 @@ class Saver:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         try:
             self.finish()
+        except CheckpointError as failure:
+            if error is None:
+                raise
+            print(f"warning: {failure}", file=sys.stderr, flush=True)  # what ends the training is said last
         finally:
             self._writer.shutdown()
 

@@ -2,7 +2,14 @@
 
 from pathlib import Path
 
-from fairmot.weights.checkpoint import MANIFEST, Checkpoint, checkpoint_name, read_checkpoint, whole_checkpoints
+from fairmot.weights.checkpoint import (
+    MANIFEST,
+    Checkpoint,
+    checkpoint_name,
+    read_checkpoint,
+    step_of,
+    whole_checkpoints,
+)
 from train.config import TrainConfig
 from train.distributed import ALONE, World
 from train.shared_storage import is_listed, wait_until
@@ -51,7 +58,7 @@ def _as_written(config: TrainConfig, key: str, path: str | Path) -> str:
 def _newest(world: World, folder: Path, patience_s: float) -> Checkpoint | None:
     """The checkpoint that is newest to the lead rank, once this rank can see it too."""
     paths = whole_checkpoints(folder)
-    step = world.agree(int(paths[-1].name.removeprefix("step_")) + 1 if paths else 0) - 1
+    step = world.agree(step_of(paths[-1]) + 1 if paths else 0) - 1
     if step < 0:
         return None
     path = folder / checkpoint_name(step)
@@ -60,5 +67,5 @@ def _newest(world: World, folder: Path, patience_s: float) -> Checkpoint | None:
 
 
 def _other_world(checkpoint: Checkpoint, world: World) -> str:
-    before = checkpoint.manifest["world_size"]
+    before = checkpoint.said("world_size", int)
     return "" if before == world.size else f", saved by {before} rank(s), continued by {world.size}"

@@ -24,6 +24,8 @@ from train.packing import Part, read_arrays, whole_parameters, write_arrays
 from train.step import SCALARS, LossScale
 
 _OFFSETS = ".conv_offset_mask."
+_MOST = 2**48
+"""What all ranks can agree on."""
 
 
 @dataclass
@@ -49,6 +51,14 @@ class Progress:
     validated_step: int = 0
     best: dict[str, float] = field(default_factory=dict)
     best_step: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what no training counts up to (ValueError)."""
+        for name in ("epoch", "samples_in_epoch", "step", "epoch_steps", "validated_step", "best_step"):
+            if not 0 <= getattr(self, name) < _MOST:
+                raise ValueError(f"{name}={getattr(self, name)}: must be from 0 to {_MOST - 1}")
+        if len(self.epoch_sums) != len(SCALARS):
+            raise ValueError(f"epoch_sums: {len(self.epoch_sums)} values instead of {len(SCALARS)}")
 
     def begin_epoch(self) -> None:
         """Count the running epoch as finished."""
@@ -130,7 +140,7 @@ class TrainState:
         """What checkpoint.json remembers of this state."""
         return {
             "progress": dataclasses.asdict(self.progress),
-            "identities": self.identities.to_dict(),
+            "identities": dataclasses.asdict(self.identities),
             "model": dataclasses.asdict(self.model),
             "input_size": list(self.input_size),
             "num_classes": self.num_classes,
@@ -152,6 +162,7 @@ class TrainState:
             CheckpointError: it belongs to another network, other identities or another optimiser; the message lists
                 the differences and nothing has been changed.
         """
+        progress = checkpoint.said("progress", Progress)
         differences = self._differences_in_meaning(checkpoint)
         arrays = {}
         for group in checkpoint.groups if checkpoint.groups == self.groups else GROUPS:
@@ -166,17 +177,16 @@ class TrainState:
             )
         for group in self.groups:
             write_arrays(self.parameters(group), arrays[group])
-        self.progress = Progress(**checkpoint.manifest["progress"])
+        self.progress = progress
 
     def _differences_in_meaning(self, checkpoint: Checkpoint) -> list[str]:
         differences = []
         mine = dataclasses.asdict(self.model)
-        for key, saved in checkpoint.manifest["model"].items():
-            if mine.get(key) != saved:
-                differences.append(f"model.{key}: checkpoint {saved}, this run {mine.get(key)}")
-        saved_identities = IdentityTable.from_dict(checkpoint.manifest["identities"])
-        differences += self.identities.differences(saved_identities)
-        saved_seed = checkpoint.manifest["random"]["seed"]
+        for key, saved in dataclasses.asdict(checkpoint.said("model", ModelConfig)).items():
+            if mine[key] != saved:
+                differences.append(f"model.{key}: checkpoint {saved}, this run {mine[key]}")
+        differences += self.identities.differences(checkpoint.said("identities", IdentityTable))
+        saved_seed = checkpoint.said("random", dict[str, int]).get("seed")
         if saved_seed != self.seed:
             differences.append(f"seed: checkpoint {saved_seed}, this run {self.seed} (the data order would change)")
         if checkpoint.groups != self.groups:

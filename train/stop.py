@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM: stop at a step's end with everything saved, as schedulers that pre-empt jobs expect."""
 
 import contextlib
+import os
 import signal
 import sys
 import time
@@ -44,7 +45,9 @@ class StopRequest:
                 raise KeyboardInterrupt
             return
         self.made, self._made_at_s = True, time.monotonic()
-        print("stopping after this step with a checkpoint; once more: at once", file=sys.stderr, flush=True)
+        # Not print: it raises on a full disk, and where the signal has come in the middle of another print.
+        with contextlib.suppress(OSError):
+            os.write(sys.stderr.fileno(), b"stopping after this step with a checkpoint; once more: at once\n")
 
     @contextlib.contextmanager
     def at_once(self) -> Iterator[None]:

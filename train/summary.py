@@ -1,7 +1,9 @@
 """What a run says of itself before and after training, on the console and in MLflow."""
 
+import contextlib
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -11,6 +13,7 @@ from fairmot.addresses import masked_address
 from fairmot.cli.recorded import recorded
 from fairmot.data.index import LabelIndex
 from fairmot.device import Device, device_in_use, find_device
+from fairmot.errors import FairMOTError
 from fairmot.files import write_atomic, write_json_atomic
 from fairmot.weights.checkpoint import checkpoint_name, read_checkpoint, whole_checkpoints
 from train.config import TrainConfig
@@ -20,6 +23,7 @@ from train.optimizer import batch_factor
 from train.report.console import print_summary
 from train.report.curves import draw_curves
 from train.report.mlflow_delivery import MlflowConfig, resolve_tracking_uri
+from train.report.mlflow_run import first_line
 from train.report.pictures import draw_samples
 from train.state import Progress
 
@@ -75,21 +79,45 @@ def summarize_start(
 
 
 def summarize_end(config: TrainConfig, run_dir: Path, trainer: Trainer, status: str, began_at_s: float) -> None:
-    """Draw the curves, end the run and say where everything is."""
-    curves = draw_curves(run_dir)
-    if curves is not None:
-        trainer.logger.artifact(curves)
-    _record_checkpoints(config, run_dir, trainer, register=config.mlflow.register_model and status == "FINISHED")
-    trainer.logger.close(status)
+    """Draw the curves, end the run and say where everything is.
+
+    What cannot be drawn or listed, as on a full disk, is a row of the summary: it must bury no other error.
+
+    Raises:
+        FairMOTError: the run's folder is gone, which a run that has failed need not be told.
+    """
+    curves: Path | None = None
+    failures: list[tuple[str, str]] = []
+    with _noted(failures, "losses.png"):
+        curves = draw_curves(run_dir)
+        if curves is not None:
+            trainer.logger.artifact(curves)
+    with _noted(failures, "checkpoints.json"):
+        _record_checkpoints(config, run_dir, trainer, register=config.mlflow.register_model and status == "FINISHED")
+    try:
+        trainer.logger.close(status)
+    except FairMOTError:
+        if status != "FAILED":
+            raise
     checkpoints = whole_checkpoints(run_dir / "checkpoints")
     rows = [
         (status.lower(), f"{trainer.state.progress.step} steps, {time.perf_counter() - began_at_s:.0f} s"),
         ("checkpoint", str(checkpoints[-1]) if checkpoints else "none"),
         *_best_row(run_dir, trainer.state.progress),
         ("curves", str(curves) if curves else "none"),
+        *failures,
         ("MLflow", _mlflow_page(config.mlflow)),
     ]
     print_summary(rows)
+
+
+@contextlib.contextmanager
+def _noted(failures: list[tuple[str, str]], what: str) -> Iterator[None]:
+    """Whatever goes wrong in the body becomes a row."""
+    try:
+        yield
+    except Exception as error:
+        failures.append(("not written", f"{what}: {first_line(error)}"))
 
 
 def _record_checkpoints(config: TrainConfig, run_dir: Path, trainer: Trainer, register: bool) -> None:

@@ -15,6 +15,7 @@ from fairmot.evaluation.detection import ImageMatches, detection_metrics
 from fairmot.evaluation.metrics import SequenceMetrics, SequencePair, combine, score_pair
 from fairmot.evaluation.plots import plot_identities
 from fairmot.evaluation.report import write_report
+from fairmot.evaluation.rules import Rules
 from fairmot.evaluation.sequences import GroundTruthSequence, find_ground_truth, require_objects
 from fairmot.files import write_atomic
 from fairmot.inference.network import NetworkDetector
@@ -125,6 +126,7 @@ class Validator:
         world: this rank among all.
         folder: of all validations, on storage that all ranks share.
         video_frames: how long the videos of the first sequences are at most; 0: none.
+        rules: who matches and counts.
     """
 
     def __init__(
@@ -135,6 +137,7 @@ class Validator:
         world: World,
         folder: Path,
         video_frames: int = 0,
+        rules: Rules = Rules.official,
     ) -> None:
         self._detector = detector
         self._sequences = sequences
@@ -143,6 +146,7 @@ class Validator:
         self._folder = folder
         self._filmed = {entry.sequence.name for entry in sequences[:_MOST_SEQUENCES_FILMED]}
         self._video_frames = video_frames
+        self._rules = rules
 
     def run(self, epoch: int) -> Scores | None:
         """Track this rank's share, wait for the others' and, on the lead rank, sum up.
@@ -207,7 +211,8 @@ class Validator:
         if video.is_broken:
             self._video_frames = 0  # said once
         write_results(folder / f"{sequence.name}.txt", tracked.results)
-        metrics, events = score_pair(SequencePair(sequence.name, sequence.gt, tracked.results, sequence.benchmark))
+        pair = SequencePair(sequence.name, sequence.gt, tracked.results, sequence.benchmark, self._rules)
+        metrics, events = score_pair(pair)
         plot_identities(_identities_path(folder, sequence.name), sequence.name, events)
         return _Outcome(metrics, tracked.images, sheet(pictures, _COLUMNS), has_video=video_path.is_file())
 

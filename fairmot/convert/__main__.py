@@ -99,8 +99,7 @@ def convert(config: ConvertConfig) -> None:
             raise ConfigError(f"output: {file} exists; choose another name or set overwrite=true")
     source = read_source(Path(config.source).expanduser())
     model, known_from = choose_model(config, source)
-    num_classes = config.num_classes or source.manifest.get("num_classes", 1)
-    epoch = source.manifest.get("progress", {}).get("epoch", 0)
+    num_classes = config.num_classes or source.num_classes or 1
     use_device(Device.cpu)  # some of a network's first values are computed: that must not open an NPU
     state = build_network(model, seed=0, num_classes=num_classes).state()
     own_names = {original_name(name): name for name in state}
@@ -109,14 +108,14 @@ def convert(config: ConvertConfig) -> None:
     table = [Line(name, "", None, why) for name, why in source.left_out.items()]
     if output.suffix == _ORIGINALS_ENDING:
         table = table_of(rows, source_names, {}) + _counter_lines(tensors) + table
-        content = for_original(tensors, epoch)
+        content = for_original(tensors, source.epoch)
     else:
         table = table_of(rows, source_names, own_names) + table
         manifest = {
             "model": dataclasses.asdict(model),
             "num_classes": num_classes,
-            "input_size": config.input_size or source.manifest.get("input_size", _ORIGINALS_INPUT_SIZE),
-            "progress": {"epoch": epoch},
+            "input_size": config.input_size or source.input_size or _ORIGINALS_INPUT_SIZE,
+            "progress": {"epoch": source.epoch},
         }
         content = weights_file({own_names.get(name, name): array for name, array in tensors.items()}, manifest)
     try:
@@ -134,15 +133,12 @@ def choose_model(config: ConvertConfig, source: Source) -> tuple[ModelConfig, st
     """The network to convert for, and where that is known from.
 
     Raises:
-        CheckpointError: nothing tells, or what the source says of its network is no network.
+        CheckpointError: nothing tells.
     """
     if config.model.name != _GUESS:
         return config.model, "as model= says"
-    if "model" in source.manifest:
-        try:
-            return ModelConfig(**source.manifest["model"]), "as the source says"
-        except (TypeError, ValueError) as error:
-            raise CheckpointError(f"source={config.source}: does not describe its network: {error}") from error
+    if source.model is not None:
+        return source.model, "as the source says"
     names = source.rename(source.tensors, ())
     shapes = {name: source.tensors[own].shape for own, name in names.items()}
     name = guess_network(shapes)

@@ -1,6 +1,6 @@
 """Weights of any kind that `python -m fairmot.convert` takes, told apart by their content."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from fairmot.convert.names import (
 from fairmot.convert.torch_file import MOST_BYTES, is_torch_file, read_torch_file
 from fairmot.errors import CheckpointError
 from fairmot.files import open_bounded
+from fairmot.model.network import ModelConfig
 from fairmot.weights.checkpoint import Checkpoint, Tensors, read_checkpoint, shortened
 from fairmot.weights.weights_file import read_weights_file
 
@@ -33,13 +34,19 @@ class Source:
     Attributes:
         tensors: by the names in the file.
         rename: those names and the wanted ones, both to the original's.
-        manifest: what the file says of its network, as in checkpoint.json; empty when it does not say.
+        model: the network it says it is of; None: it does not say.
+        num_classes: heatmap channels; None: it does not say.
+        input_size: height and width of the network's input, pixels; None: it does not say.
+        epoch: epochs it was trained for, 0 where it does not say.
         left_out: what is no weight of network or loss -> why it stays behind.
     """
 
     tensors: Tensors
     rename: Callable[[Iterable[str], Iterable[str]], dict[str, str]]
-    manifest: Mapping[str, Any] = field(default_factory=dict)
+    model: ModelConfig | None = None
+    num_classes: int | None = None
+    input_size: list[int] | None = None
+    epoch: int = 0
     left_out: dict[str, str] = field(default_factory=dict)
 
 
@@ -70,22 +77,33 @@ def _of_ours(checkpoint: Checkpoint) -> Source:
     tensors = checkpoint.network_to_use()
     if "loss" in checkpoint.groups:
         tensors = tensors | {f"{LOSS}{name}": array for name, array in checkpoint.tensors("loss").items()}
-    return Source(tensors, lambda names, _: {name: original_name(name) for name in names}, checkpoint.manifest)
+    progress = checkpoint.may_say("progress", dict[str, Any]) or {}
+    return Source(
+        tensors,
+        lambda names, _: {name: original_name(name) for name in names},
+        model=checkpoint.may_say("model", ModelConfig),
+        num_classes=checkpoint.may_say("num_classes", int),
+        input_size=checkpoint.may_say("input_size", list[int]),
+        epoch=_epoch(progress.get("epoch")),
+    )
+
+
+def _epoch(said: object) -> int:
+    return said if isinstance(said, int) else 0
 
 
 def _of_torch(path: Path, content: Any) -> Source:
     """The original's {'epoch', 'state_dict', ...}, with or without a 'loss', or a state dictionary alone."""
     others = dict(content) if isinstance(content, dict) and "state_dict" in content else {"state_dict": content}
     parts = {"": others.pop("state_dict"), LOSS: others.pop("loss", {})}
-    epoch = others.pop("epoch", None)
+    epoch = _epoch(others.pop("epoch", None))
     if not all(isinstance(part, dict) for part in parts.values()):
         raise CheckpointError(f"{path}: no state dictionary, {_ADVICE}")
     tensors = {f"{prefix}{name}": value for prefix, part in parts.items() for name, value in part.items()}
     strange = [name for name, value in tensors.items() if not isinstance(value, np.ndarray)]
     if strange or not tensors:
         raise CheckpointError(f"{path}: not a tensor: {shortened(strange) or 'anything in it'}; {_ADVICE}")
-    manifest = {"progress": {"epoch": epoch}} if isinstance(epoch, int) else {}
-    return Source(tensors, without_wrapping, manifest, dict.fromkeys(map(str, others), "not weights"))
+    return Source(tensors, without_wrapping, epoch=epoch, left_out=dict.fromkeys(map(str, others), "not weights"))
 
 
 def _of_port(path: Path) -> Source:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -23,6 +22,8 @@ class IdentityTable:
     def __post_init__(self) -> None:
         if len(self.names) != len(self.counts):
             raise ValueError(f"identity table: {len(self.names)} names but {len(self.counts)} counts")
+        if below := [name for name, count in zip(self.names, self.counts, strict=True) if count < 0]:
+            raise ValueError(f"identity table: {below[0]} is below 0")
 
     @property
     def offsets(self) -> list[int]:
@@ -33,22 +34,6 @@ class IdentityTable:
     def num_identities(self) -> int:
         """Classes of the classifier. One more than there are ids, as in the original (its nID)."""
         return sum(self.counts) + 1
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {"names": list(self.names), "counts": list(self.counts)}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "IdentityTable":
-        """The inverse of `to_dict`.
-
-        Raises:
-            ValueError: these are not the values of a table.
-        """
-        try:
-            return cls([str(name) for name in values["names"]], [int(count) for count in values["counts"]])
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"not an identity table: {values!r}") from error
 
     def differences(self, other: "IdentityTable") -> list[str]:
         """Sentences that say how `other` differs from this table; none when ids mean the same in both."""

@@ -25,6 +25,7 @@ from fairmot.boxes import xywh_to_cxcywh
 from fairmot.data.labels import format_labels
 from fairmot.errors import DataError
 from fairmot.files import new_folder, write_atomic, write_json_atomic
+from fairmot.json_files import as_shape, read_json
 from fairmot.locks import lock
 
 FORMAT_VERSION = 3
@@ -76,6 +77,31 @@ class Built:
     lists: dict[str, list[str]]
     sequences: list[SequenceReport]
     classes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _AnyManifest:
+    """What a data set of any version says: the sizes of its lists, what it was made with, and a digest of that."""
+
+    lists: dict[str, int]
+    settings: dict[str, Any]
+    digest: str
+
+    def __post_init__(self) -> None:
+        """Refuse lists that lie elsewhere (ValueError): an old data set's are deleted before a new one takes over."""
+        if elsewhere := [name for name in self.lists if Path(name).name != name]:
+            raise ValueError(f"lists: {elsewhere[0]} is not the name of a file")
+
+
+@dataclass(frozen=True)
+class _Manifest(_AnyManifest):
+    """What a data set of this version says besides."""
+
+    format_version: int
+    dataset: str
+    sequences: list[SequenceReport]
+    totals: dict[str, int]
+    classes: list[str]
 
 
 def build_data_set(
@@ -139,15 +165,17 @@ def _locked(output: Path, name: str) -> Iterator[None]:
 def _read_manifest(output: Path, name: str) -> dict[str, Any] | None:
     """The manifest of a complete data set; None where there is none, or folder or lists have gone since."""
     path = output / f"{name}.manifest.json"
-    try:
-        manifest = json.loads(path.read_bytes())
-        readable = {"lists", "settings", "digest"} <= manifest.keys()
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except (ValueError, AttributeError):
-        readable = False
-    if not readable:
-        raise DataError(f"{path}: not a manifest; delete it and prepare the data set again")
+
+    def refused(why: str) -> DataError:
+        return DataError(f"{path}: not a manifest ({why}); delete it and prepare the data set again")
+
+    manifest: dict[str, Any] = read_json(path, dict[str, Any], refused)
+    if manifest.get("format_version") == FORMAT_VERSION:
+        as_shape(manifest, _Manifest, refused)
+    else:
+        as_shape({key: manifest.get(key) for key in ("lists", "settings", "digest")}, _AnyManifest, refused)
     whole = (output / name).is_dir() and all((output / list_name).is_file() for list_name in manifest["lists"])
     return manifest if whole else None
 

@@ -1,10 +1,9 @@
 """Batches for one rank, prepared in the background by MindSpore's data engine."""
 
 import os
-import signal
-import threading
+from collections import deque
 from collections.abc import Iterator
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import cv2
 import mindspore.dataset as ds
@@ -16,27 +15,39 @@ from fairmot.data.sampler import rank_indices
 
 
 class _Batches:
-    """What the data engine indexes: whole batches, which it need not put together, sample by sample, once more.
+    """What the data engine iterates over: whole batches in their order, made ahead by threads of our own.
 
-    Row 0 is empty and there at once: while the engine is waited for the first time it sets signal handlers of its own,
-    and a request to stop in that time would be lost. Keeps the first error, which the engine would bury in text.
+    The engine's own worker threads would each put a handler of SIGTERM in place that ends the process on the spot, with
+    exit code 0 where the parent process has sent it, and others that silence faulthandler. Whole batches, since it need
+    not put them together, sample by sample, once more. Keeps the first error, which the engine would bury in text.
     """
 
-    def __init__(self, dataset: JointDataset, indices: np.ndarray) -> None:
-        self._dataset, self._indices = dataset, indices
+    def __init__(self, dataset: JointDataset, indices: np.ndarray, workers: int) -> None:
+        self._dataset, self._left = dataset, iter(indices.tolist())
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="batch")
+        self._begun: deque[Future[tuple[np.ndarray, ...]]] = deque()
         self.error: Exception | None = None
+        for _ in range(workers + 1):  # one more, so that a thread that is done finds the next
+            self._begin()
 
-    def __len__(self) -> int:
-        return 1 + len(self._indices)
-
-    def __getitem__(self, number: int) -> tuple[np.ndarray, ...]:
-        if number == 0:
-            return tuple(np.zeros(1, np.uint8) for _ in COLUMNS)
+    def __iter__(self) -> Iterator[tuple[np.ndarray, ...]]:
         try:
-            return self._read(self._indices[int(number) - 1].tolist())
+            while self._begun:
+                batch = self._begun.popleft().result()
+                self._begin()
+                yield batch
         except Exception as error:
-            self.error = self.error or error
+            self.error = error
             raise
+
+    def _begin(self) -> None:
+        samples = next(self._left, None)
+        if samples is not None:
+            self._begun.append(self._pool.submit(self._read, samples))
+
+    def close(self) -> None:
+        """Begin no further batch, and wait for those that have begun."""
+        self._pool.shutdown(cancel_futures=True)
 
     def _read(self, samples: list[int]) -> tuple[np.ndarray, ...]:
         columns = self._dataset.empty_columns(len(samples))
@@ -46,19 +57,6 @@ class _Batches:
         finally:  # also the reason why a picture may be gone
             self._dataset.index.check_unchanged()
         return columns
-
-
-def _signal_handlers() -> dict[int, Any]:
-    """The handlers of this thread's program; only the main thread may have any."""
-    if threading.current_thread() is not threading.main_thread():
-        return {}
-    return {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-
-def _restore(handlers: dict[int, Any]) -> None:
-    """Put handlers back that the data engine has replaced by its own, which end the process on the spot."""
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
 
 
 class TrainLoader:
@@ -98,7 +96,7 @@ class TrainLoader:
         self.dataset = dataset
         self._batch_size, self._rank, self._world_size = batch_size, rank, world_size
         self._seed, self._shuffle, self._prefetch = seed, shuffle, prefetch
-        self._workers = min(workers, os.cpu_count() or 1)  # the engine refuses more
+        self._workers = min(workers, os.cpu_count() or 1)
         # OpenCV's own threads would compete with the loader's, and with those of all ranks of a host.
         cv2.setNumThreads(1)
         self.steps_per_epoch = self.steps_left(0)
@@ -136,21 +134,12 @@ class TrainLoader:
         indices = self._indices(epoch, start_sample).reshape(-1, self._batch_size)
         if not len(indices):
             return
-        source = _Batches(self.dataset.at_epoch(epoch), indices)
+        source = _Batches(self.dataset.at_epoch(epoch), indices, self._workers)
         # One setting for the whole process; it is read when an iterator is made.
         ds.config.set_prefetch_size(self._prefetch)
-        batches = ds.GeneratorDataset(
-            source,
-            column_names=list(COLUMNS),
-            shuffle=False,  # the order is drawn already, and this rank's share of it taken
-            num_parallel_workers=self._workers,
-            python_multiprocessing=False,
-        )
-        iterator = batches.create_tuple_iterator(num_epochs=1)
-        handlers = _signal_handlers()
+        # The order is drawn already, and this rank's share of it taken.
+        iterator = ds.GeneratorDataset(source, list(COLUMNS), shuffle=False).create_tuple_iterator(num_epochs=1)
         try:
-            next(iterator)
-            _restore(handlers)
             yield from map(tuple, iterator)
         except RuntimeError:
             if source.error is not None:
@@ -158,3 +147,4 @@ class TrainLoader:
             raise
         finally:
             iterator.stop()
+            source.close()

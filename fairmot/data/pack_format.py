@@ -6,13 +6,13 @@ A pack may come from anywhere, and digests only say that it is as somebody made 
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
 
 from fairmot.data.labels import COLUMNS, usable
-from fairmot.files import read_bounded
+from fairmot.errors import excerpt
+from fairmot.json_files import as_shape, read_json
 from fairmot.media.image_size import MOST_BYTES as MOST_PICTURE_BYTES
 
 FORMAT = 1
@@ -22,9 +22,6 @@ MOST_INDEX_BYTES = 4 << 30
 PLACE = ("shard", "offset", "size", "crc32")
 """Where an image's bytes lie; each an array image_<name> of the index."""
 
-Shape = TypeVar("Shape")
-
-_MOST_MANIFEST_BYTES = 16 << 20
 _DIMENSIONS = {"paths": 1, "image_starts": 1, "rows": 2, "row_offsets": 1, **{f"image_{name}": 1 for name in PLACE}}
 _KINDS = {"paths": np.uint8, "rows": np.float32}
 _MOST_CRC32 = 2**32 - 1
@@ -68,21 +65,6 @@ class Manifest:
     shards: list[Shard]
 
 
-@dataclass(frozen=True)
-class _Format:
-    """What says how to read the rest of manifest.json."""
-
-    format: int
-
-
-def _parsed(content: bytes, shape: type[Shape]) -> Shape:
-    try:
-        return TypeAdapter(shape).validate_json(content, strict=True)
-    except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        raise ValueError(f"{MANIFEST}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from error
-
-
 def shard_name(number: int) -> str:
     """The file of the shard of this number, from 0; no pack has others."""
     return f"images-{number:05d}.zip"
@@ -92,21 +74,24 @@ def read_manifest(path: Path) -> Manifest:
     """The manifest of a pack whose shards all have their sizes.
 
     Raises:
-        OSError: it or a shard cannot be read.
+        OSError: a shard cannot be read.
         ValueError: it is not as this version writes it; the message says what is wrong.
     """
-    content = read_bounded(path, _MOST_MANIFEST_BYTES)
-    said = _parsed(content, _Format).format
-    if said != FORMAT:
-        raise ValueError(f"a pack of format {said}, this version reads {FORMAT}")
-    manifest = _parsed(content, Manifest)
+
+    def refused(why: str) -> ValueError:
+        return ValueError(f"{MANIFEST}: {why}")
+
+    said = read_json(path, dict[str, Any], refused)
+    if said.get("format") != FORMAT:
+        raise ValueError(f"a pack of format {excerpt(str(said.get('format')))}, this version reads {FORMAT}")
+    manifest = as_shape(said, Manifest, refused)
     if not len(manifest.counts) == len(manifest.names) == len(set(manifest.names)):
         raise ValueError(f"{len(manifest.names)} names of data sets, {len(manifest.counts)} counts of identities")
     if not manifest.shards:
         raise ValueError("no shards")
     for number, shard in enumerate(manifest.shards):
         if shard.name != shard_name(number):
-            raise ValueError(f"shard {number} is called {shard.name!r} and not {shard_name(number)}")
+            raise ValueError(f"shard {number} is called {excerpt(shard.name)!r} and not {shard_name(number)}")
         size = (path.parent / shard.name).stat().st_size
         if size != shard.bytes or size == 0:
             raise ValueError(f"{shard.name}: {size} bytes instead of {shard.bytes}; copy it again")

@@ -1,10 +1,11 @@
 """Notices that a prepared data set was made anew under a training that has read its labels already."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from fairmot.errors import DataError
+from fairmot.json_files import read_json
 
 _UNREADABLE = ""
 
@@ -48,8 +49,8 @@ class DataWatch:
 def _digest(path: Path) -> str:
     """What a manifest says that the data set was made of."""
     try:
-        return str(json.loads(path.read_bytes())["digest"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(read_json(path, dict[str, Any], DataError)["digest"])
+    except (DataError, KeyError):
         return _UNREADABLE
 
 

@@ -9,8 +9,11 @@ from scipy.optimize import linear_sum_assignment
 from fairmot.evaluation.overlap import FrameOverlap
 from fairmot.mot.rows import MotRows
 
-THRESHOLDS = np.arange(1, 20) * 0.05
-"""The overlaps, 0.05 to 0.95, at which a pair of boxes may count as a match; HOTA is the mean over them."""
+THRESHOLDS = np.arange(0.05, 0.99, 0.05)
+"""The overlaps, 0.05 to 0.95, at which a pair of boxes may count as a match; HOTA is the mean over them.
+
+They are the official ones to the last bit: boxes in whole pixels do overlap by exactly so much.
+"""
 
 
 @dataclass

@@ -1,40 +1,30 @@
 """MOTA, IDF1, HOTA and the counts behind them, for one sequence and for several together.
 
-CLEAR (MOTA, MOTP, switches, fragments, MT, PT, ML) and identity (IDF1) figures come from motmetrics,
-HOTA from `hota`. All frames count: those of the ground truth and those in which only results are.
+CLEAR (MOTA, MOTP, switches, fragments, MT, PT, ML) and identity (IDF1) figures come from `official_rules` or
+`motmetrics_rules`, HOTA from `hota`. All frames count: those of the ground truth and those in which only results are.
 """
 
 import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
+from functools import partial
 
-import motmetrics
 import numpy as np
 
 from fairmot.errors import DataError
 from fairmot.evaluation.hota import HotaSums, hota_sums
-from fairmot.evaluation.overlap import MATCH_IOU, FrameOverlap, overlap_by_frame
+from fairmot.evaluation.official_rules import score_by_official_rules
+from fairmot.evaluation.overlap import FrameOverlap, overlap_by_frame
 from fairmot.evaluation.preprocess import preprocess
+from fairmot.evaluation.rules import MatchCounts, MatchEvents, Rules
 from fairmot.mot.benchmarks import Benchmark
 from fairmot.mot.rows import MotRows, first_fault
 
 OVERALL = "OVERALL"
 
-# Ours -> motmetrics'. Sums only: ratios are formed from them here, for one sequence as for several.
-_MOTMETRICS_NAMES = {
-    "frame_count": "num_frames",
-    "gt_count": "num_objects",
-    "result_count": "num_predictions",
-    "gt_id_count": "num_unique_objects",
-    "matches": "num_detections",
-    "switches": "num_switches",
-    "fragments": "num_fragmentations",
-    "mostly_tracked": "mostly_tracked",
-    "partially_tracked": "partially_tracked",
-    "mostly_lost": "mostly_lost",
-    "id_matches": "idtp",
-}
+EventWatch = Callable[[str, MatchEvents], None]
+"""Looks at what was counted in the sequence of that name."""
 
 
 @dataclass
@@ -51,7 +41,7 @@ class SequenceMetrics:
         overlap_sum: IoU of those, summed.
         switches: times an identity was found under another id than the last time.
         fragments: times an identity was lost and found again.
-        mostly_tracked: identities found in at least 80 % of their frames.
+        mostly_tracked: identities found in more than 80 % of their frames; by motmetrics in at least 80 %.
         partially_tracked: in 20 to 80 %.
         mostly_lost: in less than 20 %.
         id_matches: boxes that agree under the best one-to-one assignment of whole tracks (IDTP).
@@ -177,63 +167,66 @@ class SequenceMetrics:
 
 @dataclass
 class SequencePair:
-    """One sequence to score: all rows of its gt file and of its result file, and whose rules apply."""
+    """One sequence to score.
+
+    Attributes:
+        name: of the sequence.
+        gt: all rows of its gt file.
+        results: all rows of its result file.
+        benchmark: whose pre-processing applies.
+        rules: whose matching and counting.
+    """
 
     name: str
     gt: MotRows
     results: MotRows
     benchmark: Benchmark
+    rules: Rules = Rules.official
 
 
-@dataclass
-class MatchEvents:
-    """What became of every box, one event a row, in the order of frames.
-
-    Attributes:
-        frames: int64 [N].
-        kinds: str [N]; MATCH, SWITCH (a match under another id than before), MISS or FP.
-        gt_ids: float64 [N], NaN where the kind is FP.
-        result_ids: float64 [N], NaN where the kind is MISS.
-    """
-
-    frames: np.ndarray
-    kinds: np.ndarray
-    gt_ids: np.ndarray
-    result_ids: np.ndarray
-
-
-def evaluate_sequence(gt: MotRows, results: MotRows, name: str = "sequence") -> SequenceMetrics:
+def evaluate_sequence(
+    gt: MotRows, results: MotRows, name: str = "sequence", rules: Rules = Rules.official
+) -> SequenceMetrics:
     """Score results against ground truth, both after pre-processing.
 
     Args:
         gt: what should have been found; without any box, all results are false positives.
         results: what the tracker found; no boxes at all is a valid, if poor, result.
         name: the sequence, for tables and messages.
+        rules: whose matching and counting.
 
     Raises:
         DataError: an id appears twice in a frame.
     """
-    return _score(gt, results, name)[0]
+    return _score(gt, results, name, rules)[0]
 
 
-def _score(gt: MotRows, results: MotRows, name: str) -> tuple[SequenceMetrics, motmetrics.MOTAccumulator]:
+def _score(gt: MotRows, results: MotRows, name: str, rules: Rules) -> tuple[SequenceMetrics, MatchEvents]:
     for source, rows in (("ground truth", gt), ("results", results)):
         fault = first_fault(rows, sized=np.zeros(len(rows), bool))
         if fault:
             raise DataError(f"{name}: {source}, row {fault[0]}: {fault[1]}")
     overlaps = list(overlap_by_frame(gt, results, within_classes=True))
-    accumulator = _accumulate(gt, results, overlaps)
-    if not len(gt):  # of which motmetrics makes NaN
-        counts = dict.fromkeys(_MOTMETRICS_NAMES, 0) | {"frame_count": len(overlaps), "result_count": len(results)}
-        return SequenceMetrics(name=name, overlap_sum=0.0, hota=hota_sums(gt, results, overlaps), **counts), accumulator
-    sums = motmetrics.metrics.create().compute(
-        accumulator, metrics=[*_MOTMETRICS_NAMES.values(), "motp"], return_dataframe=False
+    counts, events = _matcher(rules)(gt, results, overlaps)
+    metrics = SequenceMetrics(
+        name=name,
+        frame_count=len(overlaps),
+        gt_count=len(gt),
+        result_count=len(results),
+        gt_id_count=len(np.unique(gt.ids)),
+        hota=hota_sums(gt, results, overlaps),
+        **vars(counts),
     )
-    counts = {ours: int(sums[theirs]) for ours, theirs in _MOTMETRICS_NAMES.items()}
-    matches = counts["matches"]
-    overlap_sum = matches * (1 - float(sums["motp"])) if matches else 0.0  # motmetrics' MOTP is a mean distance
-    metrics = SequenceMetrics(name=name, overlap_sum=overlap_sum, hota=hota_sums(gt, results, overlaps), **counts)
-    return metrics, accumulator
+    return metrics, events
+
+
+def _matcher(rules: Rules) -> Callable[[MotRows, MotRows, list[FrameOverlap]], tuple[MatchCounts, MatchEvents]]:
+    if rules is Rules.official:
+        return score_by_official_rules
+    # It brings pandas along, for those alone who ask for it.
+    from fairmot.evaluation.motmetrics_rules import score_by_motmetrics  # noqa: PLC0415
+
+    return score_by_motmetrics
 
 
 def evaluate_pair(pair: SequencePair) -> SequenceMetrics:
@@ -242,7 +235,7 @@ def evaluate_pair(pair: SequencePair) -> SequenceMetrics:
     Raises:
         DataError: see `evaluate_sequence` and `preprocess`.
     """
-    return _score(*_preprocessed(pair), pair.name)[0]
+    return score_pair(pair)[0]
 
 
 def score_pair(pair: SequencePair) -> tuple[SequenceMetrics, MatchEvents]:
@@ -251,34 +244,41 @@ def score_pair(pair: SequencePair) -> tuple[SequenceMetrics, MatchEvents]:
     Raises:
         DataError: see `evaluate_pair`.
     """
-    metrics, accumulator = _score(*_preprocessed(pair), pair.name)
-    return metrics, _events(accumulator)
-
-
-def _preprocessed(pair: SequencePair) -> tuple[MotRows, MotRows]:
     try:
-        return preprocess(pair.gt, pair.results, pair.benchmark)
+        gt, results = preprocess(pair.gt, pair.results, pair.benchmark)
     except DataError as error:
         raise DataError(f"{pair.name}: {error}") from error
+    return _score(gt, results, pair.name, pair.rules)
 
 
-def evaluate_sequences(pairs: Sequence[SequencePair], workers: int = 1) -> list[SequenceMetrics]:
+def evaluate_sequences(
+    pairs: Sequence[SequencePair], workers: int = 1, watch: EventWatch | None = None
+) -> list[SequenceMetrics]:
     """`evaluate_pair` of every sequence, in their order.
 
     Args:
         pairs: the sequences.
         workers: processes to spread them over; 1 stays in this one. Each process spends a second or two
             on its imports, so they pay off from some ten thousand boxes on.
+        watch: called with every sequence's name and what was counted, by the process that scored it.
 
     Raises:
         DataError: the first sequence that cannot be scored.
     """
     workers = min(workers, len(pairs))
+    work = partial(_evaluate_and_show, watch=watch)
     if workers <= 1:
-        return [evaluate_pair(pair) for pair in pairs]
+        return list(map(work, pairs))
     # A fork of a process in which MindSpore runs threads may hang; spawn starts clean.
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        return list(pool.map(evaluate_pair, pairs))
+        return list(pool.map(work, pairs))
+
+
+def _evaluate_and_show(pair: SequencePair, watch: EventWatch | None) -> SequenceMetrics:
+    metrics, events = score_pair(pair)
+    if watch is not None:
+        watch(pair.name, events)
+    return metrics
 
 
 def combine(sequences: Sequence[SequenceMetrics], name: str = OVERALL) -> SequenceMetrics:
@@ -295,32 +295,6 @@ def combine(sequences: Sequence[SequenceMetrics], name: str = OVERALL) -> Sequen
             first, *others = (getattr(metrics, field.name) for metrics in sequences)
             totals[field.name] = sum(others, start=first)
     return SequenceMetrics(name=name, **totals)
-
-
-def match_events(gt: MotRows, results: MotRows) -> MatchEvents:
-    """What `evaluate_sequence` counts, box by box."""
-    return _events(_accumulate(gt, results, list(overlap_by_frame(gt, results, within_classes=True))))
-
-
-def _events(accumulator: motmetrics.MOTAccumulator) -> MatchEvents:
-    events = accumulator.mot_events
-    # motmetrics adds remarks (ASCEND, TRANSFER, ...) beside the event that says what happened to the box.
-    events = events[events["Type"].isin(["MATCH", "SWITCH", "MISS", "FP"])]
-    return MatchEvents(
-        events.index.get_level_values("FrameId").to_numpy(np.int64),
-        events["Type"].to_numpy(str),
-        events["OId"].to_numpy(np.float64),
-        events["HId"].to_numpy(np.float64),
-    )
-
-
-def _accumulate(gt: MotRows, results: MotRows, overlaps: Sequence[FrameOverlap]) -> motmetrics.MOTAccumulator:
-    accumulator = motmetrics.MOTAccumulator()
-    for frame in overlaps:
-        distance = 1 - frame.iou
-        distance[distance > 1 - MATCH_IOU] = np.nan  # NaN: these two may not be matched
-        accumulator.update(gt.ids[frame.gt_rows], results.ids[frame.result_rows], distance, frameid=frame.frame)
-    return accumulator
 
 
 def _percent(part: float, whole: float) -> float:

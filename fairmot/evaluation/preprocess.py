@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from fairmot.errors import DataError
-from fairmot.evaluation.overlap import MATCH_IOU, overlap_by_frame
+from fairmot.evaluation.overlap import LEAST_MATCH_IOU, overlap_by_frame
 from fairmot.mot.benchmarks import Benchmark
 from fairmot.mot.rows import NOT_GIVEN, MotRows
 
@@ -55,14 +55,14 @@ def _covers_distractor(gt: MotRows, results: MotRows, distractors: tuple[int, ..
     """Bool [results]: matched, by the assignment of largest total overlap, with a box of these classes."""
     covers = np.zeros(len(results), bool)
     is_distractor = np.isin(gt.classes, distractors)
-    for frame in overlap_by_frame(gt, results):
-        # A frame without distractors removes nothing, whatever is matched.
-        if not is_distractor[frame.gt_rows].any() or not len(frame.result_rows):
-            continue
-        overlap = np.where(frame.iou >= MATCH_IOU - np.finfo(float).eps, frame.iou, 0)
+    # A frame without distractors, or without results, removes nothing, whatever is matched.
+    concerned = np.intersect1d(gt.frames[is_distractor], results.frames)
+    gt_rows, result_rows = (np.flatnonzero(np.isin(side.frames, concerned)) for side in (gt, results))
+    for frame in overlap_by_frame(gt.select(gt_rows), results.select(result_rows)):
+        overlap = np.where(frame.iou >= LEAST_MATCH_IOU, frame.iou, 0)
         gt_side, result_side = linear_sum_assignment(overlap, maximize=True)
-        removed = (overlap[gt_side, result_side] > 0) & is_distractor[frame.gt_rows[gt_side]]
-        covers[frame.result_rows[result_side[removed]]] = True
+        removed = (overlap[gt_side, result_side] > 0) & is_distractor[gt_rows[frame.gt_rows[gt_side]]]
+        covers[result_rows[frame.result_rows[result_side[removed]]]] = True
     return covers
 
 

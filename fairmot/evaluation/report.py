@@ -13,7 +13,7 @@ _NAME = "Sequence"
 
 
 def text_table(sequences: Sequence[SequenceMetrics]) -> str:
-    """One line a sequence and one for all together, columns aligned, one digit as MOTChallenge prints."""
+    """One line a sequence and one for all together, columns aligned, two decimals."""
     header, *lines, overall = aligned(_cells(sequences), numbers=True)
     rule = "-" * len(header)
     return "\n".join([header, rule, *lines, rule, overall]) + "\n"
@@ -64,10 +64,8 @@ def _with_overall(sequences: Sequence[SequenceMetrics]) -> list[SequenceMetrics]
 def _cells(sequences: Sequence[SequenceMetrics]) -> list[list[str]]:
     rows = _with_overall(sequences)
     header = [_NAME, *rows[0].figures()]
-    return [header, *([metrics.name, *map(_format, *zip(*metrics.figures().items(), strict=True))] for metrics in rows)]
+    return [header, *([metrics.name, *map(_format, metrics.figures().values())] for metrics in rows)]
 
 
-def _format(name: str, value: float | int) -> str:
-    if isinstance(value, int):
-        return str(value)
-    return f"{value:.2f}" if name == "FAR" else f"{value:.1f}"
+def _format(value: float | int) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.2f}"

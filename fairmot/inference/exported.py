@@ -12,7 +12,16 @@ from mindspore import Tensor, nn
 from fairmot.device import Device, say_device, use_device
 from fairmot.errors import CheckpointError, ConfigError, FairMOTError
 from fairmot.inference.detector import Detector
-from fairmot.inference.exported_file import INPUT, INSTALL, MINDIR, ONNX, OUTPUTS, Description, read_description
+from fairmot.inference.exported_file import (
+    INPUT,
+    INSTALL,
+    MINDIR,
+    ONNX,
+    OUTPUTS,
+    Description,
+    description_path,
+    read_description,
+)
 from fairmot.inference.network import MAX_OBJECTS, NetworkDetector
 
 Run = Callable[[np.ndarray], list[np.ndarray]]
@@ -60,7 +69,7 @@ def open_exported(path: Path, device: Device, *, max_objects: int, batch_size: i
             f"batch_size={description.batch_size}, or export the checkpoint with batch_size={batch_size}"
         )
     run = _onnx_run(path, device) if description.ending == ONNX else _mindir_run(path, device)
-    return ExportedDetector(description, run, max_objects, batch_size)
+    return ExportedDetector(description, _as_described(path, description, run), max_objects, batch_size)
 
 
 def open_detector(
@@ -83,6 +92,25 @@ def open_detector(
         open_exported if path.suffix in (MINDIR, ONNX) and not path.is_dir() else NetworkDetector.from_checkpoint
     )
     return opened(path, device, max_objects=max_objects, batch_size=batch_size)
+
+
+def _as_described(path: Path, description: Description, run: Run) -> Run:
+    """`run`, with a look at what comes out: a description may fit its graph's bytes and be of another graph."""
+    height, width = (side // description.down_ratio for side in description.input_size_hw)
+
+    def checked(batch: np.ndarray) -> list[np.ndarray]:
+        outputs = run(batch)
+        shape = (len(batch), description.max_objects)
+        wanted = [(*shape, 4), shape, shape, (*shape, description.reid_dim), shape]
+        numbers = ((outputs[2], description.num_classes), (outputs[4], height * width))  # classes and cells
+        if [output.shape for output in outputs] != wanted or any((some >= most).any() for some, most in numbers):
+            raise CheckpointError(
+                f"{description_path(path)}: does not describe {path.name}, whose outputs are others; export the "
+                "checkpoint anew"
+            )
+        return outputs
+
+    return checked
 
 
 def _onnx_run(path: Path, device: Device) -> Run:
@@ -117,4 +145,12 @@ def _mindir_run(path: Path, device: Device) -> Run:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{path}: MindSpore {ms.__version__} cannot load it ({reason})") from error
     say_device(device)
-    return lambda batch: [output.asnumpy() for output in graph(Tensor(batch))]
+
+    def run(batch: np.ndarray) -> list[np.ndarray]:
+        try:
+            return [output.asnumpy() for output in graph(Tensor(batch))]
+        except (RuntimeError, ValueError, TypeError) as error:
+            reason = str(error).splitlines()[0]
+            raise FairMOTError(f"{path}: MindSpore {ms.__version__} cannot run it ({reason})") from error
+
+    return run

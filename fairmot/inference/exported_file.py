@@ -1,18 +1,20 @@
 """The files that `python -m fairmot.export` writes: the graph, and beside it what must be known of it.
 
     <name>.onnx or <name>.mindir              network and decoder, one graph, an ordinary file of its format
-    <name>.onnx.json or <name>.mindir.json    the Description, and the graph's sha256
+    <name>.onnx.json or <name>.mindir.json    the Description, the graph's sha256, and a digest of this file
 
-The digest tells a damaged or foreign graph before a parser of its format tries it.
+The sha256 tells a damaged or foreign graph before a parser of its format tries it.
 """
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from fairmot.errors import CheckpointError
-from fairmot.files import open_bounded, write_atomic, write_json_atomic
+from fairmot.errors import CheckpointError, excerpt
+from fairmot.files import open_bounded, write_atomic
+from fairmot.input_size import check_input_size
+from fairmot.json_files import as_shape, is_intact, parse_json, read_json_bytes, sealed
 from fairmot.weights.checkpoint import digest as digest_of
 
 FORMAT_VERSION = 2
@@ -48,6 +50,17 @@ class Description:
     num_classes: int
     reid_dim: int
 
+    def __post_init__(self) -> None:
+        """Refuse what no export writes (ValueError)."""
+        check_input_size("input_size_hw", self.input_size_hw)
+        if self.ending not in (MINDIR, ONNX):
+            raise ValueError(f"ending={self.ending}: must be {MINDIR} or {ONNX}")
+        for name in ("max_objects", "down_ratio", "num_classes", "reid_dim"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: must be 1 or more")
+        if self.batch_size is not None and self.batch_size < 1:
+            raise ValueError(f"batch_size={self.batch_size}: must be 1 or more, or null")
+
 
 def description_path(graph_path: Path) -> Path:
     """Where the description of an exported graph lies: beside it."""
@@ -67,8 +80,9 @@ def write_exported(path: Path, graph: bytes, description: Description) -> None:
     """
     write_atomic(path, graph)
     digest = hashlib.sha256(graph).hexdigest()
-    said = {"format_version": FORMAT_VERSION, "sha256": digest, **asdict(description)}
-    write_json_atomic(description_path(path), said)
+    write_atomic(
+        description_path(path), sealed({"format_version": FORMAT_VERSION, "sha256": digest, **asdict(description)})
+    )
 
 
 def read_description(path: Path) -> Description:
@@ -78,28 +92,33 @@ def read_description(path: Path) -> Description:
         CheckpointError: it or its description is not there, damaged, of another program or of another version.
     """
     said_path = description_path(path)
+
+    def missing(file: Path, why: str) -> CheckpointError:
+        return CheckpointError(
+            f"{file}: cannot be read ({why}); an exported network is two files, {path.name} and {said_path.name}: copy "
+            "both, or export the checkpoint anew"
+        )
+
+    def strange(why: str) -> CheckpointError:
+        return CheckpointError(
+            f"{said_path}: not as `python -m fairmot.export` wrote it ({why}); export the checkpoint anew"
+        )
+
     try:
-        with open_bounded(path, _MOST_BYTES):  # that it is one is seen before its description, its digest takes longer
-            text = said_path.read_text(encoding="utf-8")
+        open_bounded(path, _MOST_BYTES).close()  # that it is one is seen before its digest, which takes longer
         digest = digest_of(path)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not text"
-        missing = getattr(error, "filename", None) or said_path
-        raise CheckpointError(
-            f"{missing}: cannot be read ({reason}); an exported network is two files, {path.name} and "
-            f"{said_path.name}: copy both, or export the checkpoint anew"
-        ) from error
-    try:
-        fields = json.loads(text)
-        version, wanted = fields.pop("format_version"), fields.pop("sha256")
-        if version == FORMAT_VERSION:
-            description = Description(**{**fields, "input_size_hw": tuple(fields["input_size_hw"])})
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(
-            f"{said_path}: not as `python -m fairmot.export` wrote it; export the checkpoint anew"
-        ) from error
+    except OSError as error:
+        raise missing(path, error.strerror or str(error)) from error
+    content = read_json_bytes(said_path, lambda why: missing(said_path, why))
+    said: dict[str, Any] = parse_json(content, dict[str, Any], strange)
+    version = said.pop("format_version", None)
     if version != FORMAT_VERSION:
-        raise CheckpointError(f"{said_path}: format version {version}, this program reads version {FORMAT_VERSION}")
+        raise strange(f"format version {excerpt(str(version))}, this program reads version {FORMAT_VERSION}")
+    if not is_intact(content, said):
+        raise strange("its digest does not fit")
+    said.pop("digest", None)
+    wanted = said.pop("sha256", None)
+    description = as_shape(said, Description, strange)
     if digest != wanted:
         raise CheckpointError(
             f"{path}: not as `python -m fairmot.export` wrote it: cut off, damaged, changed or of another program; "

@@ -12,6 +12,7 @@ from mindspore import Tensor, nn, ops
 from fairmot.device import Device, device_in_use, say_device, use_device
 from fairmot.errors import CheckpointError, ConfigError
 from fairmot.inference.detector import Detector
+from fairmot.input_size import check_input_size
 from fairmot.model.decode import Decode
 from fairmot.model.folding import fold_batch_norms
 from fairmot.model.network import FairMOT, ModelConfig, build_network
@@ -196,16 +197,14 @@ def load_network(path: Path) -> TrainedNetwork:
         CheckpointError: none there, damaged, or its weights are those of another network.
     """
     checkpoint = open_weights(path)
-    manifest = checkpoint.manifest
+    config = checkpoint.said("model", ModelConfig)
+    height, width = checkpoint.said("input_size", tuple[int, int])
+    num_classes = checkpoint.said("num_classes", int)
     try:
-        config = ModelConfig(**manifest["model"])
-        height, width = (int(side) for side in manifest["input_size"])
-        num_classes = int(manifest["num_classes"])
+        check_input_size("input_size", (height, width))
         network = build_network(config, seed=0, num_classes=num_classes)
-    except KeyError as error:
-        raise CheckpointError(f"{checkpoint.path}: its checkpoint.json does not say {error}") from error
-    except (TypeError, ValueError, ConfigError) as error:
-        raise CheckpointError(f"{checkpoint.path}: its network cannot be built: {error}") from error
+    except (ValueError, ConfigError) as error:
+        raise CheckpointError(f"{checkpoint.says}: its network cannot be built: {error}") from error
     _load_strictly(network, checkpoint)
     return TrainedNetwork(network, config, (height, width), num_classes)
 

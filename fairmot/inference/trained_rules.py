@@ -9,7 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from fairmot.cli.defaults import DefaultsInFile
-from fairmot.errors import CheckpointError, ConfigError
+from fairmot.errors import LONGEST_REASON, CheckpointError, ConfigError, excerpt
 from fairmot.tracking.tracker import TrackerConfig
 from fairmot.weights.checkpoint import read_checkpoint
 
@@ -58,6 +58,6 @@ def read_rules(file: Path) -> TrackerConfig:
         said = OmegaConf.select(OmegaConf.load(file), "tracker", default={})
         rules: Any = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(TrackerConfig), said))
     except (OSError, YAMLError, OmegaConfBaseException, ValueError, TypeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = excerpt(str(error).splitlines()[0], LONGEST_REASON)
         raise ConfigError(f"{file}: its rules for the tracker cannot be used: {reason}") from error
     return rules

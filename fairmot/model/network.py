@@ -20,6 +20,8 @@ from fairmot.model.yolo import YOLO
 
 _LAST_LEVEL = 5
 """The decoder's final merge takes the maps of the levels below this one (the original's last_level)."""
+_MOST_CHANNELS = 4096
+"""Of one head: more is a slip, and would fill the memory."""
 
 
 @dataclass
@@ -48,10 +50,12 @@ class ModelConfig:
             raise ValueError(f"model.down_ratio={self.down_ratio}: choose 2, 4, 8 or 16")
         if not 0 < self.width <= 4:
             raise ValueError(f"model.width={self.width}: choose a factor above 0 and at most 4")
-        if self.head_conv < 0:
-            raise ValueError(f"model.head_conv={self.head_conv}: choose 0 (no hidden layer) or a number of channels")
-        if self.reid_dim < 1:
-            raise ValueError(f"model.reid_dim={self.reid_dim}: the embedding needs at least one dimension")
+        if not 0 <= self.head_conv <= _MOST_CHANNELS:
+            raise ValueError(
+                f"model.head_conv={self.head_conv}: choose 0 (no hidden layer) or up to {_MOST_CHANNELS} channels"
+            )
+        if not 1 <= self.reid_dim <= _MOST_CHANNELS:
+            raise ValueError(f"model.reid_dim={self.reid_dim}: choose 1 to {_MOST_CHANNELS} dimensions")
 
 
 class DLASeg(Backbone):
@@ -145,8 +149,11 @@ def build_network(config: ModelConfig, seed: int, num_classes: int = 1) -> FairM
     """Build and initialise a network; the same seed gives the same values on every rank and machine.
 
     Raises:
-        ConfigError: `model.name` is none of the networks there are, or has no output at `model.down_ratio`.
+        ConfigError: `model.name` is none of the networks there are, or has no output at `model.down_ratio`; or no such
+            number of classes.
     """
+    if not 1 <= num_classes <= _MOST_CHANNELS:
+        raise ConfigError(f"num_classes={num_classes}: a network tells 1 to {_MOST_CHANNELS} classes apart")
     if config.name not in BACKBONES:
         raise ConfigError(
             f"model.name={config.name} cannot be built by this version; there are: {', '.join(BACKBONES)}. "

@@ -14,11 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from fairmot.errors import DataError
-from fairmot.mot.rows import MotRows, TruthFile, read_truth_file
+from fairmot.mot.rows import LARGEST_FRAME, MotRows, TruthFile, read_truth_file
 from fairmot.mot.sequence import read_length
 from fairmot.picture_files import PICTURE_SUFFIXES, is_picture, natural_order
-
-_LARGEST_NUMBER = 99_999_999  # eight digits; what is larger is a time
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ def named_pictures(folder: Path) -> tuple[list[Path], np.ndarray | None]:
     if without and len(without) < len(found):
         raise DataError(f"{folder / without[0]}: an image's name must be its frame number, such as 000001.jpg")
     beginnings = {beginning for beginning, _ in split}
-    if without or len(beginnings) > 1 or max(number or 0 for _, number in split) > _LARGEST_NUMBER:
+    if without or len(beginnings) > 1 or max(number or 0 for _, number in split) > LARGEST_FRAME:
         return [folder / name for name in sorted(found, key=natural_order)], None
     by_number: dict[int, str] = {}
     for name, (_, number) in zip(found, split, strict=True):

@@ -25,6 +25,8 @@ GT_COLUMNS_WITHOUT_CLASS = 10
 GT_COLUMNS = (GT_COLUMNS_WITH_CLASS, GT_COLUMNS_WITHOUT_CLASS)
 NOT_GIVEN = -1
 NO_IDENTITY = -1
+LARGEST_FRAME = 99_999_999
+"""Eight digits, five weeks of video; what is larger is a time."""
 _CONFIDENCE, _CLASS, _VISIBILITY = 6, 7, 8
 _RESULT_LAYOUT = "frame,id,x,y,w,h,confidence,-1,-1,-1"
 _GT_LAYOUT = "frame,id,x,y,w,h,flag,class,visibility"
@@ -229,6 +231,7 @@ def first_fault(rows: MotRows, sized: np.ndarray, least_frame: int = 1, least_id
     checks = (
         (~finite, "not a finite number"),
         (rows.frames < least_frame, f"frame {{frame}} is below {least_frame}; frames count from 1"),
+        (rows.frames > LARGEST_FRAME, f"frame {{frame}} is above {LARGEST_FRAME}; frames count from 1"),
         (rows.ids < least_id, "id {id} is negative: this box has no identity"),
         (sized & (rows.boxes_xywh[:, 2:] <= 0).any(1), "width and height must be positive, not {width:g} x {height:g}"),
     )

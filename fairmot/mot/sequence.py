@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-from fairmot.errors import DataError
+from fairmot.errors import LONGEST_REASON, DataError, excerpt
 from fairmot.files import read_bounded
 from fairmot.mot.benchmarks import MOT17_DETECTORS
 from fairmot.picture_files import is_foreign_folder, is_picture
@@ -164,7 +164,7 @@ def _read_info(path: Path) -> configparser.ConfigParser | None:
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
-    reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+    reason = getattr(error, "strerror", None) or excerpt(" ".join(str(error).split()), LONGEST_REASON)
     return DataError(f"{path}: {reason}; expected [Sequence] with key=value lines")
 
 

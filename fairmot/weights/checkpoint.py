@@ -5,7 +5,8 @@
         loss.safetensors        classifier, s_det, s_id
         optimizer.safetensors   moments, step counters, loss scale
         ema.safetensors         the network with averaged weights, where optim.ema_decay keeps them
-        checkpoint.json         format version, progress, identities, seed, model, MLflow run, digests of the files
+        checkpoint.json         format version, progress, identities, seed, model, MLflow run, digests of the files and
+                                of itself
         config.yaml             the composed configuration
     <run_dir>/checkpoints/latest    name of the newest one, moved last
 
@@ -14,8 +15,9 @@ A directory is written beside, synced, then renamed: it gets its name only once 
 
 import contextlib
 import hashlib
-import json
 import os
+import re
+import shlex
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,8 +28,9 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from fairmot.errors import CheckpointError
+from fairmot.errors import LONGEST_REASON, CheckpointError, excerpt
 from fairmot.files import give_usual_permissions, open_bounded, sync_directory, sync_file, write_atomic
+from fairmot.json_files import Refuse, Shape, as_shape, is_intact, parse_json, read_json_bytes, sealed
 
 FORMAT_VERSION = 1
 GROUPS = ("network", "loss", "optimizer")
@@ -40,11 +43,27 @@ _CONFIG = "config.yaml"
 _LATEST = "latest"
 _UNFINISHED = ".unfinished-"
 _DOOMED = ".deleting-"
+_ASIDE = ".damaged"
+_NAME = re.compile(r"step_(\d{8}|[1-9]\d{8,14})", re.ASCII)
+"""Copies, backups and notes beside the checkpoints are called otherwise; 15 digits are what all ranks can agree on."""
 
 Tensors = dict[str, np.ndarray]
 
 _NAMES_SHOWN = 8
 _MOST_BYTES = 64 << 30  # of a file of tensors: a classifier of tens of millions of identities with its moments
+
+
+@dataclass(frozen=True)
+class SavedFile:
+    """What checkpoint.json says of a tensor file.
+
+    Attributes:
+        bytes: its size.
+        sha256: of its content, hexadecimal.
+    """
+
+    bytes: int
+    sha256: str
 
 
 @dataclass
@@ -58,6 +77,25 @@ class Checkpoint:
 
     path: Path
     manifest: dict[str, Any]
+
+    @property
+    def says(self) -> str:
+        """Where the manifest stands, for messages."""
+        return f"{self.path / MANIFEST}"
+
+    def said(self, key: str, shape: type[Shape]) -> Shape:
+        """What the manifest says under a key, as a value of `shape`.
+
+        Raises:
+            CheckpointError: nothing, or something else; the message names file and key.
+        """
+        if key not in self.manifest:
+            raise CheckpointError(f"{self.says}: does not say '{key}'")
+        return as_shape(self.manifest[key], shape, lambda why: CheckpointError(f"{self.says}: {key}: {why}"))
+
+    def may_say(self, key: str, shape: type[Shape]) -> Shape | None:
+        """`said`, or None where the manifest does not have the key."""
+        return self.said(key, shape) if key in self.manifest else None
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -75,16 +113,25 @@ class Checkpoint:
             CheckpointError: the file is missing or its content is not what was saved.
         """
         path = self.path / f"{group}.safetensors"
-        recorded = self.manifest["files"][path.name]
         try:
-            if path.stat().st_size == recorded["bytes"] and digest(path) == recorded["sha256"]:
+            if self.is_as_saved(group):
                 return load_file(path)
-        except (OSError, SafetensorError) as error:
-            raise CheckpointError(f"{path}: cannot be read ({error})") from error
+        except (OSError, SafetensorError, TypeError, ValueError) as error:  # a type that NumPy lacks
+            reason = excerpt(str(error), LONGEST_REASON)
+            raise CheckpointError(f"{path}: cannot be read ({reason}); {_way_out(self.path)}") from error
         raise CheckpointError(
-            f"{path}: not the file that was saved (size or sha256 differ from {MANIFEST}); copy it again or start "
-            "from an older checkpoint by resume_from="
+            f"{path}: not the file that was saved (size or sha256 differ from {MANIFEST}); {_way_out(self.path)}"
         )
+
+    def is_as_saved(self, group: str) -> bool:
+        """Whether the tensor file of a group has the size and the digest that were recorded.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        path = self.path / f"{group}.safetensors"
+        recorded = self.said("files", dict[str, SavedFile]).get(path.name)
+        return recorded is not None and SavedFile(path.stat().st_size, digest(path)) == recorded
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -98,19 +145,33 @@ def read_checkpoint(path: Path) -> Checkpoint:
         if not newest:
             raise CheckpointError(f"{path}: no checkpoint there; give a step_... directory or the run directory above")
         path = newest[-1]
-    try:
-        manifest = json.loads((path / MANIFEST).read_text())
-        version = manifest["format_version"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path / MANIFEST}: cannot be read ({error})") from error
+    return _open(path, lambda why: CheckpointError(f"{path / MANIFEST}: {why}; {_way_out(path)}"))
+
+
+def _open(path: Path, refuse: Refuse) -> Checkpoint:
+    """A checkpoint directory, once its manifest is known to be as it was written."""
+    content = read_json_bytes(path / MANIFEST, refuse)
+    manifest: dict[str, Any] = parse_json(content, dict[str, Any], refuse)
+    version = as_shape(manifest.get("format_version"), int, lambda why: refuse(f"format_version: {why}"))
     if version != FORMAT_VERSION:
         raise CheckpointError(f"{path}: format version {version}, this program reads version {FORMAT_VERSION}")
+    if not is_intact(content, manifest):
+        raise refuse("not as it was written: its digest does not fit")
+    files = as_shape(manifest.get("files"), dict[str, SavedFile], lambda why: refuse(f"files: {why}"))
+    if missing := [group for group in GROUPS if f"{group}.safetensors" not in files]:
+        raise refuse(f"files: lacks {', '.join(missing)}")
     return Checkpoint(path, manifest)
 
 
 def whole_checkpoints(directory: Path) -> list[Path]:
     """Checkpoints below a run's checkpoints folder, oldest first. A name appears only once it is whole."""
-    return sorted(path for path in directory.glob("step_*") if (path / MANIFEST).is_file())
+    found = (path for path in directory.glob("step_*") if _NAME.fullmatch(path.name) and (path / MANIFEST).is_file())
+    return sorted(found, key=step_of)
+
+
+def step_of(path: Path) -> int:
+    """The step that a checkpoint's directory is named after."""
+    return int(path.name.removeprefix("step_"))
 
 
 def checkpoint_name(step: int) -> str:
@@ -157,7 +218,7 @@ def save_checkpoint(
             files[path.name] = {"bytes": path.stat().st_size, "sha256": digest(path)}
         write_atomic(unfinished / _CONFIG, config_yaml)
         whole = {**manifest, "format_version": FORMAT_VERSION, "files": files}
-        write_atomic(unfinished / MANIFEST, json.dumps(whole, indent=2, sort_keys=True) + "\n")
+        write_atomic(unfinished / MANIFEST, sealed(whole))
         if final.exists():
             _remove(final)
         unfinished.rename(final)
@@ -176,14 +237,36 @@ def amend_checkpoint(directory: Path, step: int, manifest: Mapping[str, Any]) ->
     """Change what a whole checkpoint remembers besides its tensors, such as a validation after it was saved.
 
     Raises:
-        CheckpointError: it cannot be written; it stays as it was.
+        CheckpointError: it is damaged, or cannot be written; it stays as it was.
     """
-    path = directory / checkpoint_name(step) / MANIFEST
+    before = read_checkpoint(directory / checkpoint_name(step))
+    path = before.path / MANIFEST
     try:
-        before = json.loads(path.read_text())
-        write_atomic(path, json.dumps({**before, **manifest}, indent=2, sort_keys=True) + "\n")
+        write_atomic(path, sealed({**before.manifest, **manifest}))
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def _way_out(damaged: Path) -> str:
+    """What to do about a damaged checkpoint, with the older one that is whole; reads checkpoints from end to end."""
+    aside = [damaged]
+    older = whole_checkpoints(damaged.parent) if _NAME.fullmatch(damaged.name) else []
+    for path in reversed([path for path in older if step_of(path) < step_of(damaged)]):
+        if _is_whole(path):
+            whole = f"or take the older {path}, which is whole: name it, or for a run that continues"
+            break
+        aside.append(path)
+    else:
+        whole = "there is no older one that is whole; without it a run starts anew"
+    commands = [shlex.join(["mv", str(path), f"{path}{_ASIDE}"]) for path in aside]
+    return f"copy it again, {whole}: {' && '.join(commands)}"
+
+
+def _is_whole(path: Path) -> bool:
+    with contextlib.suppress(CheckpointError, OSError):
+        checkpoint = _open(path, CheckpointError)
+        return all(checkpoint.is_as_saved(group) for group in checkpoint.groups)
+    return False
 
 
 def _why_not_saved(final: Path, groups: Mapping[str, Tensors], error: OSError | SafetensorError) -> str:

@@ -13,8 +13,9 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from fairmot.errors import CheckpointError
+from fairmot.errors import LONGEST_REASON, CheckpointError, excerpt
 from fairmot.files import open_bounded
+from fairmot.json_files import parse_json
 from fairmot.weights.checkpoint import FORMAT_VERSION, Checkpoint, Tensors, read_checkpoint
 
 _HEADER_KEY = "fairmot"
@@ -34,6 +35,11 @@ class WeightsFile(Checkpoint):
     """
 
     held: Tensors
+
+    @property
+    def says(self) -> str:
+        """Where the manifest stands, for messages."""
+        return f"{self.path}: its header"
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -58,14 +64,18 @@ def read_weights_file(path: Path) -> WeightsFile:
             if (said := int.from_bytes(stream.read(8), "little")) > _MOST_HEADER_BYTES:
                 raise ValueError(f"a header of {said} bytes, and the limit is {_MOST_HEADER_BYTES}")
         with safe_open(path, "numpy") as file:
-            manifest = json.loads((file.metadata() or {}).get(_HEADER_KEY, "{}"))
+            header = (file.metadata() or {}).get(_HEADER_KEY, "{}")
             held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{path}: not a readable .safetensors file ({error})") from error
-    version = manifest.get("format_version", FORMAT_VERSION)
-    if version != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path}: not a readable .safetensors file ({excerpt(str(error), LONGEST_REASON)})"
+        ) from error
+    manifest = parse_json(header, dict[str, Any], lambda why: CheckpointError(f"{path}: its header: {why}"))
+    weights = WeightsFile(path, manifest, held)
+    version = weights.may_say("format_version", int)
+    if version not in (None, FORMAT_VERSION):
         raise CheckpointError(f"{path}: format version {version}, this program reads version {FORMAT_VERSION}")
-    return WeightsFile(path, manifest, held)
+    return weights
 
 
 def weights_file(tensors: Tensors, manifest: dict[str, Any]) -> bytes:

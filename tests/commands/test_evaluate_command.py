@@ -45,6 +45,28 @@ def test_perfect_results_score_100_in_every_table(monkeypatch, capfd, folders):
     }
 
 
+def test_the_rules_are_chosen_and_plots_left_out(monkeypatch, capfd, folders):
+    """Identity 1 is lost for a frame, then found by a second track too; identity 2 in 8 of its 10 frames."""
+    gt, results, output = folders
+    box = "0,0,10,10"
+    (gt / "one/gt/gt.txt").write_text(
+        "".join(f"{t},{k},{x},1,-1,-1\n" for t in range(1, 11) for k, x in ((1, box), (2, "50,0,9,9")))
+    )
+    tracks = [(t, 5, box if t < 4 else "0,0,10,7") for t in range(1, 11) if t != 3] + [(4, 6, box)]
+    tracks += [(t, 7, "50,0,9,9") for t in range(1, 9)]
+    (results / "one.txt").write_text("".join(f"{t},{k},{x},1,-1,-1,-1\n" for t, k, x in tracks))
+    counted = {}
+    for rules in ("official", "motmetrics"):
+        folder = output / rules
+        words = {"gt": gt / "one", "results": results, "output": folder, "plots": "false", "rules": rules}
+        code, said = evaluate(monkeypatch, capfd, **words)
+        assert code == 0, said
+        assert f"counted by rules={rules}" in said
+        assert not list(folder.glob("*.png"))
+        counted[rules] = {key: json.loads((folder / "metrics.json").read_text())["one"][key] for key in ("IDs", "MT")}
+    assert counted == {"official": {"IDs": 2, "MT": 1}, "motmetrics": {"IDs": 0, "MT": 2}}
+
+
 def test_unknown_names_are_scored_by_the_flag_alone_and_it_says_so(monkeypatch, capfd, caplog, folders):
     caplog.set_level("INFO")
     gt, results, output = folders
@@ -106,6 +128,7 @@ def test_an_empty_result_is_valid_and_a_missing_one_is_not(monkeypatch, capfd, f
         ({"gt": "nowhere"}, 1, "nowhere: no such folder"),
         ({"benchmark": "mot99"}, 2, "mot99"),
         ({"workers": 0}, 2, "workers=0"),
+        ({"rules": "ours"}, 2, "rules"),
         ({"output": None}, 2, "output"),
         ({"worker": 2}, 2, "did you mean 'workers'"),
     ],

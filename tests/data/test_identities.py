@@ -1,8 +1,9 @@
-import json
+from dataclasses import asdict
 
 import pytest
 
 from fairmot.data.identities import IdentityTable
+from fairmot.json_files import as_shape
 
 TABLE = IdentityTable(["mot17", "caltech", "prw"], [546, 0, 934])
 
@@ -17,15 +18,25 @@ def test_detection_only_data_has_one_class() -> None:
 
 
 def test_round_trip_through_json() -> None:
-    assert IdentityTable.from_dict(json.loads(json.dumps(TABLE.to_dict()))) == TABLE
+    assert as_shape(asdict(TABLE), IdentityTable, ValueError) == TABLE
 
 
 @pytest.mark.parametrize(
-    "values", [{}, {"names": ["a"]}, {"names": ["a"], "counts": [1, 2]}, {"names": 3, "counts": 4}]
+    ("values", "message"),
+    [
+        ({}, "names: is missing; counts: is missing"),
+        ({"names": ["a"], "counts": [1], "count": 1}, "count: is no key"),
+        ({"names": ["a"], "counts": [1, 2]}, "identity table: 1 names but 2 counts"),
+        ({"names": ["a"], "counts": [-1]}, "identity table: a is below 0"),
+        (
+            {"names": 3, "counts": ["4"]},
+            r"names: Input should be a valid array; counts\[0\]: Input should be a valid int",
+        ),
+    ],
 )
-def test_refuses_what_is_no_table(values: dict) -> None:
-    with pytest.raises(ValueError, match="identity table"):
-        IdentityTable.from_dict(values)
+def test_refuses_what_is_no_table(values: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        as_shape(values, IdentityTable, ValueError)
 
 
 @pytest.mark.parametrize(

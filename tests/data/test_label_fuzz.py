@@ -2,12 +2,12 @@
 
 import re
 import struct
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from fuzzing import BYTES, mutants
 from small_data import person, rows, write_data_set
 
 from fairmot.data.image_list import read_entries
@@ -18,8 +18,6 @@ from fairmot.media.image_size import read_image_size
 from fairmot.media.picture import read_image
 from fairmot.prepare.check.examine import examine
 from fairmot.prepare.check.findings import Kind
-
-Mutation = Callable[[bytes, np.random.Generator], bytes]
 
 GOOD_LABELS = (
     b"0 0 0.500000 0.500000 0.100000 0.200000\n1 -1 -0.25 1.5 1e-1 2.9\n0 16777216 .5 5. 0 0.0\n".replace(
@@ -32,40 +30,6 @@ WORDS = (
     *(b"16777217", b"99999999999999999999999", b"1.5", b"320", b"2.0000001", b"3.0001", b"-1.0001", b"+1", b"1e0"),
     *("\N{ARABIC-INDIC DIGIT ONE}".encode(), "½".encode(), b"\xff", b"\x00", b"0\x00", b"true", b"[1]", b"1e", b"."),
 )
-PIECES = (
-    *(b"\r\n", b"\r", b"\n\n\n", b"\x0b", b"\x0c", b"\x00", b"\x00" * 300, b"\t", b"  ", b"\x1a", b"\xa0"),
-    *(b"\xef\xbb\xbf", b"\xff\xfe", b"\x85", b"#", b"_", b",", b";", b"e", b"-", b".", b"9" * 400, b" 1", b"\x1c"),
-    *(b"\xc3", b"\xe2\x80\xa8"),
-)
-
-
-def cut(content: bytes, rng: np.random.Generator) -> bytes:
-    return content[: rng.integers(0, len(content))]
-
-
-def swap_bytes(content: bytes, rng: np.random.Generator) -> bytes:
-    mutable = bytearray(content)
-    for _ in range(rng.integers(1, 4)):
-        one, other = rng.integers(0, len(mutable), 2)
-        mutable[one], mutable[other] = mutable[other], mutable[one]
-    return bytes(mutable)
-
-
-def flip_bits(content: bytes, rng: np.random.Generator) -> bytes:
-    mutable = bytearray(content)
-    for place in rng.integers(0, len(mutable), rng.integers(1, 4)):
-        mutable[place] ^= 1 << int(rng.integers(0, 8))
-    return bytes(mutable)
-
-
-def insert_piece(content: bytes, rng: np.random.Generator) -> bytes:
-    place = int(rng.choice([0, len(content), rng.integers(0, len(content))]))
-    return content[:place] + PIECES[rng.integers(0, len(PIECES))] + content[place:]
-
-
-def remove_piece(content: bytes, rng: np.random.Generator) -> bytes:
-    start = int(rng.integers(0, len(content)))
-    return content[:start] + content[start + int(rng.integers(1, 12)) :]
 
 
 def replace_word(content: bytes, rng: np.random.Generator) -> bytes:
@@ -80,21 +44,6 @@ def windows_lines(content: bytes, rng: np.random.Generator) -> bytes:
 
 def other_encoding(content: bytes, rng: np.random.Generator) -> bytes:
     return content.decode("latin-1").encode(str(rng.choice(["utf-16", "utf-16-le", "utf-32", "utf-8-sig", "utf-7"])))
-
-
-BYTES = (cut, swap_bytes, flip_bits, insert_piece, remove_piece)
-
-
-def mutants(content: bytes, mutations: tuple[Mutation, ...], count: int, seed: int) -> list[bytes]:
-    """Each mutation in turn; every third one is mutated twice."""
-    rng = np.random.default_rng(seed)
-    found = []
-    for number in range(count):
-        mutant = mutations[number % len(mutations)](content, rng)
-        if number % 3 == 0 and len(mutant) > 8:
-            mutant = mutations[rng.integers(0, len(mutations))](mutant, rng)
-        found.append(mutant)
-    return found
 
 
 def plain_parse(content: bytes) -> tuple[list[list[float]], int | None]:

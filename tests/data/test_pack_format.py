@@ -101,7 +101,7 @@ def shard_said(key: str, value: Any) -> Callable[[Arrays, dict[str, Any]], None]
         (said("counts", [10**12, 1]), "counts 1000000000000"),
         (said("counts", [4, -1]), "counts -1"),
         (said("counts", [4]), "2 names of data sets, 1 counts"),
-        (said("counts", [4, "1"]), "counts.1"),
+        (said("counts", [4, "1"]), "counts[1]"),
         (said("names", ["a", "a"]), "2 names"),
         (said("names", "ab"), "names"),
         (said("shards", []), "no shards"),

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 from evaluation_data import rows, walk
 
-from fairmot.evaluation.metrics import MatchEvents, evaluate_sequence, match_events
-from fairmot.evaluation.plots import _coverage, plot_frames, plot_identities, plot_overall, plot_tracks
-from fairmot.mot.rows import MotRows
+from fairmot.evaluation.metrics import SequencePair, evaluate_sequence, score_pair
+from fairmot.evaluation.plots import _coverage, plot_identities, plot_overall, plot_sequence, plot_tracks
+from fairmot.evaluation.rules import MatchEvents
+from fairmot.mot.benchmarks import Benchmark
+from fairmot.mot.rows import LARGEST_FRAME, MotRows
 
 
 def size(path: Path) -> tuple[int, int]:
@@ -30,18 +32,17 @@ PAIRS = {
     "no results": NO_RESULTS,
     "nobody": NOBODY,
     "nothing": (rows(), rows()),
+    "far apart": (rows((1, 1, 0, 0, 9, 9), (LARGEST_FRAME, 1, 0, 0, 9, 9)), rows((LARGEST_FRAME, 1, 0, 0, 9, 9))),
 }
 
 
 @pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
 def test_pictures_of_a_sequence(tmp_path: Path, pair: tuple[MotRows, MotRows]) -> None:
-    events = match_events(*pair)
-    plot_frames(tmp_path / "new" / "frames.png", "walk", events)
-    plot_tracks(tmp_path / "new" / "tracks.png", "walk", events)
-    plot_identities(tmp_path / "new" / "identities.png", "walk", events)
-    assert min(size(tmp_path / "new" / "frames.png")) > 300
-    assert min(size(tmp_path / "new" / "identities.png")) > 200
-    assert min(size(tmp_path / "new" / "tracks.png")) > 200
+    _, events = score_pair(SequencePair("walk", *pair, Benchmark.none))
+    plot_sequence(tmp_path / "new", "walk", events)
+    assert min(size(tmp_path / "new" / "walk_frames.png")) > 300
+    assert min(size(tmp_path / "new" / "walk_identities.png")) > 200
+    assert min(size(tmp_path / "new" / "walk_tracks.png")) > 200
 
 
 def test_a_crowd_does_not_make_the_picture_grow_without_end(tmp_path: Path) -> None:

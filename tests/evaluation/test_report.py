@@ -20,7 +20,7 @@ def test_the_text_is_aligned_and_rounded(sequences: list) -> None:
     assert [line.split()[0] for line in table] == ["Sequence", "short", "a-longer-name", "OVERALL"]
     assert len({len(line) for line in lines}) == 1
     header, cells = table[0].split(), table[-1].split()
-    assert cells[header.index("MOTA")] == f"{combine(sequences).mota:.1f}"
+    assert cells[header.index("MOTA")] == f"{combine(sequences).mota:.2f}"
     assert cells[header.index("FAR")] == f"{combine(sequences).false_alarm_rate:.2f}"
     assert cells[header.index("IDs")] == str(sequences[0].switches + sequences[1].switches)
 

@@ -20,6 +20,7 @@ from fairmot.export.onnx_operators import TRANSLATIONS
 from fairmot.inference.exported import ExportedDetector, open_detector
 from fairmot.inference.exported_file import OUTPUTS, description_path, read_description
 from fairmot.inference.network import NetworkDetector, load_network
+from fairmot.json_files import sealed
 from fairmot.model.backbone import Backbone
 from fairmot.model.deform_conv import DeformConv
 from fairmot.model.layers import Identity, conv_bn_relu, upsample
@@ -283,12 +284,55 @@ def test_a_description_that_is_missing_or_not_ours(files, tmp_path):
     with pytest.raises(CheckpointError, match=r"model.onnx.json: cannot be read .* copy both"):
         open_detector(path)
     whole = json.loads(description_path(files["onnx"]).read_text())
-    for content in ("", "[]", "7", '{"a": 1}', "\0", json.dumps({**whole, "input_size_hw": 5})):
+    for content in ("", "[]", "7", '{"a": 1}', "\0", sealed({**whole, "input_size_hw": 5})):
         description_path(path).write_text(content)
         with pytest.raises(CheckpointError, match=r"model.onnx.json: not as .* wrote it"):
             open_detector(path)
     description_path(path).write_text(json.dumps({**whole, "format_version": 3}))
     with pytest.raises(CheckpointError, match=r"format version 3, this program reads version 2"):
+        open_detector(path)
+
+
+def described(files, folder, kind, **changes):
+    """A copy of a graph with another description of it, whose digests fit."""
+    path = folder / files[kind].name
+    shutil.copy(files[kind], path)
+    said = json.loads(description_path(files[kind]).read_text())
+    description_path(path).write_text(sealed({**said, **changes}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"input_size_hw": [64, 10**12]}, "input_size_hw=.*8192 at most"),
+        ({"down_ratio": 0}, "down_ratio=0: must be 1 or more"),
+        ({"reid_dim": "6"}, "reid_dim: Input should be a valid integer"),
+        ({"heads": 4}, "heads: is no key"),
+        ({"format_version": "2"}, "format version 2, this program"),
+    ],
+)
+def test_a_description_of_nothing_that_is_exported(files, tmp_path, changes, message):
+    path = described(files, tmp_path, "onnx", **changes)
+    with pytest.raises(CheckpointError, match=f"^{description_path(path)}: not as .* wrote it .*{message}"):
+        open_detector(path)
+
+
+@pytest.mark.parametrize("kind", ["onnx", "mindir"])
+@pytest.mark.parametrize(
+    "changes", [{"input_size_hw": [32, 64]}, {"down_ratio": 16}, {"reid_dim": 5}, {"max_objects": 41}]
+)
+def test_a_description_of_another_graph(files, tmp_path, kind, changes):
+    path = described(files, tmp_path, kind, **changes)
+    with pytest.raises(FairMOTError, match=f"^{path}.*(cannot run it|does not describe {path.name})"):
+        open_detector(path, batch_size=2).detect(frames(2))
+
+
+def test_a_changed_description(files, tmp_path):
+    path = described(files, tmp_path, "onnx")
+    file = description_path(path)
+    file.write_text(file.read_text().replace('"down_ratio": 4', '"down_ratio": 2'))
+    with pytest.raises(CheckpointError, match=f"^{file}: .*its digest does not fit"):
         open_detector(path)
 
 

@@ -27,12 +27,17 @@ def changed_document(good, *steps):
     return document
 
 
-def table_of(path, *device_ids):
-    """A table of one host with these devices, by ascending rank."""
+def one_host(*device_ids):
+    """The content of a table of one host with these devices, by ascending rank."""
     devices = [
         {"device_id": str(number), "device_ip": f"192.168.0.{number}", "rank_id": str(rank)}
         for rank, number in enumerate(device_ids)
     ]
     document = {"version": "1.0", "server_count": "1", "status": "completed"}
     document["server_list"] = [{"server_id": "127.0.0.1", "device": devices}]
-    return read_rank_table(write(path, document))
+    return document
+
+
+def table_of(path, *device_ids):
+    """The table `one_host`, written and read."""
+    return read_rank_table(write(path, one_host(*device_ids)))

@@ -16,6 +16,7 @@ from fairmot.data.index import build_index
 from fairmot.errors import CheckpointError
 from fairmot.inference.network import NetworkDetector
 from fairmot.inference.tracks import track_frames
+from fairmot.json_files import sealed
 from fairmot.media.frame import counted
 from fairmot.media.picture import read_image
 from fairmot.tracking.tracker import Tracker, TrackerConfig, plausible
@@ -78,8 +79,8 @@ def test_a_run_registers_its_best_checkpoint_and_it_tracks_as_the_library_does(r
     follow(tmp_path / "run", MlflowConfig(tracking_uri=store), parent_pid=None)  # everything is sent once more
     assert len(client.search_model_versions("name = 'fairmot-train'")) == 1
 
-    manifest = checkpoint.path / "checkpoint.json"
-    manifest.write_text(manifest.read_text().replace(digest, "0" * 64))
+    checkpoint.manifest["files"]["network.safetensors"]["sha256"] = "0" * 64
+    (checkpoint.path / "checkpoint.json").write_text(sealed(checkpoint.manifest))
     with pytest.raises(CheckpointError, match="not the checkpoint this model was registered with"):
         mlflow.pyfunc.load_model(f"models:/fairmot-train/{found.version}")
 

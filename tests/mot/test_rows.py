@@ -62,6 +62,7 @@ def test_read_ground_truth_without_classes(tmp_path: Path) -> None:
         ("1,3.5,10,20,30,40,0.9,-1,-1,-1", "id 3.5 must be an integer"),
         ("1,1e300,10,20,30,40,0.9,-1,-1,-1", "id 1e300 must be an integer"),
         ("0,3,10,20,30,40,0.9,-1,-1,-1", "frame 0 is below 1"),
+        ("1000000000000,3,10,20,30,40,0.9,-1,-1,-1", "frame 1000000000000 is above 99999999"),
         ("1,-1,10,20,30,40,0.9,-1,-1,-1", "id -1 is negative"),
         ("1,3,10,20,0,40,0.9,-1,-1,-1", "width and height must be positive, not 0 x 40"),
         ("1,3,10,20,30,-4,0.9,-1,-1,-1", "width and height must be positive, not 30 x -4"),

@@ -362,6 +362,24 @@ def test_command_prepares_prints_a_table_and_leaves_nothing_else(mot17: Path, tm
 
 
 @pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"[" * 9999, "recursion limit"),
+        (b'{"format_version": 3}', "lists: is missing; settings: is missing; .* and 2 more"),
+        (b'{"lists": {"a/../../b": 1}, "settings": {}, "digest": ""}', "a/../../b is not the name of a file"),
+        (b'{"lists": ["a"], "settings": {}, "digest": 1}', "lists: .* object; digest: .* string"),
+    ],
+)
+def test_a_manifest_of_another_program_is_refused(mot17: Path, tmp_path: Path, content: bytes, message: str) -> None:
+    """Old lists are deleted when a data set is made anew: not those that a foreign file names."""
+    run("mot17", mot17, tmp_path / "out")
+    manifest = tmp_path / "out/mot17.manifest.json"
+    manifest.write_bytes(content)
+    with pytest.raises(DataError, match=rf"^{manifest}: not a manifest \(.*{message}"):
+        run("mot17", mot17, tmp_path / "out", overwrite=True)
+
+
+@pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (("dataset=tud", "root=a", "output=b"), 2, "mot15, mot16, mot17"),

@@ -1,6 +1,7 @@
 """Checkpoint directories: whole or absent, kept and removed, refused when they do not belong."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +14,17 @@ from tiny import call, tiny_batch, tiny_state, values
 
 from fairmot.data.identities import IdentityTable
 from fairmot.errors import CheckpointError
-from fairmot.weights.checkpoint import GROUPS, clean_up, read_checkpoint, save_checkpoint, whole_checkpoints
+from fairmot.json_files import sealed
+from fairmot.weights.checkpoint import (
+    GROUPS,
+    amend_checkpoint,
+    clean_up,
+    read_checkpoint,
+    save_checkpoint,
+    whole_checkpoints,
+)
 from train.state import Progress, load_weights
-from train.step import TrainOneStep
+from train.step import SCALARS, TrainOneStep
 
 TENSORS = {group: {"a": np.arange(4, dtype=np.float32), "count": np.array(3, np.int32)} for group in GROUPS}
 
@@ -72,6 +81,108 @@ def test_an_unfinished_one_is_never_found_and_is_cleaned_up(tmp_path):
     assert read_checkpoint(tmp_path).path.name == "step_00000005"
     clean_up(tmp_path)
     assert not list(tmp_path.glob(".unfinished*"))
+
+
+@pytest.mark.parametrize(
+    "name", ["step_00000009.bak", "step_00000009 (copy)", "step_best", "step_00000009_1", "step_9", "step_0000000٩"]
+)
+def test_what_has_another_name_is_no_checkpoint(tmp_path, name):
+    path = save(tmp_path, 5)
+    shutil.copytree(path, tmp_path / name)
+    assert whole_checkpoints(tmp_path) == [path]
+    save(tmp_path, 6, keep=1)
+    assert (tmp_path / name).is_dir()
+
+
+def test_checkpoints_come_by_their_steps(tmp_path):
+    for step in (99_999_999, 100_000_000):
+        save(tmp_path, step)
+    assert [path.name for path in whole_checkpoints(tmp_path)] == ["step_99999999", "step_100000000"]
+
+
+def flipped(path, place, bit=0):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1 << bit
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["network.safetensors", "checkpoint.json"])
+def test_the_advice_for_a_damaged_one_works(tmp_path, name):
+    """The older one that is whole is named, and with the command the run directory is read again."""
+    whole, broken, newest = (save(tmp_path, step) for step in (5, 10, 15))
+    flipped(broken / "optimizer.safetensors", -1)
+    flipped(newest / name, -9)
+    with pytest.raises(CheckpointError, match=f"{newest}/{name}: .* the older {whole}, which is") as refused:
+        read_checkpoint(tmp_path).tensors("network")
+    command = str(refused.value).rpartition("continues: ")[2]
+    subprocess.run(command, shell=True, check=True)
+    assert read_checkpoint(tmp_path).path == whole
+
+
+def test_without_an_older_one_a_damaged_one_is_put_aside(tmp_path):
+    path = save(tmp_path, 5)
+    flipped(path / "checkpoint.json", 100)
+    with pytest.raises(CheckpointError, match=f"no older one that is whole.* mv {path} {path}.damaged"):
+        read_checkpoint(tmp_path)
+
+
+def test_every_flipped_bit_of_the_manifest_is_noticed(tmp_path):
+    """Also by who only adds to it; what older versions wrote has no digest and is opened."""
+    manifest = save(tmp_path, 5, progress={"epoch": 3}) / "checkpoint.json"
+    content = manifest.read_bytes()
+    read_checkpoint(tmp_path)
+    for place in range(0, len(content), 5):
+        flipped(manifest, place, place % 8)
+        if b'"digest"' in manifest.read_bytes():
+            with pytest.raises(CheckpointError, match=f"^{manifest}: "):
+                read_checkpoint(tmp_path)
+        manifest.write_bytes(content)
+    older = {key: value for key, value in json.loads(content).items() if key != "digest"}
+    manifest.write_text(json.dumps(older))
+    assert read_checkpoint(tmp_path).manifest == older
+    amend_checkpoint(tmp_path, 5, {"progress": {"epoch": 4}})
+    assert read_checkpoint(tmp_path).manifest["progress"] == {"epoch": 4}
+    flipped(manifest, 300)
+    with pytest.raises(CheckpointError, match=f"^{manifest}: "):
+        amend_checkpoint(tmp_path, 5, {})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"files": {}}, "files: lacks network, loss, optimizer"),
+        ({"files": [1]}, "files: Input should be an object"),
+        ({"files": {"network.safetensors": {"bytes": "7"}}}, r"files: network.safetensors.bytes: .* integer"),
+        ({"format_version": "1"}, "format_version: Input should be a valid integer"),
+    ],
+)
+def test_a_manifest_of_other_content_is_refused(tmp_path, changes, message):
+    manifest = save(tmp_path, 5) / "checkpoint.json"
+    manifest.write_text(sealed({**json.loads(manifest.read_text()), **changes}))
+    with pytest.raises(CheckpointError, match=f"^{manifest}: {message}"):
+        read_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("progress", {"epoch": -1}, "progress: epoch=-1: must be from 0"),
+        ("progress", {"step": 10**60}, "progress: step=10+: must be from 0"),
+        ("progress", {"steps": 1}, "progress: steps: is no key"),
+        ("progress", 5, "progress: Input should be an object"),
+        ("identities", {"names": ["one"]}, "identities: counts: is missing"),
+        ("model", {"head_conv": 10**12}, "model: model.head_conv=10+: choose"),
+        ("model", {"ltrb": "yes"}, "model: ltrb: Input should be a valid boolean"),
+        ("random", {"seed": 1.5}, "random: seed: Input should be a valid integer"),
+        ("random", None, "random: Input should be an object"),
+    ],
+)
+def test_a_state_is_restored_from_what_a_state_says_alone(tmp_path, key, value, message):
+    state = tiny_state()
+    manifest = {**state.manifest(None, 1), key: value}
+    path = save_checkpoint(tmp_path, 1, state.tensors(), manifest, "", 3) / "checkpoint.json"
+    with pytest.raises(CheckpointError, match=f"^{path}: {message}"):
+        state.restore(read_checkpoint(tmp_path))
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "remove"])
@@ -154,7 +265,7 @@ def test_a_restored_state_continues_bit_identically(tmp_path):
     step = step_of(undisturbed)
     for i in range(3):
         call(step, tiny_batch(i))
-    undisturbed.progress = Progress(epoch=1, samples_in_epoch=4, step=3, epoch_steps=1, epoch_sums=[0.1] * 12)
+    undisturbed.progress = Progress(epoch=1, samples_in_epoch=4, step=3, epoch_steps=1, epoch_sums=[0.1] * len(SCALARS))
     save_state(tmp_path, undisturbed)
     expected = [call(step, tiny_batch(i)) for i in range(3, 6)]
 

@@ -1,5 +1,9 @@
 """The sign of life that a launched rank gives."""
 
+import errno
+import os
+from pathlib import Path
+
 from train.heartbeat import HEARTBEAT_VARIABLE, beat
 
 
@@ -20,3 +24,23 @@ def test_without_a_launcher_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     beat(1)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_no_end_and_no_silence(tmp_path, monkeypatch):
+    path = tmp_path / "rank_0.beat"
+    monkeypatch.setenv(HEARTBEAT_VARIABLE, str(path))
+    beat(3)
+    os.utime(path, (0, 0))
+
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    beat(4)
+    assert path.stat().st_mtime > 0
+
+
+def test_a_folder_that_is_gone_is_no_end(tmp_path, monkeypatch):
+    monkeypatch.setenv(HEARTBEAT_VARIABLE, str(tmp_path / "gone" / "rank_0.beat"))
+    beat()
+    beat(4)

@@ -9,7 +9,7 @@ import pytest
 from tiny import tiny_state
 
 import train.saver
-from fairmot.errors import CheckpointError
+from fairmot.errors import CheckpointError, FairMOTError
 from fairmot.weights.checkpoint import read_checkpoint
 from train.distributed import World
 from train.saver import Saver
@@ -105,6 +105,24 @@ def test_leaving_waits_and_says_what_failed(tmp_path, state):
     saver = Saver(World(), tmp_path, state, "name: test\n", keep=3)
     with pytest.raises(CheckpointError, match="could not be saved"), saver:
         saver.save()
+
+
+def test_leaving_for_another_reason_does_not_bury_it(tmp_path, state, capsys):
+    (tmp_path / "checkpoints").write_text("a file in the folder's place")
+    with (
+        pytest.raises(FairMOTError, match="gradients"),
+        Saver(World(), tmp_path, state, "name: test\n", keep=3) as saver,
+    ):
+        saver.save()
+        raise FairMOTError("gradients are not finite")
+    assert "warning: " in capsys.readouterr().err
+
+
+def test_a_folder_that_is_gone_is_not_made_anew(tmp_path, state):
+    saver = Saver(World(), tmp_path / "run", state, "name: test\n", keep=3)
+    with pytest.raises(FairMOTError, match=rf"^{tmp_path}/run: the run's folder.* was removed or renamed"), saver:
+        saver.save()
+    assert not list(tmp_path.iterdir())
 
 
 def test_other_ranks_write_nothing(tmp_path, state):

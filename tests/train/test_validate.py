@@ -16,7 +16,8 @@ from fairmot.boxes import cxcywh_to_xyxy, xywh_to_cxcywh
 from fairmot.data.dataset import DataConfig, ValidationFrames
 from fairmot.data.synthetic.generate import SyntheticConfig, data_set_name, generate
 from fairmot.errors import DataError
-from fairmot.evaluation.metrics import evaluate_sequence
+from fairmot.evaluation.metrics import evaluate_sequence, score_pair
+from fairmot.evaluation.rules import Rules
 from fairmot.evaluation.sequences import find_ground_truth
 from fairmot.inference.network import NetworkDetector
 from fairmot.media import video_writer
@@ -24,6 +25,8 @@ from fairmot.media.drawing import colour_of
 from fairmot.mot.rows import result_rows
 from fairmot.structures import Detections
 from fairmot.tracking.tracker import Tracker, TrackerConfig
+from train.build import _build_validator
+from train.config import TrainConfig
 from train.distributed import World
 from train.validate import Validator, find_validation_sequences
 from train.validation_video import ValidationVideo
@@ -67,6 +70,22 @@ def test_scores_tables_and_pictures(root, tmp_path):
 @pytest.fixture(scope="module")
 def compiled():
     return detector()
+
+
+def test_the_rules_of_the_configuration_count(root, tmp_path, compiled, monkeypatch):
+    counted = []
+
+    def score(pair):
+        counted.append(pair.rules)
+        return score_pair(pair)
+
+    monkeypatch.setattr("train.validate.score_pair", score)
+    data = DataConfig(root=str(root), train={"mine": "mine.train"}, validation=["val/a"])
+    config = TrainConfig(data=data, validate_every_epochs=1, validation_rules=Rules.motmetrics)
+    validator = _build_validator(config, World(), tmp_path, compiled)
+    assert validator is not None
+    assert validator.run(1) is not None
+    assert counted == [Rules.motmetrics]
 
 
 @pytest.fixture

@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from fairmot.errors import ConfigError
+from fairmot.files import read_bounded
 from train.cluster.table_faults import faults_of
 
+_MOST_BYTES = 16 << 20
+"""A hundred thousand devices."""
 SERVER_VARIABLE = "FAIRMOT_SERVER_ID"
 """Names this host's entry where its addresses do not tell."""
 
@@ -81,13 +84,15 @@ def read_rank_table(path: Path, num_ranks: int | None = None) -> RankTable:
         ConfigError: it cannot be read or is faulty. One line a fault: file, JSON path, how to mend it.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(read_bounded(path, _MOST_BYTES).decode("utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); give the path of a rank table") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not text in UTF-8; give the path of a rank table") from error
     except json.JSONDecodeError as error:
         raise ConfigError(f"{path}: line {error.lineno} column {error.colno}: not JSON ({error.msg})") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
+        raise ConfigError(f"{path}: not a rank table ({error})") from error
     if faults := faults_of(document, num_ranks):
         raise ConfigError("\n".join(f"{path}: {fault}" for fault in faults))
     return RankTable(path, _servers(document))

@@ -13,9 +13,13 @@ import json
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
+from fairmot.errors import excerpt
+
 PLAIN, SUPER_PODS = "1.0", "1.2"
 """The schemas that are read: without super pods, and with them."""
 _LONGEST_NAME = 64
+_MOST_DIGITS = 10
+"""Of a number; an SDID has 32 bits."""
 
 
 def faults_of(document: Any, num_ranks: int | None = None) -> list[str]:
@@ -31,7 +35,7 @@ def _faults_of_form(document: object) -> Iterator[str]:
         return
     known = f'"{PLAIN}", or "{SUPER_PODS}" for super pods: no other schema is read here'
     yield from _text(document, "version", "", lambda text: text in (PLAIN, SUPER_PODS), known)
-    yield from _text(document, "server_count", "", str.isdecimal, "a number in quotes")
+    yield from _text(document, "server_count", "", _is_number, "a number in quotes")
     yield from _text(
         document, "status", "", lambda text: text == "completed", '"completed" (else whoever writes it is still at it)'
     )
@@ -46,14 +50,14 @@ def _faults_of_form(document: object) -> Iterator[str]:
             yield from _text(server, "server_id", server_path, _is_ip, "the host's IP address (a name needs host_ip)")
         devices = yield from _entries(server, "device", server_path)
         for device, device_path in devices:
-            yield from _text(device, "device_id", device_path, str.isdecimal, "the device's number in quotes")
+            yield from _text(device, "device_id", device_path, _is_number, "the device's number in quotes")
             if pods != 1 or "device_ip" in device:  # inside one super pod they are not needed
                 wanted = "the IP address in the host's /etc/hccn.conf"
                 yield from _text(device, "device_ip", device_path, _is_ip, wanted)
             if has_super_pods:
                 wanted = "the SDID of npu-smi info -t spod-info in quotes"
-                yield from _text(device, "super_device_id", device_path, str.isdecimal, wanted)
-            yield from _text(device, "rank_id", device_path, str.isdecimal, "a rank's number in quotes")
+                yield from _text(device, "super_device_id", device_path, _is_number, wanted)
+            yield from _text(device, "rank_id", device_path, _is_number, "a rank's number in quotes")
 
 
 def _form_of_super_pods(document: dict[str, Any]) -> Generator[str, None, int]:
@@ -89,12 +93,24 @@ def _text(node: dict[str, Any], key: str, path: str, is_good: Callable[[str], bo
         return
     value = node[key]
     if not isinstance(value, str):
-        in_quotes = isinstance(value, int | float) and not isinstance(value, bool)
-        yield f"{path}{key}: {json.dumps(value)} is not a string; " + (
+        shown = _shown(value)
+        in_quotes = isinstance(value, int | float) and not isinstance(value, bool) and shown == str(value)
+        yield f"{path}{key}: {shown} is not a string; " + (
             f'write "{value}" in quotes' if in_quotes else f"must be {wanted}"
         )
     elif not is_good(value):
-        yield f"{path}{key}: {json.dumps(value)}: must be {wanted}"
+        yield f"{path}{key}: {_shown(value)}: must be {wanted}"
+
+
+def _shown(value: object) -> str:
+    """A value for a message, as it stands in the file, and not endless."""
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
+    return excerpt(json.dumps(value))
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
 
 
 def _is_ip(text: str) -> bool:

@@ -194,6 +194,9 @@ def main() -> int:
     except FairMOTError as error:
         say(f"error: {error}")
         return error.exit_code
+    except OSError as error:  # such as a full disk, or a folder that is gone
+        say(f"error: {error}")
+        return FairMOTError.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
 

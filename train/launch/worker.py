@@ -7,6 +7,7 @@ train.heartbeat) and rank_<k>.end (its exit code, written when the training's ow
 frameworks' clean-up does to the process after that).
 """
 
+import contextlib
 import ctypes
 import faulthandler
 import json
@@ -45,7 +46,8 @@ def main() -> None:
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     sys.path[0] = str(Path(__file__).resolve().parents[2])  # instead of this script's folder
     exit_code = _train()
-    _write(folder / f"{name}.end", exit_code)
+    with contextlib.suppress(OSError):  # a full disk: the launcher goes by the process's own exit code then
+        _write(folder / f"{name}.end", exit_code)
     sys.exit(exit_code)
 
 

@@ -20,7 +20,7 @@ class RunLogger:
     """A rank's reports. Every call appends to the local record and returns; MLflow is fed by a process of its own.
 
     Only the lead rank's logger has a record and a console; the others' take everything and report nothing, so that
-    the loop need not ask who it is.
+    the loop need not ask who it is. What records something raises FairMOTError once the run's folder is gone.
 
     Args:
         run_dir: the run's folder.
@@ -132,12 +132,20 @@ class RunLogger:
 
         Args:
             status: FINISHED, FAILED or KILLED.
+
+        Raises:
+            FairMOTError: the run's folder is gone.
         """
         if self._record is None:
             return
         self._console.end()
-        self._append("end", status=status)
-        self._record.close()
+        try:
+            self._append("end", status=status)
+        finally:
+            self._record.close()
+            self._finish_delivery()
+
+    def _finish_delivery(self) -> None:
         if self._delivery is None:
             return
         try:

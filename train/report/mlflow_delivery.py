@@ -21,7 +21,7 @@ from pathlib import Path
 from fairmot.addresses import masked_address
 from fairmot.errors import FairMOTError
 from train.report.mlflow_run import MlflowRun, first_line, say
-from train.report.record import only_deliverer
+from train.report.record import SPOOL_NAME, is_gone, only_deliverer
 
 _HOST_AND_PORT = re.compile(r"[\w.-]+:\d+(/.*)?")
 _POLL_S = 0.5
@@ -107,6 +107,8 @@ def start_delivery(run_dir: Path, config: MlflowConfig) -> "subprocess.Popen[str
 def follow(run_dir: Path, config: MlflowConfig, parent_pid: int | None) -> None:
     """Deliver the record until it ends; without a living parent, until nothing is left or `flush_timeout_s` is over.
 
+    The run of a record that is removed meanwhile has failed.
+
     Args:
         run_dir: the folder of the record.
         config: where to deliver.
@@ -125,8 +127,11 @@ def follow(run_dir: Path, config: MlflowConfig, parent_pid: int | None) -> None:
             give_up_at_s = time.monotonic() + config.flush_timeout_s
         try:
             run.send_pending()
+            if is_gone(run_dir / SPOOL_NAME):  # no more lines will come: training too ends as soon as it notices
+                run.close_as("FAILED")
+                return
             if not writing:
-                run.close_as_killed()
+                run.close_as("KILLED")
             if failure:
                 say(f"info: MLflow at {place} answers again; what was kept has been delivered")
             failure, pause_s = "", _POLL_S

@@ -12,7 +12,7 @@ _DIGEST_TAG = "network_sha256"
 # What detecting and tracking import; found out by MLflow itself it would cost a start of MindSpore.
 _REQUIREMENTS = (
     *("mlflow", "mindspore", "numpy", "scipy", "lap", "safetensors", "omegaconf", "tqdm"),
-    *("opencv-python-headless", "simplejpeg"),
+    *("opencv-python-headless", "simplejpeg", "pydantic"),
 )
 
 

@@ -16,7 +16,7 @@ from fairmot.addresses import masked
 from fairmot.files import write_atomic
 from train.report.mlflow_model import register_model
 from train.report.mlflow_store import connect, one_at_a_time
-from train.report.record import SPOOL_NAME, only_deliverer, read_records
+from train.report.record import SPOOL_NAME, identity, is_gone, is_line_end, only_deliverer, read_records
 
 RUN_ID_NAME = "mlflow_run_id"
 DELIVERED_NAME = "mlflow_delivered_bytes"
@@ -28,9 +28,11 @@ _PARENT_TAG = "mlflow.parentRunId"
 
 
 def read_run_id(run_dir: Path) -> str | None:
-    """The MLflow run that a run folder's values go to; None before there is one."""
-    path = run_dir / RUN_ID_NAME
-    return path.read_text().strip() if path.is_file() else None
+    """The MLflow run that a run folder's values go to; None before there is one, and where it cannot be read."""
+    try:
+        return (run_dir / RUN_ID_NAME).read_text(errors="replace").strip() or None
+    except OSError:
+        return None
 
 
 class MlflowRun:
@@ -53,6 +55,8 @@ class MlflowRun:
         self._run_id = ""
         self._sweep: MlflowRun | None = None
         self._refused_names: set[str] = set()
+        self._delivered_bytes: int | None = None  # read from its file before the first delivery
+        self._forgetful = False
 
     def send_pending(self) -> None:
         """Deliver every whole line not delivered yet; no line, no contact.
@@ -61,7 +65,9 @@ class MlflowRun:
             FairMOTError: the tracking URI can never work, or the record is damaged.
             Exception: whatever MLflow raises while its server cannot take the lines; call again later.
         """
-        while lines := list(islice(read_records(self._run_dir, _delivered_bytes(self._run_dir)), _LINES_PER_PASS)):
+        if self._delivered_bytes is None:
+            self._delivered_bytes = _confirmed_bytes(self._run_dir)
+        while lines := list(islice(read_records(self._run_dir, self._delivered_bytes), _LINES_PER_PASS)):
             if not self._run_id:
                 self._open_run()
                 continue  # a new run begins at the record's first line
@@ -70,25 +76,45 @@ class MlflowRun:
             except Exception:
                 self._run_id = ""  # the run may be gone: look for it again before the next attempt
                 raise
-            write_atomic(self._run_dir / DELIVERED_NAME, f"{lines[-1][1]}\n", sync=False)
+            self._delivered_bytes = lines[-1][1]
+            self._remember(DELIVERED_NAME, f"{self._delivered_bytes}")
 
-    def close_as_killed(self) -> None:
-        """Mark the run that was being delivered as KILLED unless the record said how it ended."""
+    def close_as(self, status: str) -> None:
+        """Give the run that was being delivered a status unless the record said how it ended."""
         if self._run_id and not self.ended:
-            self._terminate("KILLED")
+            self._terminate(status)
+
+    def _remember(self, name: str, text: str) -> bool:
+        """Write one of the two files beside the record; returns whether the disk took it.
+
+        Without them everything is sent again by whoever delivers next, which MLflow recognises. A folder that is gone
+        is not made anew.
+        """
+        if is_gone(self._run_dir):
+            return False
+        try:
+            write_atomic(self._run_dir / name, f"{text}\n", sync=False)
+        except OSError as error:
+            if not self._forgetful:
+                say(
+                    f"warning: {self._run_dir / name} cannot be written ({error.strerror or error}); values are sent on"
+                )
+            self._forgetful = True
+            return False
+        return True
 
     def _open_run(self) -> None:
         self._client = self._client or connect(self._tracking_uri, say)
         self._sweep = self._opened_sweep()
-        path = self._run_dir / RUN_ID_NAME
-        known_id = path.read_text().strip() if path.exists() else ""
+        known_id = read_run_id(self._run_dir)
         if not known_id or not self._is_active(known_id):
             with one_at_a_time(self._tracking_uri, say):  # the experiment may be new
                 run_id = self._find_or_create_run()
             if known_id:
                 say(f"warning: MLflow run {known_id} is unknown or deleted there: run {run_id} takes the whole record")
-            write_atomic(self._run_dir / DELIVERED_NAME, "0\n")  # before the id: a kill between them only repeats this
-            write_atomic(path, f"{run_id}\n")
+            self._delivered_bytes = 0
+            if self._remember(DELIVERED_NAME, "0"):  # before the id: a kill between them only repeats this
+                self._remember(RUN_ID_NAME, run_id)
             known_id = run_id
         self._client.update_run(known_id, status="RUNNING")
         self._run_id = known_id
@@ -132,13 +158,14 @@ class MlflowRun:
     def _find_or_create_run(self) -> str:
         # A creation whose answer got lost must not leave a second, empty run: the record's id finds the first.
         first, _ = next(read_records(self._run_dir))
+        record_id = identity(first)
         name, tag = self._experiment_name, "fairmot.record_id"
         experiment = self._client.get_experiment_by_name(name)
         experiment_id = experiment.experiment_id if experiment else self._client.create_experiment(name)
-        found = self._client.search_runs([experiment_id], f"tags.`{tag}` = '{first['id']}'", max_results=1)
+        found = self._client.search_runs([experiment_id], f"tags.`{tag}` = '{record_id}'", max_results=1)
         if found:
             return str(found[0].info.run_id)
-        tags = {tag: first["id"]} | ({_PARENT_TAG: self._sweep._run_id} if self._sweep is not None else {})
+        tags = {tag: record_id} | ({_PARENT_TAG: self._sweep._run_id} if self._sweep is not None else {})
         run = self._client.create_run(experiment_id, first["time_ms"], tags, run_name=self._run_name)
         return str(run.info.run_id)
 
@@ -204,7 +231,7 @@ class MlflowRun:
 
 def undelivered_lines(run_dir: Path) -> int:
     """How many lines of the record MLflow has not confirmed."""
-    return sum(1 for _ in read_records(run_dir, _delivered_bytes(run_dir)))
+    return sum(1 for _ in read_records(run_dir, _confirmed_bytes(run_dir)))
 
 
 def say(message: str) -> None:
@@ -219,9 +246,16 @@ def first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {masked(words.splitlines()[0]) if words else 'no message'}"
 
 
-def _delivered_bytes(run_dir: Path) -> int:
-    path = run_dir / DELIVERED_NAME
-    return int(path.read_text()) if path.exists() else 0
+def _confirmed_bytes(run_dir: Path) -> int:
+    """How much of the record MLflow has confirmed: what is remembered, if it is the end of a line, else nothing.
+
+    A file that a full disk left empty or torn, or a record that somebody has edited, only costs sending again.
+    """
+    try:
+        offset = int((run_dir / DELIVERED_NAME).read_bytes())
+    except (OSError, ValueError):
+        return 0
+    return offset if is_line_end(run_dir, offset) else 0
 
 
 def _shortened(value: str, longest: int) -> str:

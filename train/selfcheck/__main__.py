@@ -1,14 +1,15 @@
 """The command: python -m train.selfcheck device=ascend."""
 
-import json
 import logging
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from fairmot.cli.command import run_command
 from fairmot.errors import ConfigError, FairMOTError
+from fairmot.json_files import as_shape, read_json
 from train.distributed import connect
 from train.heartbeat import beat
 from train.run_dir import make_run_dir
@@ -17,7 +18,22 @@ from train.selfcheck.config import SelfcheckConfig
 from train.selfcheck.report import NAMES, Report, as_line
 from train.selfcheck.run import chosen, run_checks
 
-_WANTED = ("identities", "objects", "ranks", "parameter_bytes", "kernels_per_step", "peak_gb_with_fragments")
+
+@dataclass(frozen=True)
+class _Planned:
+    """What the checks want of a dry run's report, by its keys."""
+
+    identities: int
+    objects: int
+    ranks: int
+    parameter_bytes: int
+    kernels_per_step: dict[str, int]
+    peak_gb_with_fragments: float | None
+
+    def __post_init__(self) -> None:
+        """Refuse a report of nothing (ValueError)."""
+        if "total" not in self.kernels_per_step:
+            raise ValueError("kernels_per_step: total is missing")
 
 
 def selfcheck(config: SelfcheckConfig) -> None:
@@ -56,16 +72,16 @@ def _planned(report: str | None) -> Mapping[str, Any] | None:
     """
     if report is None:
         return None
-    try:
-        planned = json.loads(Path(report).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"selfcheck.report={report}: cannot be read as JSON ({error})") from error
-    missing = [key for key in _WANTED if not isinstance(planned, dict) or key not in planned]
-    if missing:
-        raise ConfigError(
-            f"selfcheck.report={report}: no report of a dry run, it lacks {', '.join(missing)}; "
+
+    def refused(why: str) -> ConfigError:
+        return ConfigError(
+            f"selfcheck.report={report}: no report of a dry run ({why}); "
             "python -m train simulate.chip=910b simulate.report=... writes one"
         )
+
+    planned: dict[str, Any] = read_json(Path(report), dict[str, Any], refused)
+    wanted = {field.name for field in fields(_Planned)}
+    as_shape({key: value for key, value in planned.items() if key in wanted}, _Planned, refused)
     return planned
 
 

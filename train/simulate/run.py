@@ -23,6 +23,7 @@ from omegaconf import OmegaConf
 from fairmot.device import Device
 from fairmot.errors import ConfigError, FairMOTError
 from fairmot.files import write_atomic
+from fairmot.json_files import read_json
 from train.config import TrainConfig
 from train.simulate.child import Measured
 from train.simulate.config import CHIPS, Chip
@@ -82,7 +83,7 @@ def simulated(config: TrainConfig) -> dict[str, Any]:
             config.simulate.time_limit_s,
         )
         text = log_file.read_text(encoding="utf-8", errors="replace")
-        written = json.loads(result.read_text(encoding="utf-8")) if result.is_file() else {}
+        written = _written(result)
         if exit_code != 0 or "error" in written or not written:
             _raise_failure(exit_code, written, text)
         return make_report(chip, Measured(**written), read_log(text.splitlines()), folder, _PROJECT)
@@ -130,6 +131,14 @@ def environment_of_child(
         "MS_SUBMODULE_LOG_v": "{DEVICE:1}",
         "MS_JIT_DISPLAY_PROGRESS": "1",
     }
+
+
+def _written(result: Path) -> dict[str, Any]:
+    """What the compiling process left: nothing where it died before, or while it wrote."""
+    try:
+        return read_json(result, dict[str, Any], FairMOTError)
+    except FairMOTError:
+        return {}
 
 
 def _raise_failure(exit_code: int, written: Mapping[str, Any], log: str) -> None:

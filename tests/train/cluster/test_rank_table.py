@@ -60,6 +60,11 @@ DEVICE = ("server_list", 1, "device", 0)
         (changed(*DEVICE, "device_id", REMOVED), "server_list[1].device[0].device_id: is missing"),
         (changed(*DEVICE, "device_ip", "192.168.0.1"), "192.168.0.1 is already that of server_list[0].device[1]"),
         (changed(*DEVICE, "device_ip", "192.168.0.256"), 'device_ip: "192.168.0.256": must be the IP address'),
+        (changed(*DEVICE, "rank_id", "2" * 5000), 'rank_id: "2222222222222222'),
+        (changed(*DEVICE, "rank_id", "٢"), "server_list[1].device[0].rank_id: "),
+        (changed(*DEVICE, "device_id", "9" * 11), "device_id: \"99999999999\": must be the device's number"),
+        (changed("server_count", int("2" * 4000)), "2... is not a string; must be a number in quotes"),
+        (changed(*SECOND, "server_id", [[[]]]), "server_list[1].server_id: a list is not a string; must be the host's"),
         (changed(*SECOND, "server_id", "10.0.0.0"), "device[0].rank_id: 2, but the ranks of 10.0.0.0 must be 0 to 1"),
     ],
 )  # fmt: skip
@@ -88,7 +93,13 @@ def test_the_number_of_ranks_must_agree(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "fault"),
-    [(b'{"version": ', "line 1 column 13: not JSON"), (b"\xff\xfe", "not text"), (None, "cannot be read")],
+    [
+        (b'{"version": ', "line 1 column 13: not JSON"),
+        (b"\xff\xfe", "not text"),
+        (None, "cannot be read"),
+        (b'{"version": ' + b"1" * 5000 + b"}", r"not a rank table \(.*4300 digits"),
+        (b"[" * 100_000, r"not a rank table \(maximum recursion depth"),
+    ],
 )
 def test_a_file_that_is_no_table(tmp_path, content, fault):
     path = tmp_path / "table.json"
@@ -96,6 +107,11 @@ def test_a_file_that_is_no_table(tmp_path, content, fault):
         path.write_bytes(content)
     with pytest.raises(ConfigError, match=f"{path}.*{fault}"):
         read_rank_table(path)
+
+
+def test_a_device_is_no_table():
+    with pytest.raises(ConfigError, match="/dev/zero: cannot be read .*a device"):
+        read_rank_table(Path("/dev/zero"))
 
 
 def test_servers_and_devices_come_by_rank(tmp_path):

@@ -1,8 +1,10 @@
 """The local record and the console of a training run; nothing here starts MLflow."""
 
+import errno
 import fcntl
 import math
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -14,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from full_disk import FullDisk
 
-from fairmot.errors import DataError
+from fairmot.errors import DataError, FairMOTError
 from train.report.console import print_summary
 from train.report.logger import RunLogger, flatten
 from train.report.mlflow_delivery import MlflowConfig
@@ -170,25 +173,56 @@ while True:
     assert read_metrics(tmp_path)["loss"] == [*before, (len(before) + 1, 0.5)]
 
 
-def test_a_full_disk_costs_values_but_neither_the_run_nor_the_record(tmp_path):
-    code = """
-import resource, sys
-from pathlib import Path
-from train.report.record import RunRecord
-record = RunRecord(Path(sys.argv[1]))
-resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
-for step in range(30):
-    record.append("metrics", step=step, values={"loss": 1.5})
-resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-record.append("metrics", step=99, values={"loss": 2.5})
-"""
-    process = run_python(code, str(tmp_path), stderr=subprocess.PIPE, text=True)
-    _, errors = process.communicate(timeout=20)
-    assert process.returncode == 0, errors
-    assert errors.count("cannot be written") == 1
-    points = read_metrics(tmp_path)["loss"]
-    assert 0 < len(points) < 30
-    assert points[-1] == (99, 2.5)
+@pytest.mark.parametrize("limit_bytes", [0, 20, 150, 1000])
+def test_lines_wait_for_a_full_disk_and_none_is_lost(tmp_path, caplog, limit_bytes):
+    with FullDisk() as disk:
+        disk.fill(limit_bytes)
+        record = RunRecord(tmp_path)
+        for step in range(30):
+            record.append("metrics", step=step, values={"loss": 1.5})
+        assert len(read_metrics(tmp_path).get("loss", [])) < 30
+    record.append("metrics", step=30, values={"loss": 2.5})
+    assert read_metrics(tmp_path) == {"loss": [*((step, 1.5) for step in range(30)), (30, 2.5)]}
+    assert [record["kind"] for record, _ in read_records(tmp_path)][:2] == ["record", "metrics"]
+    assert caplog.text.count("cannot be written") == 1
+
+
+def test_lines_that_never_found_room_are_counted(tmp_path, caplog):
+    with FullDisk() as disk:
+        record = RunRecord(tmp_path)
+        disk.fill()
+        for step in range(3):
+            record.append("metrics", step=step, values={"loss": 1.5})
+        record.close()
+    assert "its last 3 lines are lost" in caplog.text
+
+
+@pytest.mark.parametrize("end", ["removed", "renamed", "made anew"])
+def test_a_run_whose_folder_is_gone_ends_at_the_next_line(tmp_path, end):
+    logger = started(tmp_path / "run")
+    logger.metrics(1, {"loss": 2.5})
+    (tmp_path / "run").rename(tmp_path / "elsewhere")
+    if end != "renamed":
+        shutil.rmtree(tmp_path / "elsewhere")
+    if end == "made anew":
+        RunRecord(tmp_path / "run")
+    with pytest.raises(FairMOTError, match=rf"^{tmp_path}/run: the run's folder, or {SPOOL_NAME} in it, was removed"):
+        logger.metrics(2, {"loss": 2.5})
+    with pytest.raises(FairMOTError, match="was removed"):
+        logger.close("FAILED")
+    assert (tmp_path / "run").exists() == (end == "made anew")
+
+
+def test_storage_that_does_not_answer_is_not_gone(tmp_path, monkeypatch):
+    record = RunRecord(tmp_path)
+
+    def fail(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", fail)
+        record.append("metrics", step=1, values={"loss": 1.5})
+    assert read_metrics(tmp_path) == {"loss": [(1, 1.5)]}
 
 
 def test_logging_a_step_costs_the_loop_almost_nothing(tmp_path):

@@ -1,9 +1,11 @@
 """Delivery to real MLflow stores and servers, with what can go wrong between them and training."""
 
+import errno
 import math
 import os
 import re
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -21,8 +23,8 @@ from fairmot.errors import ConfigError, FairMOTError
 from train.config import TrainConfig
 from train.report.logger import RunLogger
 from train.report.mlflow_delivery import MlflowConfig, follow, only_deliverer, resolve_tracking_uri
-from train.report.mlflow_run import DELIVERED_NAME, RUN_ID_NAME, MlflowRun, undelivered_lines
-from train.report.record import RunRecord, read_metrics
+from train.report.mlflow_run import DELIVERED_NAME, RUN_ID_NAME, MlflowRun, read_run_id, undelivered_lines
+from train.report.record import SPOOL_NAME, RunRecord, read_metrics
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
@@ -139,17 +141,92 @@ def test_a_resumed_job_continues_the_same_run(tmp_path, store_uri):
     assert_delivered(store_uri, run_dir)
 
 
-@pytest.mark.parametrize("lost", [DELIVERED_NAME, RUN_ID_NAME])
-def test_lines_sent_again_are_recorded_once_and_in_one_run(tmp_path, store_uri, lost):
+@pytest.mark.parametrize("damage", [b"", b"\xff\x00", b"17", b"-1", b"9" * 40])
+def test_a_damaged_note_of_what_is_delivered_means_nothing_is(tmp_path, damage):
+    record_run(tmp_path, range(3))
+    (tmp_path / DELIVERED_NAME).write_bytes(damage)
+    assert undelivered_lines(tmp_path) == 8
+
+
+@pytest.mark.parametrize("damage", [b"", b"\n", None])
+def test_a_damaged_note_of_the_run_is_none(tmp_path, damage):
+    if damage is not None:
+        (tmp_path / RUN_ID_NAME).write_bytes(damage)
+    assert read_run_id(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"), [(DELIVERED_NAME, None), (DELIVERED_NAME, b"17"), (RUN_ID_NAME, None), (RUN_ID_NAME, b"0a\xff")]
+)
+def test_lines_sent_again_are_recorded_once_and_in_one_run(tmp_path, store_uri, name, damage):
     run_dir, config = tmp_path / "run", MlflowConfig(tracking_uri=store_uri)
     record_run(run_dir, range(100))
     follow(run_dir, config, parent_pid=None)
     first_id = run_id_of(run_dir)
-    (run_dir / lost).unlink()
+    if damage is None:
+        (run_dir / name).unlink()
+    else:
+        (run_dir / name).write_bytes(damage)
     record_run(run_dir, range(100, 102), resumed_at_step=99)
     follow(run_dir, config, parent_pid=None)
     assert run_id_of(run_dir) == first_id
     assert_delivered(store_uri, run_dir)
+
+
+def test_a_record_without_its_first_line_is_delivered_whole_and_to_one_run(tmp_path, store_uri):
+    """Somebody may delete a line that is damaged, as the message about it says."""
+    run_dir, config = tmp_path / "run", MlflowConfig(tracking_uri=store_uri)
+    record_run(run_dir, range(5))
+    spool = run_dir / SPOOL_NAME
+    spool.write_bytes(spool.read_bytes().partition(b"\n")[2])
+    follow(run_dir, config, parent_pid=None)
+    first_id = run_id_of(run_dir)
+    (run_dir / RUN_ID_NAME).unlink()
+    record_run(run_dir, range(5, 7), resumed_at_step=4)
+    follow(run_dir, config, parent_pid=None)
+    assert run_id_of(run_dir) == first_id
+    assert_delivered(store_uri, run_dir)
+
+
+def test_a_line_deleted_from_a_delivered_record_holds_nothing_back(tmp_path, store_uri):
+    run_dir, config = tmp_path / "run", MlflowConfig(tracking_uri=store_uri)
+    record_run(run_dir, range(5))
+    follow(run_dir, config, parent_pid=None)
+    spool = run_dir / SPOOL_NAME
+    spool.write_bytes(spool.read_bytes().partition(b"\n")[2])
+    record_run(run_dir, range(5, 9), resumed_at_step=4)
+    follow(run_dir, config, parent_pid=None)
+    assert_delivered(store_uri, run_dir)
+
+
+def test_a_full_disk_keeps_no_values_from_mlflow(tmp_path, store_uri, monkeypatch, capfd):
+    record_run(tmp_path / "run", range(100))  # more than one pass
+
+    def refuse(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("train.report.mlflow_run.write_atomic", refuse)
+        follow(tmp_path / "run", MlflowConfig(tracking_uri=store_uri), parent_pid=None)
+    assert capfd.readouterr().err.count("cannot be written (No space left on device)") == 1
+    follow(tmp_path / "run", MlflowConfig(tracking_uri=store_uri), parent_pid=None)
+    assert_delivered(store_uri, tmp_path / "run")
+    client = MlflowClient(store_uri)
+    assert len(client.search_runs([client.get_run(run_id_of(tmp_path / "run")).info.experiment_id])) == 1
+
+
+def test_a_run_whose_folder_is_removed_has_failed(tmp_path, store_uri, monkeypatch):
+    run_dir, removed = tmp_path / "run", []
+    RunRecord(run_dir).append("metrics", step=1, values={"loss": 1.0})
+
+    def remove(_):
+        removed.append(run_id_of(run_dir))
+        shutil.rmtree(run_dir)
+
+    monkeypatch.setattr("train.report.mlflow_delivery.time.sleep", remove)
+    follow(run_dir, MlflowConfig(tracking_uri=store_uri), parent_pid=os.getppid())
+    assert MlflowClient(store_uri).get_run(removed[0]).info.status == "FAILED"
+    assert not run_dir.exists()
 
 
 def test_a_deleted_run_is_replaced_by_a_new_one_with_the_whole_record(tmp_path, store_uri, capfd):

@@ -132,12 +132,21 @@ def test_checks_are_chosen_by_name():
 
 def test_a_report_that_is_none_is_refused(tmp_path):
     path = tmp_path / "report.json"
-    with pytest.raises(ConfigError, match="report.json: cannot be read as JSON"):
+    with pytest.raises(ConfigError, match=r"report.json: no report of a dry run \(No such file"):
         command._planned(str(path))
-    for text in ("[]", '{"ranks": 1}'):
-        path.write_text(text)
-        with pytest.raises(ConfigError, match="no report of a dry run, it lacks .*simulate.chip=910b"):
+    planned = {"identities": 9, "objects": 5, "ranks": 1, "parameter_bytes": 80, "kernels_per_step": {"total": 7}}
+    planned |= {"peak_gb_with_fragments": None, "chip": "910b"}
+    for document, why in (
+        ([], "should be an object"),
+        ({"ranks": 1}, "identities: is missing; objects: is missing; .*"),
+        ({**planned, "ranks": "1"}, "ranks: Input should be a valid integer"),
+        ({**planned, "kernels_per_step": {}}, "kernels_per_step: total is missing"),
+    ):
+        path.write_text(json.dumps(document))
+        with pytest.raises(ConfigError, match=rf"no report of a dry run \(.*{why}\); .*simulate.chip=910b"):
             command._planned(str(path))
+    path.write_text(json.dumps(planned))
+    assert command._planned(str(path)) == planned
 
 
 def test_a_mistyped_key_is_refused_with_a_suggestion():
