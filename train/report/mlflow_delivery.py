@@ -20,6 +20,7 @@ from pathlib import Path
 
 from fairmot.addresses import masked_address
 from fairmot.errors import FairMOTError
+from train.output import print_unfailingly
 from train.report.mlflow_run import MlflowRun, first_line, say
 from train.report.record import SPOOL_NAME, is_gone, only_deliverer
 
@@ -149,6 +150,7 @@ def follow(run_dir: Path, config: MlflowConfig, parent_pid: int | None) -> None:
 
 
 def _main() -> None:
+    print_unfailingly()  # a warning that finds no room must not end the delivery
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a stopped job's last values are sent; this process ends by itself
     orders = json.load(sys.stdin)
     run_dir, config = Path(orders["run_dir"]), MlflowConfig(**orders["config"])
