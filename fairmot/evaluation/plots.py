@@ -148,6 +148,7 @@ def plot_identities(path: str | Path, name: str, events: MatchEvents) -> None:
     axes.set_yticks(range(len(identities)), [f"{identity:.0f}" for identity in identities], fontsize=7)
     labels = [*(f"{track:.0f}" for track in tracks), "missed"]
     axes.set_xticks(range(len(labels)), labels, fontsize=7, rotation=90)
+    axes.tick_params(left=False, bottom=False)
     axes.axvline(len(tracks) - 0.5, color=_GT, linewidth=0.8)
     axes.set_xlabel("track")
     axes.set_ylabel("identity of ground truth")

@@ -6,7 +6,15 @@ import pytest
 from evaluation_data import rows, walk
 
 from fairmot.evaluation.metrics import SequencePair, evaluate_sequence, score_pair
-from fairmot.evaluation.plots import _coverage, plot_identities, plot_overall, plot_sequence, plot_tracks
+from fairmot.evaluation.plots import (
+    _ABSENT,
+    _bars,
+    _coverage,
+    plot_identities,
+    plot_overall,
+    plot_sequence,
+    plot_tracks,
+)
 from fairmot.evaluation.rules import MatchEvents
 from fairmot.mot.benchmarks import Benchmark
 from fairmot.mot.rows import LARGEST_FRAME, MotRows
@@ -64,6 +72,17 @@ def test_shares_of_an_identitys_frames() -> None:
     assert identities.tolist() == [1, 2]
     columns = dict(zip([*tracks.tolist(), "missed"], shares.T.tolist(), strict=True))
     assert columns == {9: [0.5, 0], 4: [0.25, 1], "missed": [0.25, 0]}
+
+
+def test_bars_of_a_track() -> None:
+    """Frames 1 and 2 under 9, 3 missed, 4 under 9 again, 5 under 4; then a gap, and 8 under 9."""
+    found = np.array([9, 9, np.nan, 9, 4, 9])
+    bars, colours, switches = _bars(2, np.array([1, 2, 3, 4, 5, 8]), found)
+    assert bars[:, :2].tolist() == [[0.5, 2.5], [2.5, 3.5], [3.5, 4.5], [4.5, 5.5], [7.5, 8.5]]
+    assert bars[:, 2:].mean(1).tolist() == [2] * 5
+    assert colours == [colours[0], _ABSENT, colours[0], colours[3], colours[0]]
+    assert len(set(colours)) == 3
+    assert switches.tolist() == [4.5, 7.5]
 
 
 @pytest.mark.parametrize("count", [1, 7])
