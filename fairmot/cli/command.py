@@ -117,7 +117,7 @@ def run_command(function: Callable[[Any], None], schema: type, config_name: str)
         return
     register(config_name, schema)
     if not words and not OmegaConf.missing_keys(OmegaConf.structured(schema)):
-        print(help_text(schema, CONF_DIR, config_name))
+        print(help_text(schema, CONF_DIR, config_name), flush=True)
         _leave("nothing was asked for; the first of the examples above is a good start", ConfigError.exit_code)
     if (mended := meant(words, schema, CONF_DIR)) != words:
         _leave(f"{' '.join(words)}: keys are written key=value; type {line_to_type(mended)}", ConfigError.exit_code)
