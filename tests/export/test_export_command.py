@@ -213,6 +213,7 @@ def test_the_check_sees_other_weights(files, run_dir, part, message):
         check(files["onnx"], read_description(files["onnx"]), network.set_train(False))
 
 
+@pytest.mark.slow
 def test_a_network_that_scores_every_place_the_same_cannot_be_checked(export, tmp_path):
     """Which of equal places fill the decoder's list is each program's own choice."""
     checkpoint = save_run(tmp_path / "run", without=("hm.2.weight",))

@@ -10,6 +10,7 @@ from fairmot.model.network import ModelConfig, build_network
 
 
 @pytest.mark.parametrize("name", ["dla_34", "hrnet_18", "resdcn_50", "resfpndcn_34", "yolov5s"])
+@pytest.mark.slow
 def test_a_folded_network_says_the_same(name):
     mode = ms.get_context("mode")
     ms.set_context(mode=ms.PYNATIVE_MODE)

@@ -80,6 +80,7 @@ def test_windows_hold_zeros_outside_the_map():
 
 
 @pytest.mark.parametrize("name", ["dlaconv_34", "dla_34", "yolov5s"])
+@pytest.mark.slow
 def test_networks_read_at_centres_what_their_maps_hold(name):
     ms.set_context(mode=ms.PYNATIVE_MODE)
     network = build_network(ModelConfig(name=name, width=0.25, head_conv=8, reid_dim=12), seed=2).set_train(False)

@@ -32,6 +32,7 @@ def l2(array):
     return float(np.sqrt((array.astype(np.float64) ** 2).sum()))
 
 
+@pytest.mark.slow
 def test_five_steps():
     expected = json.loads((FIXTURES / "train_traj_seed3000.json").read_text())
     fixture = np.load(FIXTURES / "train_traj_seed3000.npz")

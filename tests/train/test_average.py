@@ -24,6 +24,7 @@ def copied(average):
 
 
 @pytest.mark.parametrize("flat", [False, True])
+@pytest.mark.slow
 def test_the_average_follows_the_weights_and_stands_in_for_them(flat):
     parts = tiny_parts()
     network = parts[0]

@@ -63,6 +63,7 @@ def test_an_overflow_of_scaled_fp16_gradients_is_found():
     assert last["loss_scale"] < 2.0**24
 
 
+@pytest.mark.slow
 def test_scale_grows_after_good_steps_up_to_its_maximum():
     step = tiny_step(scale=LossScaleConfig(initial=4.0, growth_steps=2, maximum=16.0))
     scales = [call(step, tiny_batch(i))["loss_scale"] for i in range(8)]
@@ -121,6 +122,7 @@ def test_accumulation_is_the_mean_of_its_micro_batches():
         np.testing.assert_allclose(values(parts)[name], value, rtol=1e-4, atol=1e-6, err_msg=name)
 
 
+@pytest.mark.slow
 def test_accumulation_starts_anew_after_an_update_and_after_an_overflow():
     step = tiny_step(optim=sgd(), accumulation=2)
     before = values(step)
@@ -152,6 +154,7 @@ class SameGradients(nn.Cell):
         return gradients
 
 
+@pytest.mark.slow
 def test_another_ranks_overflow_is_asked_for_where_devices_saturate():
     other = OtherRank()
     step = tiny_step(reduce_gradients=SameGradients(), reduce_scalars=other)
@@ -165,6 +168,7 @@ def test_another_ranks_overflow_is_asked_for_where_devices_saturate():
     assert all(np.array_equal(before[name], value) for name, value in values(step).items())
 
 
+@pytest.mark.slow
 def test_two_runs_are_bit_identical():
     results = []
     for _ in range(2):

@@ -195,7 +195,7 @@ def main() -> int:
         say(f"error: {error}")
         return error.exit_code
     except OSError as error:  # such as a full disk, or a folder that is gone
-        say(f"error: {error}")
+        say(f"error: {str(error) or type(error).__name__}")
         return FairMOTError.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -139,6 +139,7 @@ def test_a_rank_that_falls_ends_the_others_and_is_quoted(start, program, code, s
     assert gone(job)
 
 
+@pytest.mark.slow
 def test_what_a_rank_leaves_behind_may_end_by_itself(start):
     """Such as the process that brings the last values to MLflow."""
     child = "import time; time.sleep(1); open('{}', 'w').write('delivered')"
@@ -275,6 +276,7 @@ def test_two_hosts_work_until_both_have_finished(two_hosts):
 
 
 @pytest.mark.parametrize("fallen", [0, 1])
+@pytest.mark.slow
 def test_a_failure_ends_and_restarts_both_hosts(two_hosts, fallen):
     programs = ["finish() if attempt == 2 else time.sleep(60)"] * 2
     programs[fallen] = "time.sleep(0.3); finish(0 if attempt == 2 else 1)"

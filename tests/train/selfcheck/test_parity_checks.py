@@ -56,6 +56,7 @@ def nudged(array):
         (parity.measure_decode, "exp_inds", second_swapped),
     ],
 )
+@pytest.mark.slow
 def test_the_device_agrees_with_the_original_and_would_not_with_another(session, spoil, measure, name, by):
     right = measure(session)
     assert right.verdict is Verdict.passed, right

@@ -175,6 +175,7 @@ def run_command(folder, *words, environment=None):
     return done.returncode, done.stdout, json.loads(report.read_text()) if report.exists() else None
 
 
+@pytest.mark.slow
 def test_the_command_on_this_cpu(tmp_path):
     """The narrow network's step compiles and is checked; 10 to 15 s on an idle machine."""
     words = ["device=cpu", "selfcheck.checks=[versions,losses,repeat,overflow,step_time]", "selfcheck.timed_steps=2"]

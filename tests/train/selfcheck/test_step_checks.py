@@ -174,6 +174,7 @@ def test_ranks_that_differ_fail():
         stepping.measure_ranks(session(trained(Idle), FakeRanks()))
 
 
+@pytest.mark.slow
 def test_wrong_means_over_ranks_fail(monkeypatch):
     monkeypatch.setattr(exchange, "SIZES_KB", (4, 64 * 1024))
     assert exchange.measure_all_reduce(session(trained())).verdict is Verdict.skipped

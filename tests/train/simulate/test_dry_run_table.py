@@ -22,6 +22,7 @@ def report(config) -> dict:
     }
 
 
+@pytest.mark.slow
 def test_experiments_of_one_graph_and_size_share_a_row():
     rows = rows_of(EXPERIMENTS, [])
     assert sorted(name for same in rows.values() for name in same) == EXPERIMENTS

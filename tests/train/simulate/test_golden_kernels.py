@@ -84,6 +84,7 @@ def test_it_compiles_to_the_kernels_of_the_golden_table(case, compiling, pytestc
     assert (report["collectives_per_step"] > 0) == (report["ranks"] > 1)
 
 
+@pytest.mark.slow
 def test_every_experiment_is_compiled():
     """Those that differ in data, rate or start alone make the same graph."""
     compiled = {graph_of(compose([f"experiment={case[0]}"], TrainConfig, "train")) for case in CASES.values()}
@@ -112,6 +113,7 @@ def test_every_pair_of_settings_is_compiled():
     assert {settings.split()[0] for _, settings, *_ in CASES.values()} == {"910a", "910b", "910b4", "a3"}
 
 
+@pytest.mark.slow
 def test_every_backbone_is_compiled():
     tried = {compose(words_of(case), TrainConfig, "train").model.name for case in CASES}
     assert tried == {path.stem for path in (CONF_DIR / "model").glob("*.yaml")} - {"hrnet_32", "dlaconv_34_narrow"}

@@ -137,6 +137,7 @@ def test_a_dry_run_ends_at_its_time_limit(tmp_path):
 
 
 @needs_tools
+@pytest.mark.slow
 def test_ctrl_c_ends_the_compiling_process_too(tmp_path):
     (tmp_path / "temporary").mkdir()
     command, environment = command_and_environment(TMPDIR=str(tmp_path / "temporary"))

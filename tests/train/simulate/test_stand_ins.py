@@ -28,6 +28,7 @@ def environment(tmp_path) -> dict[str, str]:
 
 
 @needs_tools
+@pytest.mark.slow
 def test_they_define_what_mindspore_wants_and_are_made_once(environment, monkeypatch):
     libraries, packages = stand_ins.build_stand_ins(environment)
     assert libraries.parent.name == "cann"
