@@ -14,7 +14,7 @@ from small_run import curves, write_pictures
 from fairmot.weights.checkpoint import read_checkpoint, whole_checkpoints
 
 pytestmark = [pytest.mark.distributed, pytest.mark.timeout(2400)]
-KILLS = 10
+KILLS = 6
 RESTARTS = 2
 STEPS = 60  # twenty epochs of three
 SAVE_EVERY = 2
@@ -108,7 +108,7 @@ def test_whatever_dies_the_job_ends_or_restarts_and_nothing_saved_is_lost(root, 
                 wait_until(lambda job=job, begun=begun: starts(job) > begun, job, "no restart")
         if job is not None:
             job.clear()
-        assert kills >= 5, "the run ended before it was hurt"
+        assert kills >= KILLS // 2, "the run ended before it was hurt"
         print(f"{kills} kills, {saved} of {STEPS} steps saved by then")
         job = Launched(root, run_dir, **RUN)
         assert job.end() == 0, job.said()
