@@ -25,7 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 from fairmot.addresses import masked
 from fairmot.cli.defaults import DefaultsInFile
 from fairmot.cli.help import group_help, help_text
-from fairmot.cli.keys import IGNORED, all_keys, keys_of
+from fairmot.cli.keys import IGNORED, kinds_of
 from fairmot.cli.mistakes import HYDRAS_FLAGS, line_to_type, meant
 from fairmot.cli.recorded import Recorded, written_with_environment
 from fairmot.cli.user_files import look_through_files
@@ -222,8 +222,7 @@ def _explain_grammar(text: str) -> str:
 
 def _open_keys(schema: type) -> set[str]:
     """Keys that hold names of the user's own, such as data.train."""
-    keys = [*keys_of(schema), *(key for _, keys in all_keys(schema) for key in keys)]
-    return {key.name for key in keys if key.kind.startswith("{")}
+    return {name for name, kind in kinds_of(schema).items() if kind.startswith("{")}
 
 
 def _suggest(name: str, known: list[str]) -> str:

@@ -1,5 +1,6 @@
 """What configuration dataclasses say of their keys: the one source of --help and of docs/configuration.md."""
 
+import functools
 import inspect
 import json
 import re
@@ -64,6 +65,13 @@ def all_keys(schema: type, prefix: str = "") -> Iterator[tuple[Key, list[Key]]]:
         if key.group is not None:
             yield key, keys_of(key.group, f"{key.name}.")
             yield from all_keys(key.group, f"{key.name}.")
+
+
+@functools.cache
+def kinds_of(schema: type) -> dict[str, str]:
+    """The kind of every key and group of a schema, by its dotted name."""
+    keys = [*keys_of(schema), *(key for _, inside in all_keys(schema) for key in inside)]
+    return {key.name: key.kind for key in keys}
 
 
 def summary_of(schema: type) -> str:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from fairmot.cli.keys import all_keys, keys_of
+from fairmot.cli.keys import kinds_of
 
 HYDRAS_FLAGS = {
     "--cfg", "--config-dir", "--config-name", "--config-path", "--experimental-rerun", "--help", "--hydra-help",
@@ -27,9 +27,7 @@ def meant(words: list[str], schema: type, conf_dir: Path) -> list[str]:
         schema: the command's configuration dataclass.
         conf_dir: the YAML files; a folder in it is a group, whose value names a file.
     """
-    kinds = {key.name: key.kind for key in keys_of(schema)}
-    kinds |= {key.name: key.kind for _, keys in all_keys(schema) for key in keys}
-    kinds |= {folder.name: "group" for folder in conf_dir.iterdir() if folder.is_dir()}
+    kinds = kinds_of(schema) | {folder.name: "group" for folder in conf_dir.iterdir() if folder.is_dir()}
     is_sweep = bool({"-m", "--multirun"} & set(words))
     mended = _without_dashes(_lists_whole(_equals_joined(words)), kinds)
     return mended if is_sweep else [_with_brackets(word, kinds) for word in mended]

@@ -13,7 +13,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import grammar_parser
 from omegaconf.errors import GrammarParseError
 
-from fairmot.cli.keys import all_keys, keys_of
+from fairmot.cli.keys import kinds_of
 
 _WORD = re.compile(r"(\+{0,2})([\w.][\w.-]*)=(.*)", re.DOTALL)
 _ELEMENT = re.compile(r"\s*('(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|[^,]*?)\s*(?:,|$)", re.DOTALL)
@@ -33,14 +33,9 @@ def literal_words(words: Iterable[str], schema: type, conf_dir: Path) -> list[st
         conf_dir: the YAML files; a folder in it is a group, whose value names a file.
     """
     words = list(words)
-    kinds = dict(_kinds(schema))
+    kinds = kinds_of(schema)
     is_sweep = bool({"-m", "--multirun"} & set(words))
     return [_literal(word, kinds, conf_dir, is_sweep) for word in words]
-
-
-def _kinds(schema: type) -> Iterator[tuple[str, str]]:
-    yield from ((key.name, key.kind) for key in keys_of(schema))
-    yield from ((key.name, key.kind) for _, keys in all_keys(schema) for key in keys)
 
 
 def _literal(word: str, kinds: dict[str, str], conf_dir: Path, is_sweep: bool) -> str:
