@@ -100,8 +100,8 @@ def convert(config: ConvertConfig) -> None:
     source = read_source(Path(config.source).expanduser())
     model, known_from = choose_model(config, source)
     num_classes = config.num_classes or source.num_classes or 1
-    use_device(Device.cpu)  # some of a network's first values are computed: that must not open an NPU
-    state = build_network(model, seed=0, num_classes=num_classes).state()
+    use_device(Device.cpu)  # converting must not open an NPU
+    state = build_network(model, None, num_classes).state()
     own_names = {original_name(name): name for name in state}
     shapes = {original: tuple(state[name].shape) for original, name in own_names.items()}
     tensors, rows, source_names = fit(config, source, model, known_from, shapes)

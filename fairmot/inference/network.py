@@ -202,7 +202,7 @@ def load_network(path: Path) -> TrainedNetwork:
     num_classes = checkpoint.said("num_classes", int)
     try:
         check_input_size("input_size", (height, width))
-        network = build_network(config, seed=0, num_classes=num_classes)
+        network = build_network(config, None, num_classes)
     except (ValueError, ConfigError) as error:
         raise CheckpointError(f"{checkpoint.says}: its network cannot be built: {error}") from error
     _load_strictly(network, checkpoint)

@@ -1,11 +1,13 @@
 """The one-shot network: encoder, decoder, heads."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
+from mindspore.nn.utils import no_init_parameters
 
 from fairmot.errors import ConfigError
 from fairmot.model.backbone import Backbone, scaled
@@ -145,8 +147,13 @@ BACKBONES: dict[str, Callable[[ModelConfig], Backbone]] = {
 """Network name -> how to build its encoder and decoder."""
 
 
-def build_network(config: ModelConfig, seed: int, num_classes: int = 1) -> FairMOT:
+def build_network(config: ModelConfig, seed: int | None, num_classes: int = 1) -> FairMOT:
     """Build and initialise a network; the same seed gives the same values on every rank and machine.
+
+    Args:
+        config: which network.
+        seed: of its first weights; None: they are read from a file, so that none are made and no memory is taken yet.
+        num_classes: heatmap channels.
 
     Raises:
         ConfigError: `model.name` is none of the networks there are, or has no output at `model.down_ratio`; or no such
@@ -159,16 +166,18 @@ def build_network(config: ModelConfig, seed: int, num_classes: int = 1) -> FairM
             f"model.name={config.name} cannot be built by this version; there are: {', '.join(BACKBONES)}. "
             "The recipes' other networks are listed in docs/recipes.md."
         )
-    backbone = BACKBONES[config.name](config)
-    if config.down_ratio not in backbone.down_ratios:
-        raise ConfigError(
-            f"model.down_ratio={config.down_ratio}: {config.name} has its output at one cell to "
-            f"{' or '.join(map(str, backbone.down_ratios))} pixels; choose that"
-        )
-    network = FairMOT(backbone, config, num_classes)
+    with nullcontext() if seed is not None else no_init_parameters():
+        backbone = BACKBONES[config.name](config)
+        if config.down_ratio not in backbone.down_ratios:
+            raise ConfigError(
+                f"model.down_ratio={config.down_ratio}: {config.name} has its output at one cell to "
+                f"{' or '.join(map(str, backbone.down_ratios))} pixels; choose that"
+            )
+        network = FairMOT(backbone, config, num_classes)
     state = network.state()
     for name, parameter in state.items():
         parameter.name = name  # the optimiser names its moments after it
-    weights = {name: parameter.shape for name, parameter in state.items() if name.endswith(".weight")}
-    initialize(state, seed, backbone.small_weights(weights))
+    if seed is not None:
+        weights = {name: parameter.shape for name, parameter in state.items() if name.endswith(".weight")}
+        initialize(state, seed, backbone.small_weights(weights))
     return network

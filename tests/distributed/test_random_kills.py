@@ -1,7 +1,11 @@
-"""Ten faults drawn from a seed: any process of a job, at any moment, by any signal that ends one."""
+"""Faults drawn from a seed: any process of a job, at any moment, by any signal that ends one.
+
+FAIRMOT_KILLS=20 FAIRMOT_KILL_RANKS=3 make a longer series of more ranks than CI's.
+"""
 
 import os
 import random
+import re
 import signal
 import time
 
@@ -13,19 +17,23 @@ from small_run import curves, write_pictures
 
 from fairmot.weights.checkpoint import read_checkpoint, whole_checkpoints
 
-pytestmark = [pytest.mark.distributed, pytest.mark.timeout(2400)]
-KILLS = 6
+KILLS = int(os.environ.get("FAIRMOT_KILLS", "4"))
+RANKS = int(os.environ.get("FAIRMOT_KILL_RANKS", "2"))
 RESTARTS = 2
-STEPS = 60  # twenty epochs of three
+PICTURES = 13
+EPOCHS = 3 * KILLS
+STEPS_PER_EPOCH = PICTURES // (2 * RANKS)
+STEPS = EPOCHS * STEPS_PER_EPOCH
 SAVE_EVERY = 2
 WITHIN_S = 30
-RUN = {"epochs": 20, "save_every_steps": SAVE_EVERY}
+RUN = {"num_ranks": RANKS, "epochs": EPOCHS, "save_every_steps": SAVE_EVERY}
+pytestmark = [pytest.mark.distributed, pytest.mark.timeout(300 + 180 * KILLS)]
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("data")
-    write_pictures(root, count=13)
+    write_pictures(root, count=PICTURES)
     return root
 
 
@@ -36,6 +44,12 @@ def starts(job):
 def steps_since_start(job):
     """Lines of progress after the newest start, if any."""
     return job.log(0).rpartition(", process ")[2].count("\nstep ")
+
+
+def is_at_epoch_border(job):
+    """Whether the step last reported was an epoch's last one."""
+    reported = re.findall(r"^step (\d+)/", job.log(0).rpartition(", process ")[2], re.MULTILINE)
+    return bool(reported) and int(reported[-1]) % STEPS_PER_EPOCH == 0
 
 
 def newest(run_dir):
@@ -52,9 +66,16 @@ def wait_until(holds, job, what):
 
 def strike(job, draw):
     """Kill one process of the job at a drawn moment; returns what was done, or None where the run was over before."""
-    begun, steps, delay_s = starts(job), draw.randrange(4), draw.random()
-    wait_until(lambda: job.process.poll() is not None or steps_since_start(job) >= steps, job, "no steps")
-    time.sleep(delay_s)
+    begun, steps, delay_s, at_border = starts(job), draw.randrange(4), draw.random(), draw.random() < 0.3
+    wait_until(
+        lambda: (
+            job.process.poll() is not None
+            or (steps_since_start(job) >= steps and (not at_border or is_at_epoch_border(job)))
+        ),
+        job,
+        "no steps",
+    )
+    time.sleep(delay_s / 10 if at_border else delay_s)
     before = job.processes()
     if job.process.poll() is not None or not before:
         return None
@@ -62,9 +83,9 @@ def strike(job, draw):
         port = job.port()
     except (OSError, IndexError):  # rank 0 has not begun, or has ended
         port = None
-    is_launcher = draw.random() < 0.25
+    is_launcher = draw.random() < 0.25 or at_border
     if is_launcher:
-        number = draw.choice([signal.SIGKILL, signal.SIGTERM])
+        number = signal.SIGTERM if at_border else draw.choice([signal.SIGKILL, signal.SIGTERM])
         job.process.send_signal(number)
     else:
         number = draw.choice([signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])

@@ -55,6 +55,14 @@ def test_same_seed_same_network():
     assert any(not np.array_equal(first[name].asnumpy(), other[name].asnumpy()) for name in first)
 
 
+def test_a_network_whose_weights_are_read_from_a_file_takes_no_memory_before():
+    state, made = (build_network(ModelConfig(**NARROW), seed).state() for seed in (None, 1))
+    assert all(parameter.has_init for parameter in state.values())
+    assert {name: (value.shape, value.dtype) for name, value in state.items()} == {
+        name: (value.shape, value.dtype) for name, value in made.items()
+    }
+
+
 def test_projections_the_original_never_uses_are_not_trained():
     network = build_network(ModelConfig(**NARROW), seed=1)
     trained = {parameter.name for parameter in network.trainable_params()}
