@@ -34,7 +34,7 @@ PARTS = {
     "inference": ("5 min", {"quick": "true", "passes": "3", "rounds": "1"}),
     "checkpoint": ("2 min", {"quick": "true", "steps": "5", "every": "3", "repeats": "1"}),
     "ranks": ("3 min", {"quick": "true", "steps": "5"}),
-    "cost_curves": ("6 min", {"quick": "true", "steps": "4", "curves": "batch,drawn"}),
+    "cost_curves": ("6 min", {"quick": "true", "steps": "4", "curves": "drawn"}),
     "loader": ("2 min", {"cases": "reference,fast-loader", "seconds": "0.3", "pictures": "4"}),
     "index": ("1 min", {"share": "0.003"}),
     "tracker": ("1 min", {"objects": "20,60", "frames": "40", "passes": "1"}),

@@ -78,7 +78,7 @@ def test_the_whole_suite_at_its_smallest(tmp_path):
     compared = {part: [row for row in some if row["reference"]] for part, some in rows.items()}
     assert all(compared[part] for part in ("checkpoint", "ranks", "index", "evaluation"))
     titles = {curve["title"] for values in found["parts"].values() for curve in values["curves"]}
-    assert titles == {"batch", "identities, 8192 drawn", "ranks", "tracked objects"}
+    assert titles == {"identities, 8192 drawn", "ranks", "tracked objects"}
     table = (tmp_path / "out" / "benchmarks.md").read_text()
     assert run.stdout.strip() == table.strip()
     assert all(f"| {part} | {row['what']} |" in table for part, some in rows.items() for row in some)
