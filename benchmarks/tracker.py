@@ -18,7 +18,8 @@ from benchmarks.measuring import options
 from benchmarks.original.tracker import original_tracker
 from benchmarks.report import Curve, Part, Row, publish
 from fairmot.structures import Detections
-from fairmot.tracking.tracker import Tracker, TrackerConfig
+from fairmot.tracking.config import TrackerConfig
+from fairmot.tracking.tracker import Tracker
 
 WARM_UP_FRAMES = 20
 REID_DIM = 128

@@ -34,7 +34,7 @@ from fairmot.inference.scoring import Embeddings, embeddings_of_objects, frames_
 from fairmot.inference.trained_rules import TrackerOfCheckpoint, say_whose_rules
 from fairmot.mot.benchmarks import Benchmark
 from fairmot.mot.rows import MotRows, write_results
-from fairmot.tracking.tracker import TrackerConfig
+from fairmot.tracking.config import TrackerConfig
 
 _log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ class Detections:
     Attributes:
         boxes_xyxy: float64 [N, 4], pixels of the image; may reach beyond its border.
         scores: float32 [N].
-        embeddings: float32 [N, D], of any length: the tracker normalises.
+        embeddings: float32 [N, D], of any length: the tracker normalises; without any when left out, [N, 0].
         classes: int64 [N]; all 0 when left out.
 
     Raises:
@@ -23,7 +23,7 @@ class Detections:
 
     boxes_xyxy: np.ndarray
     scores: np.ndarray
-    embeddings: np.ndarray
+    embeddings: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     classes: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def __post_init__(self) -> None:
@@ -32,6 +32,8 @@ class Detections:
         self.embeddings = np.asarray(self.embeddings, np.float32)
         self.classes = np.asarray(self.classes, np.int64)
         count = len(self.boxes_xyxy)
+        if self.embeddings.shape == (0, 0):
+            self.embeddings = self.embeddings.reshape(count, 0)
         if not self.classes.size:
             self.classes = np.zeros(count, np.int64)
         for name, columns in (("boxes_xyxy", "4"), ("scores", ""), ("embeddings", "D"), ("classes", "")):

@@ -25,7 +25,7 @@ from fairmot.mot.benchmarks import TEST_LENGTHS, TRAIN_LENGTHS, Benchmark, bench
 from fairmot.mot.number_table import holds_rows
 from fairmot.mot.rows import NOT_GIVEN, MotRows, read_results, write_results
 from fairmot.mot.sequence import find_sequences, one_variant_a_scene
-from fairmot.tracking.tracker import TrackerConfig
+from fairmot.tracking.config import TrackerConfig
 
 _log = logging.getLogger(__name__)
 

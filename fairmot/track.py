@@ -27,8 +27,9 @@ from fairmot.media.frame import Frame
 from fairmot.media.video import RECONNECT_S, FrameSource, open_source
 from fairmot.media.video_writer import FramesWriter, VideoWriter
 from fairmot.mot.rows import result_rows, track_rows, write_results
+from fairmot.tracking.config import TrackerConfig
 from fairmot.tracking.interpolation import InterpolationConfig, interpolate
-from fairmot.tracking.tracker import Tracker, TrackerConfig, plausible
+from fairmot.tracking.tracker import Tracker, plausible
 
 STAGES = ("read", "network", "tracker", "write")
 

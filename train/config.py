@@ -11,7 +11,7 @@ from fairmot.device import Device, ExecutorConfig, find_device
 from fairmot.evaluation.rules import Rules
 from fairmot.losses.fairmot_loss import LossConfig
 from fairmot.model.network import ModelConfig
-from fairmot.tracking.tracker import TrackerConfig
+from fairmot.tracking.config import TrackerConfig
 from train.batch_norm import BatchNorm
 from train.optimizer import OptimConfig
 from train.precision import Precision

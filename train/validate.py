@@ -24,7 +24,7 @@ from fairmot.inference.tracks import TrackedFrame
 from fairmot.media.drawing import Painter, sheet
 from fairmot.mot.numbering import number_pictures
 from fairmot.mot.rows import write_results
-from fairmot.tracking.tracker import TrackerConfig
+from fairmot.tracking.config import TrackerConfig
 from train.distributed import World
 from train.heartbeat import beat
 from train.shared_storage import is_listed, wait_until

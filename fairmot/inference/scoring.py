@@ -15,7 +15,7 @@ from fairmot.inference.tracks import TrackedFrame, Watch, track_source
 from fairmot.media.video import FrameSource, open_source
 from fairmot.mot.rows import MotRows
 from fairmot.structures import Detections
-from fairmot.tracking.tracker import TrackerConfig
+from fairmot.tracking.config import TrackerConfig
 
 
 @dataclasses.dataclass

@@ -14,7 +14,8 @@ from fairmot.media.frame import Frame
 from fairmot.media.video import FrameSource
 from fairmot.mot.rows import MotRows, result_rows, track_rows
 from fairmot.structures import Detections, Tracks
-from fairmot.tracking.tracker import Tracker, TrackerConfig, plausible
+from fairmot.tracking.config import TrackerConfig
+from fairmot.tracking.tracker import Tracker, plausible
 
 _BATCHES_AHEAD = 2
 

@@ -10,7 +10,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from fairmot.cli.defaults import DefaultsInFile
 from fairmot.errors import LONGEST_REASON, CheckpointError, ConfigError, excerpt
-from fairmot.tracking.tracker import TrackerConfig
+from fairmot.tracking.config import TrackerConfig
 from fairmot.weights.checkpoint import read_checkpoint
 
 _CONFIG = "config.yaml"

@@ -2,17 +2,16 @@
 
 A frame passes through four matchings, each over what the one before left: by appearance and motion (followed and lost
 tracks), by overlap (followed tracks), optionally by overlap with weak detections (BYTE), and by overlap for tracks seen
-only once. The rules, thresholds and the order of tracks and detections are those of the original.
+only once. Without embeddings the first is by overlap too. The rules, thresholds and the order of tracks and detections
+are those of the original.
 """
-
-from dataclasses import dataclass
-from enum import Enum
 
 import numpy as np
 
 from fairmot.structures import Detections, Tracks
 from fairmot.tracking import kalman
 from fairmot.tracking.camera import CameraMotion
+from fairmot.tracking.config import Cost, TrackerConfig
 from fairmot.tracking.matching import (
     Pairs,
     assign,
@@ -24,72 +23,6 @@ from fairmot.tracking.matching import (
     xyxy_to_xyah,
 )
 from fairmot.tracking.track_table import TrackTable
-
-
-class Cost(Enum):
-    """What the first matching compares, within the gate of the motion model."""
-
-    embedding = "embedding"
-    giou_embedding = "giou_embedding"
-
-
-@dataclass
-class TrackerConfig:
-    """The tracker's rules; the defaults are the paper's.
-
-    Attributes:
-        conf_thres: detections must score more than this to be matched and to start tracks.
-        track_buffer: frames, at 30 frames a second, for which a lost track may be found again.
-        frame_rate: frames a second of the sequence.
-        match_embedding: largest cost of a match by appearance and motion.
-        match_iou: largest IoU distance of a match by overlap.
-        match_unconfirmed: the same for tracks seen only once.
-        match_duplicate: a followed and a lost track closer than this are one; the one with the shorter history goes.
-        cost: `embedding`, the cosine distance fused with the motion model's; or `giou_embedding`, the product of
-            the GIoU distance (0 to 2) and the cosine distance.
-        appearance_weight: share of the cosine distance in the fused cost; the rest is the squared Mahalanobis distance.
-        smoothing: share of a track's running embedding that survives an update.
-        byte: match weak detections too (Zhang et al., ECCV 2022).
-        low_thres: weak detections score more than this and at most conf_thres.
-        match_low: largest IoU distance of a match with a weak detection.
-        camera_motion: carry the tracks along with the background; `update` then needs the frames.
-        min_box_area: boxes of this many square pixels or fewer are not reported.
-        max_aspect: boxes with more than this width / height are not reported.
-    """
-
-    conf_thres: float = 0.4
-    track_buffer: int = 30
-    frame_rate: float = 30.0
-    match_embedding: float = 0.4
-    match_iou: float = 0.5
-    match_unconfirmed: float = 0.7
-    match_duplicate: float = 0.15
-    cost: Cost = Cost.embedding
-    appearance_weight: float = 0.98
-    smoothing: float = 0.9
-    byte: bool = False
-    low_thres: float = 0.2
-    match_low: float = 0.4
-    camera_motion: bool = False
-    min_box_area: float = 100.0
-    max_aspect: float = 1.6
-
-    def __post_init__(self) -> None:
-        shares = "conf_thres", "low_thres", "appearance_weight", "smoothing"
-        distances = "match_iou", "match_unconfirmed", "match_duplicate", "match_low"
-        for key in (*shares, *distances):
-            if not 0 <= getattr(self, key) <= 1:
-                raise ValueError(f"tracker.{key} must be from 0 to 1, got {getattr(self, key)}")
-        for key in ("track_buffer", "match_embedding", "min_box_area"):
-            if not 0 <= getattr(self, key) < np.inf:
-                raise ValueError(f"tracker.{key} must be finite and not negative, got {getattr(self, key)}")
-        for key in ("frame_rate", "max_aspect"):
-            if not 0 < getattr(self, key) < np.inf:
-                raise ValueError(f"tracker.{key} must be finite and more than 0, got {getattr(self, key)}")
-        if self.byte and not self.low_thres < self.conf_thres:
-            raise ValueError(
-                f"tracker.low_thres must be less than tracker.conf_thres, got {self.low_thres} and {self.conf_thres}"
-            )
 
 
 class Tracker:
@@ -124,7 +57,8 @@ class Tracker:
         """Take in the next frame.
 
         Args:
-            detections: all of the frame's, also weak ones. Boxes without area are ignored.
+            detections: all of the frame's, also weak ones; with embeddings in all frames or in none. Boxes without
+                area are ignored.
             frame: uint8 [H, W, 3] or [H, W]; needed with `camera_motion` only.
             time_s: since the sequence's first frame: how long lost tracks are remembered goes by it, not by the
                 number of frames. None: frames follow each other at config.frame_rate. All or none of a sequence.
@@ -178,8 +112,9 @@ class Tracker:
         pool = np.concatenate([followed, np.arange(self.n_tracked, len(tracks))])
         tracks.predict(pool, is_lost=pool >= self.n_tracked)
         strong, weak = np.flatnonzero(is_strong), np.flatnonzero(~is_strong)
+        by_overlap = config.cost is Cost.iou or not tracks.features.shape[1]
         stages = (
-            (pool, strong, config.match_embedding),
+            (pool, strong, config.match_iou if by_overlap else config.match_embedding),
             (followed, strong, config.match_iou),
             (followed, weak, config.match_low),
             (unconfirmed, strong, config.match_unconfirmed),
@@ -190,7 +125,7 @@ class Tracker:
             rows, columns = candidates[column_of[candidates] < 0], seen[is_free[seen]]
             if not len(rows) or not len(columns):
                 continue
-            if candidates is pool:
+            if candidates is pool and not by_overlap:
                 pairs = self._appearance_pairs(rows, detections, columns)
             else:
                 pairs = iou_pairs(tracks.boxes_xyxy(rows), detections.boxes_xyxy[columns], limit)
@@ -216,7 +151,8 @@ class Tracker:
         return pairs._replace(costs=costs)
 
     def _start(self, detections: Detections) -> TrackTable:
-        """New tracks with the next ids."""
+        """New tracks with the next ids, from what scores enough."""
+        detections = detections.select(detections.scores > np.float32(self._config.start_thres))
         new = TrackTable.start(detections, self._next_id, self.n_frames, self._clock)
         self._next_id += len(new)
         return new

@@ -13,7 +13,7 @@ from fairmot.cli.command import CONF_DIR
 from fairmot.cli.help import EXIT_CODES, help_text
 from fairmot.cli.keys import all_keys, keys_of
 from fairmot.prepare.config import PrepareConfig
-from fairmot.tracking.tracker import TrackerConfig
+from fairmot.tracking.config import TrackerConfig
 from train.config import TrainConfig
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -20,7 +20,7 @@ from fairmot.mot.benchmarks import Benchmark
 from fairmot.mot.rows import class_column, read_ground_truth, read_results, result_rows, write_results
 from fairmot.structures import Tracks
 from fairmot.track import TrackConfig, track
-from fairmot.tracking.tracker import TrackerConfig
+from fairmot.tracking.config import TrackerConfig
 
 ROW_OF_CLASS_2 = 48  # what is below this row of pixels
 

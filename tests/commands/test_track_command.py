@@ -25,8 +25,8 @@ from fairmot.media.video_writer import VideoWriter
 from fairmot.model.network import ModelConfig, build_network
 from fairmot.mot.rows import read_results
 from fairmot.track import STAGES, TrackConfig, track
+from fairmot.tracking.config import Cost, TrackerConfig
 from fairmot.tracking.interpolation import Interpolation, InterpolationConfig
-from fairmot.tracking.tracker import TrackerConfig
 from fairmot.weights.checkpoint import GROUPS, save_checkpoint
 
 
@@ -233,7 +233,8 @@ def test_the_command_line_reaches_the_tracker():
     assert composed(*words).source == "0"
     assert composed(*words, "conf_thres=0.6").tracker.conf_thres == 0.6
     chosen = composed(*words, "tracker=byte", "tracker.low_thres=0.3", "interpolation.method=linear")
-    assert chosen.tracker == TrackerConfig(byte=True, low_thres=0.3)
+    byte = TrackerConfig(byte=True, cost=Cost.iou, match_iou=0.8, start_thres=0.5, low_thres=0.3)
+    assert chosen.tracker == byte
     assert chosen.interpolation.method is Interpolation.linear
 
 

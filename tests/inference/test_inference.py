@@ -17,7 +17,8 @@ from fairmot.inference.tracks import track_frames
 from fairmot.json_files import sealed
 from fairmot.media.frame import counted
 from fairmot.model.network import ModelConfig, build_network
-from fairmot.tracking.tracker import Tracker, TrackerConfig
+from fairmot.tracking.config import TrackerConfig
+from fairmot.tracking.tracker import Tracker
 from fairmot.weights.checkpoint import GROUPS, save_checkpoint
 
 NARROW = ModelConfig(width=0.25, head_conv=8, reid_dim=6)

@@ -8,7 +8,7 @@ from fairmot.evaluate import EvaluateConfig
 from fairmot.inference.trained_rules import say_whose_rules
 from fairmot.submit import SubmitConfig
 from fairmot.track import TrackConfig
-from fairmot.tracking.tracker import Cost, TrackerConfig
+from fairmot.tracking.config import Cost, TrackerConfig
 from fairmot.weights.checkpoint import GROUPS, save_checkpoint
 
 CONFIG = "tracker:\n  match_iou: 0.7\n  conf_thres: 0.6\n  cost: giou_embedding\n"

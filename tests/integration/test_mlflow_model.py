@@ -19,7 +19,8 @@ from fairmot.inference.tracks import track_frames
 from fairmot.json_files import sealed
 from fairmot.media.frame import counted
 from fairmot.media.picture import read_image
-from fairmot.tracking.tracker import Tracker, TrackerConfig, plausible
+from fairmot.tracking.config import TrackerConfig
+from fairmot.tracking.tracker import Tracker, plausible
 from fairmot.weights.checkpoint import read_checkpoint, save_checkpoint
 from train.__main__ import train
 from train.build import build_state

@@ -37,7 +37,7 @@ from fairmot.json_files import sealed
 from fairmot.mot.rows import first_fault, read_ground_truth, read_results
 from fairmot.mot.sequence import read_frame_rate, read_length
 from fairmot.prepare.sets.coco_video import parse_coco
-from fairmot.tracking.tracker import TrackerConfig
+from fairmot.tracking.config import TrackerConfig
 from fairmot.weights.checkpoint import GROUPS, read_checkpoint, save_checkpoint
 from fairmot.weights.weights_file import weights_file
 from train.cluster.rank_table import read_rank_table

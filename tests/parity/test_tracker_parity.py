@@ -7,6 +7,7 @@ import pytest
 
 from fairmot.structures import Detections
 from fairmot.tracking import kalman
+from fairmot.tracking.config import TrackerConfig
 from fairmot.tracking.matching import (
     Pairs,
     assign,
@@ -17,7 +18,7 @@ from fairmot.tracking.matching import (
     xyxy_to_xyah,
 )
 from fairmot.tracking.track_table import TrackTable
-from fairmot.tracking.tracker import Tracker, TrackerConfig, plausible
+from fairmot.tracking.tracker import Tracker, plausible
 
 FIXTURES = Path(__file__).parent / "fixtures" / "tracker"
 pytestmark = pytest.mark.parity

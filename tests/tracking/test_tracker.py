@@ -5,7 +5,8 @@ import pytest
 from walkers import REID_DIM, identities, nobody, people
 
 from fairmot.structures import Detections
-from fairmot.tracking.tracker import Tracker, TrackerConfig, plausible
+from fairmot.tracking.config import TrackerConfig
+from fairmot.tracking.tracker import Tracker, plausible
 
 WHO = identities(6)
 PLACES = np.array([[100.0, 200], [300, 220], [500, 240], [700, 200], [900, 300], [1100, 300]])

@@ -8,7 +8,9 @@ from omegaconf import OmegaConf
 from walkers import identities, nobody, people
 
 from fairmot.cli.command import CONF_DIR
-from fairmot.tracking.tracker import Cost, Tracker, TrackerConfig
+from fairmot.structures import Detections
+from fairmot.tracking.config import Cost, TrackerConfig
+from fairmot.tracking.tracker import Tracker
 
 WHO = identities(4)
 PLACE = np.array([[400.0, 300.0]])
@@ -78,6 +80,33 @@ def test_the_product_weighs_place_against_appearance(cost, limit, shift_px, like
     assert ids_of(tracker, people(shifted(PLACE, shift_px), likeness * WHO[:1] + (1 - likeness) * WHO[1:2])) == expected
 
 
+@pytest.mark.parametrize("config", [TrackerConfig(), TrackerConfig(cost=Cost.iou)])
+def test_boxes_alone_are_followed_by_overlap_also_out_of_sight(config):
+    """Whether there are no embeddings or they are not looked at, two who swap them keep their ids."""
+    reid = WHO[:2] if config.cost is Cost.iou else np.zeros((2, 0))
+    tracker, apart = Tracker(config), np.concatenate([PLACE, shifted(PLACE, 100.0)])
+    for step in range(5):
+        assert ids_of(tracker, people(apart + step, reid)) == [1, 2]
+    for _ in range(3):
+        assert ids_of(tracker, Detections(np.zeros((0, 4)), np.zeros(0), reid[:0])) == []
+    assert ids_of(tracker, people(apart + 8, reid[::-1])) == [1, 2]
+    assert ids_of(tracker, people(apart + 400, reid)) == []
+
+
+def test_boxes_with_and_without_embeddings_in_one_sequence_are_refused():
+    tracker = Tracker(TrackerConfig())
+    tracker.update(people(PLACE, WHO[:1]))
+    with pytest.raises(ValueError, match="must have 16 columns as in the sequence's earlier frames, got 0"):
+        tracker.update(Detections(np.array([[0.0, 0, 9, 9]]), np.array([0.9])))
+
+
+def test_weaker_detections_continue_tracks_than_start_them():
+    tracker = Tracker(TrackerConfig(start_thres=0.6))
+    assert ids_of(tracker, people(PLACE, WHO[:1], score=0.5)) == []
+    assert ids_of(tracker, people(PLACE, WHO[:1], score=0.7)) == []
+    assert ids_of(tracker, people(PLACE, WHO[:1], score=0.5)) == [1]
+
+
 def test_classes_are_followed_apart_under_one_numbering():
     tracker = Tracker(TrackerConfig())
     both = np.concatenate([PLACE, PLACE + 3])
@@ -115,6 +144,7 @@ def test_camera_motion_without_pictures_is_refused():
     [
         ("conf_thres", 1.1),
         ("conf_thres", float("nan")),
+        ("start_thres", 1.5),
         ("track_buffer", -1),
         ("frame_rate", 0.0),
         ("match_embedding", -0.1),
@@ -149,7 +179,7 @@ def test_every_file_of_the_group_composes():
             composed = compose("tracker_room_schema", [f"+tracker={file.stem}"])
             made[file.stem] = OmegaConf.to_object(composed).get("tracker")
     assert made["default"] == TrackerConfig()
-    assert made["byte"] == TrackerConfig(byte=True)
+    assert made["byte"] == TrackerConfig(byte=True, cost=Cost.iou, match_iou=0.8, start_thres=0.5)
     assert made["camera_motion"] == TrackerConfig(camera_motion=True)
     assert made["giou_embedding"] == TrackerConfig(cost=Cost.giou_embedding, match_embedding=0.2)
     assert made["mot20"] == TrackerConfig(conf_thres=0.3)

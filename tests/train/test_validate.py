@@ -24,7 +24,8 @@ from fairmot.media import video_writer
 from fairmot.media.drawing import colour_of
 from fairmot.mot.rows import result_rows
 from fairmot.structures import Detections
-from fairmot.tracking.tracker import Tracker, TrackerConfig
+from fairmot.tracking.config import TrackerConfig
+from fairmot.tracking.tracker import Tracker
 from train.build import _build_validator
 from train.config import TrainConfig
 from train.distributed import World

@@ -1,0 +1,76 @@
+"""The tracker's rules: keys, their defaults and what they may be."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+
+class Cost(Enum):
+    """What the first matching compares: appearance within the gate of the motion model, or overlap alone."""
+
+    embedding = "embedding"
+    giou_embedding = "giou_embedding"
+    iou = "iou"
+
+
+@dataclass
+class TrackerConfig:
+    """The tracker's rules; the defaults are the paper's.
+
+    Attributes:
+        conf_thres: detections must score more than this to be matched and to start tracks.
+        start_thres: what starts a track must score more than this too.
+        track_buffer: frames, at 30 frames a second, for which a lost track may be found again.
+        frame_rate: frames a second of the sequence.
+        match_embedding: largest cost of a match by appearance and motion.
+        match_iou: largest IoU distance of a match by overlap.
+        match_unconfirmed: the same for tracks seen only once.
+        match_duplicate: a followed and a lost track closer than this are one; the one with the shorter history goes.
+        cost: `embedding`, the cosine distance fused with the motion model's; or `giou_embedding`, the product of
+            the GIoU distance (0 to 2) and the cosine distance; or `iou`, the IoU distance up to match_iou, as always
+            where detections come without embeddings.
+        appearance_weight: share of the cosine distance in the fused cost; the rest is the squared Mahalanobis distance.
+        smoothing: share of a track's running embedding that survives an update.
+        byte: match weak detections too (Zhang et al., ECCV 2022).
+        low_thres: weak detections score more than this and at most conf_thres.
+        match_low: largest IoU distance of a match with a weak detection.
+        camera_motion: carry the tracks along with the background; `update` then needs the frames.
+        min_box_area: boxes of this many square pixels or fewer are not reported.
+        max_aspect: boxes with more than this width / height are not reported.
+    """
+
+    conf_thres: float = 0.4
+    start_thres: float = 0.0
+    track_buffer: int = 30
+    frame_rate: float = 30.0
+    match_embedding: float = 0.4
+    match_iou: float = 0.5
+    match_unconfirmed: float = 0.7
+    match_duplicate: float = 0.15
+    cost: Cost = Cost.embedding
+    appearance_weight: float = 0.98
+    smoothing: float = 0.9
+    byte: bool = False
+    low_thres: float = 0.2
+    match_low: float = 0.4
+    camera_motion: bool = False
+    min_box_area: float = 100.0
+    max_aspect: float = 1.6
+
+    def __post_init__(self) -> None:
+        shares = "conf_thres", "start_thres", "low_thres", "appearance_weight", "smoothing"
+        distances = "match_iou", "match_unconfirmed", "match_duplicate", "match_low"
+        for key in (*shares, *distances):
+            if not 0 <= getattr(self, key) <= 1:
+                raise ValueError(f"tracker.{key} must be from 0 to 1, got {getattr(self, key)}")
+        for key in ("track_buffer", "match_embedding", "min_box_area"):
+            if not 0 <= getattr(self, key) < np.inf:
+                raise ValueError(f"tracker.{key} must be finite and not negative, got {getattr(self, key)}")
+        for key in ("frame_rate", "max_aspect"):
+            if not 0 < getattr(self, key) < np.inf:
+                raise ValueError(f"tracker.{key} must be finite and more than 0, got {getattr(self, key)}")
+        if self.byte and not self.low_thres < self.conf_thres:
+            raise ValueError(
+                f"tracker.low_thres must be less than tracker.conf_thres, got {self.low_thres} and {self.conf_thres}"
+            )
