@@ -1,4 +1,7 @@
-"""Track the people of a video: python -m fairmot.track source=video.mp4 checkpoint=runs/mot20 output=tracked."""
+"""Track the people of a video: python -m fairmot.track source=video.mp4 checkpoint=runs/mot20 output=tracked.
+
+With detections= in place of checkpoint= there is no network: boxes, and embeddings where they were stored, are read.
+"""
 
 import dataclasses
 import sys
@@ -6,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -15,12 +19,18 @@ from tqdm import tqdm
 
 from fairmot.addresses import is_address
 from fairmot.cli.command import run_command
+from fairmot.detections.file import ENDING, write_detections
+from fairmot.detections.find import detections_of_source, find_detections
+from fairmot.detections.recorder import DetectionRecorder
+from fairmot.detections.text import score_range_of
+from fairmot.detections.tracks import track_detections
 from fairmot.device import Device
 from fairmot.errors import ConfigError, DataError
+from fairmot.inference.detector import Detector
 from fairmot.inference.exported import open_detector
 from fairmot.inference.network import MAX_OBJECTS
 from fairmot.inference.pipeline import StageTimes, in_background
-from fairmot.inference.tracks import TrackedFrame, track_frames, with_frame_rate
+from fairmot.inference.tracks import TrackedFrame, track_frames, track_stored_frames, with_frame_rate
 from fairmot.inference.trained_rules import TrackerOfCheckpoint, say_whose_rules
 from fairmot.media.drawing import Painter
 from fairmot.media.frame import Frame
@@ -42,10 +52,15 @@ class TrackConfig(TrackerOfCheckpoint):
         source: a video file, a folder of pictures, a MOTChallenge sequence folder, an address such as rtsp://camera/1
             or https://host/street.mp4, or a camera: /dev/video0 or its number.
         checkpoint: a checkpoint or run directory, or a file of fairmot.convert or fairmot.export.
+        detections: instead of checkpoint, what was found before: a detector's det.txt (frame,-1,x,y,w,h,confidence),
+            a file of store_detections, or a folder with such a file for the source's name.
+        score_range: confidences of a det.txt that count as 0 and 1, such as [0,100]; null: they are from 0 to 1.
         output: folder for <name>.txt (MOTChallenge rows), <name>.mp4 and <name>_frames; name is the source's.
         conf_thres: detections must score more than this; null: tracker.conf_thres.
         video: write the annotated MP4.
         frames: write the annotated frames as JPEG files.
+        store_detections: write what the network found, with embeddings, as <name>_detections.safetensors.
+        store_least_score: detections that score less are not stored.
         scores: write scores beside the identities.
         trail_frames: length of the trails; 0 draws none.
         max_frames: stop after so many frames.
@@ -60,11 +75,15 @@ class TrackConfig(TrackerOfCheckpoint):
     """
 
     source: str = MISSING
-    checkpoint: str = MISSING
+    checkpoint: str | None = None
+    detections: str | None = None
+    score_range: list[float] | None = None
     output: str = MISSING
     conf_thres: float | None = None
     video: bool = True
     frames: bool = False
+    store_detections: bool = False
+    store_least_score: float = 0.1
     scores: bool = False
     trail_frames: int = 30
     max_frames: int | None = None
@@ -77,6 +96,14 @@ class TrackConfig(TrackerOfCheckpoint):
     interpolation: InterpolationConfig = field(default_factory=InterpolationConfig)
 
     def __post_init__(self) -> None:
+        if (self.checkpoint is None) == (self.detections is None):
+            given = "neither was given" if self.checkpoint is None else "both were given"
+            raise ValueError(f"give either checkpoint=<run or checkpoint> or detections=<file or folder>; {given}")
+        if self.store_detections and self.detections is not None:
+            raise ValueError("store_detections=true: with checkpoint= only; detections= are stored already")
+        if not 0 <= self.store_least_score <= 1:
+            raise ValueError(f"store_least_score={self.store_least_score}: must be from 0 to 1")
+        score_range_of(self.score_range)
         for key, least in (("batch_size", 1), ("max_objects", 1), ("trail_frames", 0)):
             if getattr(self, key) < least:
                 raise ValueError(f"{key}={getattr(self, key)}: must be at least {least}")
@@ -95,11 +122,12 @@ class Outputs:
     text: Path
     video: Path | None
     frames: Path | None
+    detections: Path | None
 
     @property
     def wanted(self) -> list[Path]:
         """All that will be written."""
-        return [path for path in (self.text, self.video, self.frames) if path is not None]
+        return [path for path in (self.text, self.video, self.frames, self.detections) if path is not None]
 
 
 @dataclass(frozen=True)
@@ -142,30 +170,52 @@ def track(config: TrackConfig) -> Report:
     """
     source = open_source(config.source, config.reconnect_s)
     outputs = choose_outputs(config, source.name)
-    say_whose_rules(Path(config.checkpoint))
-    detector = open_detector(
-        Path(config.checkpoint), config.device, max_objects=config.max_objects, batch_size=config.batch_size
-    )
-    detector.detect([np.zeros((*source.size_hw, 3), np.uint8)])  # compiles, which no frame should wait for
     tracker_config = with_frame_rate(config.tracker, source)
+    found = None
+    if config.detections is not None:
+        path = find_detections(config.detections, source.name)
+        if path.resolve() in [one.resolve() for one in outputs.wanted]:
+            raise ConfigError(f"output={config.output}: the result would replace {path}; choose another folder")
+        found = detections_of_source(path, source, tracker_config, score_range_of(config.score_range))
+    if found is None:
+        detector = _open_network(config, source)
+        to_tracks, num_classes = partial(track_frames, detector), detector.num_classes
+    else:
+        to_tracks, num_classes = partial(track_stored_frames, found), found.num_classes
     times, began_at_s = StageTimes(), time.perf_counter()
-    wanted = islice(source.read(), config.max_frames)
-    with (
-        closing(track_frames(detector, wanted, Tracker(tracker_config), times)) as frames,
-        # The tracker need not wait for the writing.
-        closing(in_background(frames, config.batch_size, source.stop)) as tracked,
-    ):
-        rows, n_frames = _write_pictures(tracked, source, config, tracker_config, outputs, detector.num_classes, times)
+    if found is not None and source.frames is not None and not _needs_pictures(config):
+        frames = source.frames[: config.max_frames].tolist()
+        with times.measure("tracker"):
+            rows, n_frames = track_detections(found, tracker_config, frames), len(frames)
+    else:
+        wanted = islice(source.read(), config.max_frames)
+        with (
+            closing(to_tracks(wanted, Tracker(tracker_config), times)) as tracks,
+            # The tracker need not wait for the writing.
+            closing(in_background(tracks, config.batch_size, source.stop)) as tracked,
+        ):
+            rows, n_frames = _write_pictures(tracked, source, config, tracker_config, outputs, num_classes, times)
     elapsed_s = time.perf_counter() - began_at_s
     rows = interpolate(rows, config.interpolation)
     if source.frames is not None:  # between the numbers of every fifth frame are none
         rows = rows[np.isin(rows[:, 0], source.frames)]
-    try:
-        write_results(outputs.text, result_rows(rows[:, 0], rows[:, 1], rows[:, 2:6], rows[:, 6], rows[:, 7]))
-    except OSError as error:
-        raise DataError(f"{outputs.text}: cannot be written ({error.strerror})") from error
-    n_identities = len(np.unique(rows[:, 1]))
-    return Report(n_frames, n_identities, len(rows), elapsed_s, dict(times.seconds), outputs.wanted)
+    result = result_rows(rows[:, 0], rows[:, 1], rows[:, 2:6], rows[:, 6], rows[:, 7])
+    _written(outputs.text, partial(write_results, rows=result))
+    stage_s = {stage: times.seconds[stage] for stage in STAGES}
+    return Report(n_frames, len(np.unique(rows[:, 1])), len(rows), elapsed_s, stage_s, outputs.wanted)
+
+
+def _open_network(config: TrackConfig, source: FrameSource) -> Detector:
+    """The network, compiled."""
+    checkpoint = Path(str(config.checkpoint))
+    say_whose_rules(checkpoint)
+    detector = open_detector(checkpoint, config.device, max_objects=config.max_objects, batch_size=config.batch_size)
+    detector.detect([np.zeros((*source.size_hw, 3), np.uint8)])  # compiles, which no frame should wait for
+    return detector
+
+
+def _needs_pictures(config: TrackConfig) -> bool:
+    return config.video or config.frames or config.tracker.camera_motion
 
 
 def choose_outputs(config: TrackConfig, name: str) -> Outputs:
@@ -177,7 +227,8 @@ def choose_outputs(config: TrackConfig, name: str) -> Outputs:
     folder = Path(config.output).expanduser()
     video = folder / f"{name}.mp4" if config.video else None
     frames = folder / f"{name}_frames" if config.frames else None
-    outputs = Outputs(folder / f"{name}.txt", video, frames)
+    detections = folder / f"{name}{ENDING}" if config.store_detections else None
+    outputs = Outputs(folder / f"{name}.txt", video, frames, detections)
     source = Path(config.source).expanduser().resolve()
     if not is_address(config.source) and {path.resolve() for path in outputs.wanted} & {source, *source.parents}:
         raise ConfigError(
@@ -201,14 +252,17 @@ def _write_pictures(
     """Draw and write every frame; return rows [R, 8] (frame, id, x, y, w, h, score, class) and the number of frames."""
     rows = [np.zeros((0, 8))]
     n_frames = 0
+    recorder = DetectionRecorder(config.store_least_score)
     painter = Painter(config.trail_frames, config.scores, classes=num_classes > 1)
     known = [count for count in (source.length, config.max_frames) if count is not None]
     with ExitStack() as stack:
         sinks = _open_sinks(stack, outputs, tracker_config.frame_rate, source.size_hw)
         bar = stack.enter_context(tqdm(total=min(known, default=None), unit="frame", disable=None, file=sys.stderr))
         try:
-            for number, time_s, picture, _, tracks in tracked:
+            for number, time_s, picture, detections, tracks in tracked:
                 n_frames += 1
+                if outputs.detections is not None:
+                    recorder.add(number, time_s, detections)
                 shown = plausible(tracks, tracker_config)
                 rows.append(track_rows(number, shown, num_classes))
                 with times.measure("write"):
@@ -220,7 +274,18 @@ def _write_pictures(
         except KeyboardInterrupt:
             if not source.is_live:  # a camera has no other end
                 raise
+    if outputs.detections is not None:
+        found = recorder.finished(str(outputs.detections), source.size_hw, source.frame_rate, num_classes)
+        _written(outputs.detections, partial(write_detections, found=found))
     return np.concatenate(rows), n_frames
+
+
+def _written(path: Path, write: Callable[[Path], None]) -> None:
+    """Write a file, or say why it cannot be (DataError)."""
+    try:
+        write(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 def _open_sinks(

@@ -226,6 +226,10 @@ def prepared(command: Command, home: Path) -> list[str]:
         case "fairmot.convert":
             skip = values.get("skip", "[]").strip("[]")
             write_published(Path(values["source"]), skip.split(",") if skip else [])
+        case "fairmot.track" if "detections" in values:
+            for path in ("MOT17/train/MOT17-02-FRCNN/det/det.txt", "tracked/video.txt"):
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+                Path(path).write_text("1,-1,10,5,20,40,1\n2,-1,12,5,20,40,1\n")
         case "fairmot.track" if values["checkpoint"].startswith("weights/"):
             Path("weights").mkdir(exist_ok=True)
             shutil.copy(home / "small.safetensors", values["checkpoint"])

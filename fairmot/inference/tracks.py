@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fairmot.detections.sequence import SequenceDetections
 from fairmot.inference.detector import Detector
 from fairmot.inference.pipeline import StageTimes, in_background
 from fairmot.media.frame import Frame
@@ -67,10 +68,37 @@ def track_frames(
         closing(in_background(times.each(_prepared(detector, frames), "read"), ahead)) as prepared,
         closing(in_background(_detected(detector, prepared, times), ahead)) as detected,
     ):
-        for (number, time_s, picture), detections in detected:
-            with times.measure("tracker"):
-                tracks = tracker.update(detections, picture, time_s)
-            yield TrackedFrame(number, time_s, picture, detections, tracks)
+        yield from _followed(detected, tracker, times)
+
+
+def track_stored_frames(
+    found: SequenceDetections, frames: Iterable[Frame], tracker: Tracker, times: StageTimes
+) -> Generator[TrackedFrame, None, None]:
+    """`track_frames` with detections that are there already. Close it, or read it to its end.
+
+    Args:
+        found: the detections.
+        frames: in order, with the pictures that somebody wants to see.
+        tracker: a new one; it has seen no frame yet.
+        times: receives the stages `read` and `tracker`.
+
+    Yields:
+        Each frame, with its detections and tracks.
+
+    Raises:
+        FairMOTError: whatever the frames raise, or nothing is known of one of them.
+    """
+    with closing(in_background(times.each(frames, "read"), _BATCHES_AHEAD)) as read:
+        yield from _followed(((frame, found.at(frame.number)) for frame in read), tracker, times)
+
+
+def _followed(
+    detected: Iterable[tuple[Frame, Detections]], tracker: Tracker, times: StageTimes
+) -> Iterator[TrackedFrame]:
+    for (number, time_s, picture), detections in detected:
+        with times.measure("tracker"):
+            tracks = tracker.update(detections, picture, time_s)
+        yield TrackedFrame(number, time_s, picture, detections, tracks)
 
 
 def _prepared(detector: Detector, frames: Iterable[Frame]) -> Iterator[tuple[Frame, np.ndarray]]:

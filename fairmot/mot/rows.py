@@ -2,6 +2,7 @@
 
     results                  frame,id,x,y,w,h,confidence,-1,-1,-1
     results of many classes  frame,id,x,y,w,h,confidence,class,-1,-1
+    detections               frame,-1,x,y,w,h,confidence                (MOT15 has three columns more)
     ground truth, MOT16-20   frame,id,x,y,w,h,flag,class,visibility
     ground truth, MOT15      frame,id,x,y,w,h,flag,X,Y,Z               (world coordinates, which nothing here reads)
 
@@ -20,6 +21,7 @@ from fairmot.mot.number_table import are_integers, read_table
 from fairmot.structures import Tracks
 
 RESULT_COLUMNS = range(6, 11)
+DETECTION_COLUMNS = range(7, 11)
 GT_COLUMNS_WITH_CLASS = 9
 GT_COLUMNS_WITHOUT_CLASS = 10
 GT_COLUMNS = (GT_COLUMNS_WITH_CLASS, GT_COLUMNS_WITHOUT_CLASS)
@@ -29,6 +31,7 @@ LARGEST_FRAME = 99_999_999
 """Eight digits, five weeks of video; what is larger is a time."""
 _CONFIDENCE, _CLASS, _VISIBILITY = 6, 7, 8
 _RESULT_LAYOUT = "frame,id,x,y,w,h,confidence,-1,-1,-1"
+_DETECTION_LAYOUT = "frame,-1,x,y,w,h,confidence"
 _GT_LAYOUT = "frame,id,x,y,w,h,flag,class,visibility"
 
 
@@ -147,6 +150,18 @@ def read_results(path: str | Path) -> MotRows:
     is_class = (classes >= 1) & are_integers(classes)
     rows = result_rows(values[:, 0], values[:, 1], values[:, 2:6], scores, np.where(is_class, classes, NOT_GIVEN))
     _refuse_faults(Path(path), rows, lines, sized=np.ones(len(rows), bool))
+    return rows
+
+
+def read_detection_rows(path: str | Path) -> MotRows:
+    """Read a detector's det.txt of 7 to 10 columns; nobody has an identity there. An empty file holds no detection.
+
+    Raises:
+        DataError: the file cannot be read, or a row cannot be used; the message names `path:line`.
+    """
+    values, lines = read_table(Path(path), DETECTION_COLUMNS, _DETECTION_LAYOUT)
+    rows = result_rows(values[:, 0], np.full(len(values), NO_IDENTITY), values[:, 2:6], values[:, _CONFIDENCE])
+    _refuse_faults(Path(path), rows, lines, sized=np.ones(len(rows), bool), least_id=NO_IDENTITY)
     return rows
 
 

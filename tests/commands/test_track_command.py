@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from blob_network import INPUT_SIZE_HW, BlobNetwork, picture, walk
+from blob_sequences import result_text, write_sequence
 from hydra import compose, initialize_config_dir
 from numbered_videos import damage
 from stream_servers import HttpServer
@@ -126,6 +127,62 @@ def test_the_written_video_keeps_the_times_of_a_changing_rate(tmp_path, blobs):
     track(config(tmp_path, source))
     written = list(open_source(str(tmp_path / "out" / "phone.mp4")).read())
     np.testing.assert_allclose([1000 * frame.time_s for frame in written], ticks_ms, atol=0.2)
+
+
+def test_stored_detections_give_the_same_tracks_without_the_network(tmp_path, blobs):
+    source = write_walk(tmp_path / "street.mp4")
+    track(config(tmp_path, source, store_detections=True))
+    stored = tmp_path / "out" / "street_detections.safetensors"
+    again = {"checkpoint": None, "detections": str(stored), "output": str(tmp_path / "again")}
+    track(config(tmp_path, source, **again))
+    assert names(tmp_path / "again") == ["street.mp4", "street.txt"]
+    assert (tmp_path / "again" / "street.txt").read_bytes() == (tmp_path / "out" / "street.txt").read_bytes()
+    with pytest.raises(ConfigError, match=r"conf_thres=0\.05: .*holds only detections that score at least 0\.1"):
+        track(config(tmp_path, source, **again, overwrite=True, conf_thres=0.05))
+    tall = tmp_path / "tall.mp4"
+    with VideoWriter(tall, 12.0, (192, 160)) as writer:
+        writer.write(np.zeros((192, 160, 3), np.uint8))
+    with pytest.raises(DataError, match="of pictures of 160x96 pixels, but those of tall have 160x192"):
+        track(config(tmp_path, tall, **again))
+
+
+def test_boxes_of_a_detector_are_tracked(tmp_path):
+    sequence = write_sequence(tmp_path / "seq")
+    (sequence / "det").mkdir()
+    (sequence / "det" / "det.txt").write_text(result_text())
+    outputs = []
+    for video in (True, False):  # without pictures none is read
+        boxes = {"checkpoint": None, "detections": str(tmp_path), "video": video, "overwrite": True}
+        report = track(config(tmp_path, sequence, **boxes))
+        assert (report.n_frames, report.n_identities, report.n_boxes) == (12, 2, 24)
+        outputs.append((tmp_path / "out" / "seq.txt").read_text())
+    assert outputs[0] == outputs[1]
+
+
+def test_the_detections_that_are_read_are_never_replaced(tmp_path):
+    sequence = write_sequence(tmp_path / "seq")
+    text = tmp_path / "boxes" / "seq.txt"
+    text.parent.mkdir()
+    text.write_text(result_text())
+    places = {"checkpoint": None, "detections": str(text.parent), "output": str(text.parent)}
+    with pytest.raises(ConfigError, match=r"would replace .*seq\.txt"):
+        track(config(tmp_path, sequence, **places, overwrite=True))
+    assert text.read_text() == result_text()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"detections": "det.txt"}, "either checkpoint=.* or detections=.*; both were given"),
+        ({"checkpoint": None}, "neither was given"),
+        ({"checkpoint": None, "detections": "a", "store_detections": True}, "store_detections=true: with checkpoint="),
+        ({"store_least_score": 1.5}, "store_least_score=1.5: must be from 0 to 1"),
+        ({"score_range": [5.0, 1.0]}, "score_range="),
+    ],
+)
+def test_keys_of_detections_that_do_not_fit_are_refused(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        config(tmp_path, "street.mp4", **changes)
 
 
 @pytest.mark.parametrize(("wait_s", "identities"), [(0.5, 1), (2.0, 2)])
