@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Sourced by the other scripts: a virtual environment with the project and everything it needs, made when absent or outdated.
+# Sourced by the other scripts: a virtual environment with the project and what it needs, made when absent or outdated.
+# With development=yes before it, that is the tools of scripts/test.sh too; an environment with these serves all scripts.
 #   FAIRMOT_VENV   where it is (default: .venv in the project)
 #   FAIRMOT_PYTHON the Python to make it from (default: the first of 3.11, 3.12, 3.10 that is found)
 # Leaves its python in $PYTHON, and the environment of CANN where that is installed (scripts/cann.sh).
@@ -19,19 +20,22 @@ find_python() {
 }
 
 install_project() {
-    local base stamp="$FAIRMOT_VENV/.installed"
+    local base wanted stamp mark=.installed what=. marks=(.installed .installed-dev)
+    if [ "${development:-no}" = yes ]; then mark=.installed-dev what='.[dev]' marks=(.installed-dev); fi
     # What is installed depends on pyproject.toml alone, and on where the editable checkout lies.
-    local wanted; wanted="$(cksum < pyproject.toml) $PWD"
+    wanted="$(cksum < pyproject.toml) $PWD"
     PYTHON="$FAIRMOT_VENV/bin/python"
-    if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then return; fi
+    for stamp in "${marks[@]}"; do
+        if [ "$(cat "$FAIRMOT_VENV/$stamp" 2>/dev/null)" = "$wanted" ]; then return; fi
+    done
     base=$(find_python)
-    echo "installing into $FAIRMOT_VENV with $("$base" --version) (a few minutes the first time)" >&2
+    echo "installing $what into $FAIRMOT_VENV with $("$base" --version) (a few minutes the first time)" >&2
     if ! "$base" -m venv "$FAIRMOT_VENV"; then
         echo "error: $base cannot make virtual environments; on Debian and Ubuntu: apt-get install python3-venv" >&2
         return 1
     fi
-    "$PYTHON" -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-    echo "$wanted" > "$stamp"
+    "$PYTHON" -m pip install --quiet --disable-pip-version-check --editable "$what"
+    echo "$wanted" > "$FAIRMOT_VENV/$mark"
 }
 
 install_project

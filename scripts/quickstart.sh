@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Install, train a narrow network on the embedded synthetic set, track a sequence it has not seen, and show the result.
+# Install the base set, train a narrow network on the embedded synthetic set, track a sequence it has not seen, and show the result.
 # Further words are overrides of `python -m train`, such as epochs=4.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"

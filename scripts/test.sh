@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Install, then check: format, lint, types, layers, tests.
+# Install the development set, then check: format, lint, types, layers, tests.
 #   bash scripts/test.sh          the default tests
 #   bash scripts/test.sh all      these with the share of lines they run, then the slow and the distributed ones, as CI does
 #   bash scripts/test.sh -k word  further words go to pytest
 set -euo pipefail
+# shellcheck disable=SC2034  # read by environment.sh
+development=yes
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
 "$PYTHON" -m ruff format --check .

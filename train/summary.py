@@ -75,7 +75,12 @@ def summarize_start(
         resumed_at_step=progress.step if progress.step else None,
     )
     samples = trainer.loader.dataset.at_epoch(progress.epoch)
-    trainer.logger.artifact(draw_samples(samples, run_dir / "pictures" / "training_samples.jpg"), "pictures")
+    picture = draw_samples(samples, run_dir / "pictures" / "training_samples.jpg")
+    trainer.logger.artifact(picture, "pictures")
+    print_summary([
+        ("samples", f"{picture}: what training reads, with its targets"),
+        ("compiling", "the first step compiles the network, which takes a while and prints nothing"),
+    ])  # fmt: skip
 
 
 def summarize_end(config: TrainConfig, run_dir: Path, trainer: Trainer, status: str, began_at_s: float) -> None:
