@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fairmot.data.dataset import Augmentation, JointDataset
+from fairmot.cli.recorded import recorded
+from fairmot.data.dataset import Augmentation, JointDataset, ValidationFrames
 from fairmot.data.identities import IdentityTable
 from fairmot.data.index import LabelIndex
 from fairmot.data.loader import TrainLoader
@@ -27,6 +28,7 @@ from train.flat_optimizer import build_optimizer
 from train.loop import Trainer, planned_steps
 from train.precision import set_precision
 from train.profiling import StepProfiler
+from train.report.data_sets import DataSet, validation_set
 from train.report.logger import RunLogger
 from train.report.pictures import NetworkPictures
 from train.report.system_meter import SystemMeter
@@ -153,6 +155,7 @@ def build_trainer(config: TrainConfig, world: World, run_dir: Path, index: Label
         SystemMeter(world, device_in_use()),
         draw=draw,
         validator=validator,
+        validated_on=_validation_data(config, validator.sequences) if validator and world.is_lead else None,
     )
 
 
@@ -214,6 +217,14 @@ def _build_validator(config: TrainConfig, world: World, run_dir: Path, detector:
         video_frames=config.validation_video_frames,
         rules=config.validation_rules,
     )
+
+
+def _validation_data(config: TrainConfig, sequences: "list[ValidationSequence]") -> DataSet:
+    """The validation sequences under the configuration's own words."""
+    seen = recorded(config)["data"]
+    half = " (second half)" if config.data.validation_frames is ValidationFrames.second_half else ""
+    name = f"{', '.join(seen['validation'])}{half}"
+    return validation_set([each.sequence for each in sequences], name, seen["root"])
 
 
 def empty_batch(config: TrainConfig, slots: int) -> tuple[np.ndarray, Targets]:

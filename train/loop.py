@@ -19,6 +19,7 @@ from train.distributed import World
 from train.heartbeat import beat
 from train.optimizer import batch_factor, learning_rate
 from train.profiling import StepProfiler
+from train.report.data_sets import DataSet
 from train.report.logger import RunLogger
 from train.report.system_meter import SystemMeter
 from train.saver import Saver
@@ -54,6 +55,7 @@ class Trainer:
         system: watches the ranks' processors and memory.
         draw: makes a picture of what the network sees after an epoch; None where none is wanted, or not by this rank.
         validator: tracks the validation sequences; None where the configuration has none.
+        validated_on: these sequences as a data set, on the lead rank.
     """
 
     config: TrainConfig
@@ -67,6 +69,7 @@ class Trainer:
     system: SystemMeter
     draw: Callable[[int], Path] | None = None
     validator: "Validator | None" = None
+    validated_on: DataSet | None = None
 
     @property
     def samples_per_step(self) -> int:
@@ -132,7 +135,7 @@ def fit(trainer: Trainer) -> None:
             else:
                 meter.end_epoch()
                 if trainer.draw is not None and _is_due(config.log_pictures_every_epochs, progress.epoch):
-                    trainer.logger.artifact(trainer.draw(progress.epoch), "pictures")
+                    trainer.logger.image(trainer.draw(progress.epoch), "network view", progress.epoch)
                 validate_if_due(trainer, stop)
                 meter.begin_clock()
         meter.read()
@@ -167,6 +170,8 @@ def validate(trainer: Trainer, stop: StopRequest) -> None:
     progress.validated_step = progress.step
     if scores is not None:  # only the lead rank knows them
         trainer.logger.epoch_metrics(epoch, {f"validation/{name}": value for name, value in scores.values.items()})
+        trainer.logger.image(scores.sheet, "validation", epoch)
+        trainer.logger.table(scores.table)
         for path in scores.files:
             trainer.logger.artifact(path, f"validation/{path.parent.name}")
         if progress.is_best(config.best_metric.value, scores.values[config.best_metric.value]):
@@ -174,6 +179,8 @@ def validate(trainer: Trainer, stop: StopRequest) -> None:
             trainer.logger.metrics(progress.step, {f"best/{name}": value for name, value in best.items()})
             trainer.logger.tags({f"best_{name}": f"{value:.1f}" for name, value in best.items()})
         trainer.saver.save(wait=True)
+        numbers = {name: value for name, value in scores.values.items() if name != "seconds"}
+        trainer.saver.report(trainer.logger, numbers, trainer.validated_on)
 
 
 def micro_batches(loader: TrainLoader, progress: Progress, accumulation: int) -> Iterator[list[Batch]]:

@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -12,8 +13,17 @@ import numpy as np
 
 from fairmot.errors import CheckpointError
 from fairmot.files import write_atomic
-from fairmot.weights.checkpoint import Tensors, amend_checkpoint, checkpoint_name, save_checkpoint
+from fairmot.weights.checkpoint import (
+    Tensors,
+    amend_checkpoint,
+    checkpoint_name,
+    read_checkpoint,
+    save_checkpoint,
+    whole_checkpoints,
+)
 from train.distributed import World
+from train.report.data_sets import DataSet
+from train.report.logger import RunLogger
 from train.report.mlflow_run import read_run_id
 from train.report.record import folder_is_gone, is_gone
 from train.state import TrainState
@@ -69,6 +79,21 @@ class Saver:
         else:
             self._writing = self._writer.submit(self._write, step, self._copied_tensors(), manifest, best)
         state.saved_step = step
+
+    def report(self, logger: RunLogger, scores: Mapping[str, float], validated_on: DataSet | None) -> None:
+        """Tell MLflow of the checkpoint just saved, and which ones are still there.
+
+        Args:
+            logger: the run's.
+            scores: of the checkpoint's validation.
+            validated_on: the data they are of.
+
+        Raises:
+            CheckpointError: its manifest cannot be read.
+        """
+        step = self._state.progress.step
+        logger.checkpoint(read_checkpoint(self._folder / checkpoint_name(step)), scores, validated_on)
+        logger.kept(whole_checkpoints(self._folder))
 
     def check(self) -> None:
         """Say, without waiting, whether the newest save has failed.

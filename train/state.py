@@ -40,7 +40,7 @@ class Progress:
         epoch_sums: sums of the step's SCALARS over the running epoch, for its means.
         validated_step: the step after which the network was last validated.
         best: the metric that chooses the best checkpoint and its highest value so far; empty before a validation.
-        best_step: the step at which it was reached, of this run or of the one it was resumed from.
+        best_step: the last step at which it was reached, of this run or of the one it was resumed from.
     """
 
     epoch: int = 0
@@ -68,8 +68,8 @@ class Progress:
         self.epoch_sums = [0.0] * len(SCALARS)
 
     def is_best(self, metric: str, value: float) -> bool:
-        """Compare the newest step's value with the best so far and remember the higher one."""
-        if metric in self.best and value <= self.best[metric]:
+        """Compare the newest step's value with the best so far and remember the higher one, of equal ones the newer."""
+        if metric in self.best and value < self.best[metric]:
             return False
         self.best, self.best_step = {metric: value}, self.step
         return True

@@ -1,10 +1,12 @@
 """What a run says of itself before and after training, on the console and in MLflow."""
 
 import contextlib
+import getpass
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -22,6 +24,7 @@ from train.loop import Trainer
 from train.optimizer import batch_factor
 from train.report.console import print_summary
 from train.report.curves import draw_curves
+from train.report.data_sets import DataSet, training_sets
 from train.report.mlflow_delivery import MlflowConfig, resolve_tracking_uri
 from train.report.mlflow_run import first_line
 from train.report.pictures import draw_samples
@@ -65,6 +68,8 @@ def summarize_start(
         "data_index_digest": index.digest,
         "start": start,
         "run_dir": str(run_dir.absolute()),
+        **_origin(),
+        "mlflow.note.content": _description(config, rows, trainer),
     }
     summary_path = run_dir / "data_summary.yaml"
     write_atomic(summary_path, OmegaConf.to_yaml(OmegaConf.create(index.summary())))
@@ -74,13 +79,41 @@ def summarize_start(
         [run_dir / "config.yaml", summary_path],
         resumed_at_step=progress.step if progress.step else None,
     )
+    for data in _data_sets(seen, index, trainer):
+        trainer.logger.data_set(data)
     samples = trainer.loader.dataset.at_epoch(progress.epoch)
     picture = draw_samples(samples, run_dir / "pictures" / "training_samples.jpg")
-    trainer.logger.artifact(picture, "pictures")
+    trainer.logger.image(picture, "training samples", progress.epoch)
     print_summary([
         ("samples", f"{picture}: what training reads, with its targets"),
         ("compiling", "the first step compiles the network, which takes a while and prints nothing"),
     ])  # fmt: skip
+
+
+def _data_sets(seen: dict[str, Any], index: LabelIndex, trainer: Trainer) -> list[DataSet]:
+    """What the run trains and validates on."""
+    sets = training_sets(index, seen["data"]["root"])
+    return sets if trainer.validated_on is None else [*sets, trainer.validated_on]
+
+
+def _origin() -> dict[str, str]:
+    """Who trains, and by what, under MLflow's own names."""
+    origin = {"mlflow.source.name": "python -m train", "mlflow.source.type": "LOCAL"}
+    if (commit := _git_commit()) != "unknown":
+        origin["mlflow.source.git.commit"] = commit.rstrip("+")
+    with contextlib.suppress(OSError, KeyError, ImportError):  # a user without a name, as in containers
+        origin["mlflow.user"] = getpass.getuser()
+    return origin
+
+
+def _description(config: TrainConfig, rows: list[tuple[str, str]], trainer: Trainer) -> str:
+    """What the run is, as Markdown: the summary of its start, how long it trains and what is validated."""
+    shown = [row for row in rows if row[0] not in ("run", "MLflow", "steps")]
+    shown.append(("length", f"{config.epochs} epochs, {trainer.total_steps} steps"))
+    if trainer.validated_on is not None:
+        on = f"{trainer.validated_on.name}, every {config.validate_every_epochs} epochs"
+        shown.append(("validation", f"{on}; the best checkpoint by {config.best_metric.value}"))
+    return "\n".join(f"- **{label}**: {text}" for label, text in shown)
 
 
 def summarize_end(config: TrainConfig, run_dir: Path, trainer: Trainer, status: str, began_at_s: float) -> None:
@@ -126,7 +159,10 @@ def _noted(failures: list[tuple[str, str]], what: str) -> Iterator[None]:
 
 
 def _record_checkpoints(config: TrainConfig, run_dir: Path, trainer: Trainer, register: bool) -> None:
-    """Say in MLflow where the checkpoints are and by which digest they are known; weights are never copied there."""
+    """Say in MLflow where the checkpoints are and by which digest they are known; weights are never copied there.
+
+    The best one's scores were recorded with its validation.
+    """
     folder = run_dir / "checkpoints"
     checkpoints = [read_checkpoint(path) for path in whole_checkpoints(folder)]
     if not checkpoints:
@@ -139,10 +175,16 @@ def _record_checkpoints(config: TrainConfig, run_dir: Path, trainer: Trainer, re
     ]
     write_json_atomic(run_dir / "checkpoints.json", listed, sync=False)
     trainer.logger.artifact(run_dir / "checkpoints.json")
-    sha256 = best.manifest["files"]["network.safetensors"]["sha256"]
-    trainer.logger.tags({"best_checkpoint": str(best.path.absolute()), "best_checkpoint_sha256": sha256})
+    tags = {"best_checkpoint": str(best.path.absolute()), "best_checkpoint_sha256": best.network_sha256}
+    trainer.logger.tags(tags)
+    for checkpoint in checkpoints:
+        trainer.logger.checkpoint(checkpoint, {}, None)
+    trainer.logger.kept([each.path for each in checkpoints])
     if register:
-        trainer.logger.model(f"fairmot-{config.name}", best.path, sha256)
+        scored = [(metric, f"{value:.4f}") for metric, value in trainer.state.progress.best.items()]
+        on = trainer.validated_on.digest if trainer.validated_on is not None else ""
+        values = {"best_metric": scored[0][0], "best_value": scored[0][1], "validation": on} if scored else {}
+        trainer.logger.model(f"fairmot-{config.name}", best, values)
 
 
 def _best_row(run_dir: Path, progress: Progress) -> list[tuple[str, str]]:

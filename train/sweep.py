@@ -56,7 +56,9 @@ def job_of_sweep(config: TrainConfig) -> Iterator[TrainConfig]:
     if not (folder / SPOOL_NAME).exists():
         record = RunRecord(folder)
         record.append("params", values={key: masked(values) for key, values in swept.items()})
-        record.append("tags", values={"experiment": config.name, "sweep_dir": str(folder.absolute())})
+        note = "\n".join(f"- **{key}**: {masked(values)}" for key, values in swept.items())
+        tags = {"experiment": config.name, "sweep_dir": str(folder.absolute())}
+        record.append("tags", values={**tags, "mlflow.note.content": f"A sweep; its runs differ in\n{note}"})
         record.close()
     print(f"\nsweep {folder}, job {hydra.job.num}: {name}", flush=True)
     try:

@@ -13,11 +13,11 @@ from fairmot.data.dataset import DataConfig, ValidationFrames
 from fairmot.errors import DataError
 from fairmot.evaluation.detection import ImageMatches, detection_metrics
 from fairmot.evaluation.metrics import SequenceMetrics, SequencePair, combine, score_pair
-from fairmot.evaluation.plots import plot_identities
-from fairmot.evaluation.report import write_report
+from fairmot.evaluation.plots import plot_sequence, sequence_plots
+from fairmot.evaluation.report import score_columns, write_report
 from fairmot.evaluation.rules import Rules
 from fairmot.evaluation.sequences import GroundTruthSequence, find_ground_truth, require_objects
-from fairmot.files import write_atomic
+from fairmot.files import write_atomic, write_json_atomic
 from fairmot.inference.network import NetworkDetector
 from fairmot.inference.scoring import frames_of, track_with_ground_truth
 from fairmot.inference.tracks import TrackedFrame
@@ -64,11 +64,14 @@ class Scores:
 
     Attributes:
         values: MOTA, IDF1, HOTA and AP (of detections, at IoU 0.5) in percent, switches, and the seconds it took.
-        files: to look at: a sheet of tracked frames, the tables, and of the first sequences which track covers which
-            identity, and videos.
+        sheet: a picture of tracked frames.
+        table: the scores of each sequence and of all together, as MLflow reads tables.
+        files: to look at: the tables, and of the first sequences plots of their tracks, and videos.
     """
 
     values: dict[str, float]
+    sheet: Path
+    table: Path
     files: list[Path]
 
     def __str__(self) -> str:
@@ -127,6 +130,9 @@ class Validator:
         folder: of all validations, on storage that all ranks share.
         video_frames: how long the videos of the first sequences are at most; 0: none.
         rules: who matches and counts.
+
+    Attributes:
+        sequences: as given.
     """
 
     def __init__(
@@ -140,7 +146,7 @@ class Validator:
         rules: Rules = Rules.official,
     ) -> None:
         self._detector = detector
-        self._sequences = sequences
+        self.sequences = sequences
         self._tracker = tracker
         self._world = world
         self._folder = folder
@@ -163,7 +169,7 @@ class Validator:
         """
         began_at_s = time.perf_counter()
         folder = self._folder / f"epoch_{epoch:03d}"
-        share = self._sequences[self._world.rank :: self._world.size]
+        share = self.sequences[self._world.rank :: self._world.size]
         for entry in share:
             self._outcome_path(folder, entry).unlink(missing_ok=True)
         self._world.barrier()  # from here on a file that is there is a new one
@@ -213,16 +219,16 @@ class Validator:
         write_results(folder / f"{sequence.name}.txt", tracked.results)
         pair = SequencePair(sequence.name, sequence.gt, tracked.results, sequence.benchmark, self._rules)
         metrics, events = score_pair(pair)
-        plot_identities(_identities_path(folder, sequence.name), sequence.name, events)
+        plot_sequence(folder, sequence.name, events)
         return _Outcome(metrics, tracked.images, sheet(pictures, _COLUMNS), has_video=video_path.is_file())
 
     def _wait(self, folder: Path) -> None:
         """Until every rank has written its share: a collective operation would time out on sequences this unequal."""
-        paths = [self._outcome_path(folder, entry) for entry in self._sequences]
+        paths = [self._outcome_path(folder, entry) for entry in self.sequences]
         wait_until(lambda: all(map(is_listed, paths)), "the other ranks' validation sequences", _PATIENCE_S)
 
     def _sum_up(self, folder: Path, epoch: int, began_at_s: float) -> Scores:
-        paths = [self._outcome_path(folder, entry) for entry in self._sequences]
+        paths = [self._outcome_path(folder, entry) for entry in self.sequences]
         outcomes: list[_Outcome] = [pickle.loads(path.read_bytes()) for path in paths]
         metrics = [outcome.metrics for outcome in outcomes]
         write_report(folder, metrics)
@@ -240,11 +246,14 @@ class Validator:
         picture = sheet(pictures, columns=min(2, len(pictures)))
         sheet_path = folder / f"validation_epoch_{epoch:03d}.png"
         write_atomic(sheet_path, cv2.imencode(".png", picture)[1].tobytes(), sync=False)
-        names = [entry.sequence.name for entry in self._sequences[:_MOST_SEQUENCES_SHOWN]]
-        identities = [_identities_path(folder, name) for name in names]
-        pairs = zip(self._sequences, outcomes, strict=True)
+        table_path = folder / "validation_scores.json"
+        write_json_atomic(table_path, score_columns(metrics), sync=False)
+        names = [entry.sequence.name for entry in self.sequences[:_MOST_SEQUENCES_SHOWN]]
+        plots = [path for name in names for path in sequence_plots(folder, name)]
+        pairs = zip(self.sequences, outcomes, strict=True)
         videos = [_video_path(folder, entry.sequence.name) for entry, outcome in pairs if outcome.has_video]
-        scores = Scores(values, [sheet_path, folder / "metrics.txt", folder / "metrics.csv", *identities, *videos])
+        files = [folder / "metrics.txt", folder / "metrics.csv", *plots, *videos]
+        scores = Scores(values, sheet_path, table_path, files)
         for path in paths:
             path.unlink()
         tqdm.write(f"validation after epoch {epoch}  {scores}")
@@ -253,7 +262,3 @@ class Validator:
 
 def _video_path(folder: Path, name: str) -> Path:
     return folder / f"{name}.mp4"
-
-
-def _identities_path(folder: Path, name: str) -> Path:
-    return folder / f"{name}_identities.png"

@@ -33,9 +33,13 @@ def plot_sequence(folder: Path, name: str, events: MatchEvents) -> None:
     Raises:
         OSError: the folder or the disk refuses.
     """
-    plot_frames(folder / f"{name}_frames.png", name, events)
-    plot_tracks(folder / f"{name}_tracks.png", name, events)
-    plot_identities(folder / f"{name}_identities.png", name, events)
+    for path, plot in zip(sequence_plots(folder, name), (plot_frames, plot_tracks, plot_identities), strict=True):
+        plot(path, name, events)
+
+
+def sequence_plots(folder: Path, name: str) -> list[Path]:
+    """The files of `plot_sequence`, in the order of its description."""
+    return [folder / f"{name}_{kind}.png" for kind in ("frames", "tracks", "identities")]
 
 
 def plot_frames(path: str | Path, name: str, events: MatchEvents) -> None:

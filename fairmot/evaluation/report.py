@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from fairmot.evaluation.metrics import SequenceMetrics, combine
 from fairmot.files import write_atomic, write_json_atomic
@@ -55,6 +56,13 @@ def write_report(
     write_atomic(folder / "metrics.csv", csv_table(sequences))
     figures = {one.name: {**one.figures(), **(extras or {}).get(one.name, {})} for one in _with_overall(sequences)}
     write_json_atomic(folder / "metrics.json", figures)
+
+
+def score_columns(sequences: Sequence[SequenceMetrics]) -> dict[str, list[Any]]:
+    """The figures as `columns` and `data`, a row a sequence and one for all: what pandas writes with orient="split"."""
+    rows = _with_overall(sequences)
+    data = [[metrics.name, *metrics.figures().values()] for metrics in rows]
+    return {"columns": ["sequence", *rows[0].figures()], "data": data}
 
 
 def _with_overall(sequences: Sequence[SequenceMetrics]) -> list[SequenceMetrics]:

@@ -102,6 +102,11 @@ class Checkpoint:
         """GROUPS, and EMA where there is one."""
         return (*GROUPS, EMA) if f"{EMA}.safetensors" in self.manifest["files"] else GROUPS
 
+    @property
+    def network_sha256(self) -> str:
+        """The digest that its network is known by."""
+        return self.said("files", dict[str, SavedFile])["network.safetensors"].sha256
+
     def network_to_use(self) -> Tensors:
         """The network for anything but further training: with averaged weights where the run kept them."""
         return self.tensors(EMA if EMA in self.groups else "network")

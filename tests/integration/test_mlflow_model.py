@@ -54,14 +54,17 @@ def test_a_run_registers_its_best_checkpoint_and_it_tracks_as_the_library_does(r
     (found,) = client.search_model_versions("name = 'fairmot-train'")
     run_id = (tmp_path / "run" / "mlflow_run_id").read_text().strip()
     checkpoint = read_checkpoint(tmp_path / "run")
-    digest = checkpoint.manifest["files"]["network.safetensors"]["sha256"]
-    assert (found.run_id, found.tags) == (run_id, {"network_sha256": digest})
+    digest = checkpoint.network_sha256
+    assert (found.run_id, found.tags) == (run_id, {"network_sha256": digest, "checkpoint": str(checkpoint.path)})
+    assert not {"checkpoint", "network_sha256"} & set(client.get_run(run_id).data.params)
 
     monkeypatch.setattr(mlflow.tracking._tracking_service.utils, "_tracking_uri", None)
     mlflow.set_tracking_uri(store)
     model = mlflow.pyfunc.load_model(f"models:/fairmot-train/{found.version}")
     paths = sorted(map(str, (root / "walk" / "img1").iterdir()))
     table = model.predict(paths)
+    assert [column.type.name for column in model.metadata.signature.inputs] == ["string"]
+    assert model.metadata.signature.outputs.input_names() == list(table.columns)
     frames = [read_image(path) for path in paths]
     rules = TrackerConfig(conf_thres=0.0, min_box_area=0.0, max_aspect=1000.0)
     expected = [
@@ -103,10 +106,9 @@ def test_a_model_brings_its_own_code(root, tmp_path):
     saved = save_checkpoint(
         tmp_path / "run" / "checkpoints", 0, state.tensors(), state.manifest(None, 1), as_yaml(config), keep=1
     )
-    digest = read_checkpoint(saved).manifest["files"]["network.safetensors"]["sha256"]
     logger = RunLogger(tmp_path / "run", MlflowConfig(enabled=False), total_steps=1)
     logger.start({}, {}, [], None)
-    logger.model("fairmot-alone", saved, digest)
+    logger.model("fairmot-alone", read_checkpoint(saved), {})
     logger.close("FINISHED")
     store = f"sqlite:///{tmp_path}/mlflow.db"
     follow(tmp_path / "run", MlflowConfig(tracking_uri=store), parent_pid=None)

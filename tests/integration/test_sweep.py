@@ -11,7 +11,7 @@ from blob_sequences import run_command_in_process, write_sequence
 from mlflow import MlflowClient
 from small_run import overrides, write_pictures
 
-from fairmot.weights.checkpoint import read_checkpoint
+from fairmot.weights.checkpoint import read_checkpoint, whole_checkpoints
 from train.report.record import read_metrics
 
 
@@ -69,16 +69,29 @@ def test_a_sweep_leaves_everything_a_comparison_needs(root, tmp_path, monkeypatc
         assert [step for step, _ in metrics["system/rank_0/memory_mb"]] == [2, 4]
         files = {
             f"{folder}/{found.path.rpartition('/')[2]}"
-            for folder in ("", "pictures", "validation/epoch_001")
+            for folder in ("", "validation/epoch_001")
             for found in client.list_artifacts(run.info.run_id, folder)
             if not found.is_dir
         }
         assert files == {
-            *("/config.yaml", "/data_summary.yaml", "/losses.png", "/checkpoints.json"),
-            *("pictures/training_samples.jpg", "pictures/epoch_001.jpg"),
-            *(f"validation/epoch_001/{name}" for name in ("validation_epoch_001.png", "walk_identities.png")),
+            *("/config.yaml", "/data_summary.yaml", "/losses.png", "/checkpoints.json", "/validation_scores.json"),
+            *(f"validation/epoch_001/walk_{kind}.png" for kind in ("frames", "tracks", "identities")),
             *(f"validation/epoch_001/{name}" for name in ("walk.mp4", "metrics.txt", "metrics.csv")),
         }
+        images = {found.path.partition("+")[0] for found in client.list_artifacts(run.info.run_id, "images")}
+        assert images == {f"images/{key}" for key in ("training samples", "network view", "validation")}
+        inputs = [(each.dataset.name, each.tags[0].value) for each in run.inputs.dataset_inputs]
+        assert sorted(inputs) == [("small", "training"), ("val/*", "validation")]
+        note = run.data.tags["mlflow.note.content"]
+        assert "- **data small**: 11 images, 24 boxes, 5 ids\n" in note
+        assert "- **validation**: val/*, every 1 epochs; the best checkpoint by MOTA" in note
+        models = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
+        assert sorted(model.name for model in models) == [
+            path.name for path in whole_checkpoints(run_dir / "checkpoints")
+        ]
+        (scored,) = [model for model in models if model.name == checkpoint.path.name]
+        assert {each.key: each.value for each in scored.metrics}["MOTA"] == run.data.metrics["best/MOTA"]
+    assert parent.data.metrics["best/MOTA"] == max(runs[name].data.metrics["best/MOTA"] for name in names)
 
 
 @pytest.mark.slow

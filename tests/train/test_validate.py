@@ -60,11 +60,13 @@ def test_scores_tables_and_pictures(root, tmp_path):
     folder = tmp_path / "validation" / "epoch_003"
     sheet = folder / "validation_epoch_003.png"
     assert cv2.imread(str(sheet)).shape[1] == 1600
-    identities = [folder / f"{name}_identities.png" for name in "abc"]
-    assert scores.files == [sheet, folder / "metrics.txt", folder / "metrics.csv", *identities]
+    plots = [folder / f"{name}_{kind}.png" for name in "abc" for kind in ("frames", "tracks", "identities")]
+    assert scores.files == [folder / "metrics.txt", folder / "metrics.csv", *plots]
+    assert scores.sheet == sheet
+    assert json.loads(scores.table.read_text())["columns"][:3] == ["sequence", "HOTA", "MOTA"]
     assert {path.name for path in folder.iterdir()} == {
         *(f"{name}.txt" for name in "abc"), *(f"metrics.{ending}" for ending in ("txt", "md", "csv", "json")),
-        *(path.name for path in (sheet, *identities)),
+        *(path.name for path in (sheet, scores.table, *plots)),
     }  # fmt: skip
 
 

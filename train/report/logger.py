@@ -8,7 +8,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from fairmot.weights.checkpoint import Checkpoint, step_of
 from train.report.console import Console
+from train.report.data_sets import DataSet
 from train.report.mlflow_delivery import MlflowConfig, deliver_command, start_delivery
 from train.report.mlflow_run import say, undelivered_lines
 from train.report.record import SPOOL_NAME, RunRecord, read_records
@@ -37,6 +39,7 @@ class RunLogger:
         self._config = config
         self._record = RunRecord(run_dir) if is_lead else None
         self._lost_future: dict[tuple[str, int], float] = {}
+        self._recorded: list[dict[str, Any]] = []  # checkpoints, as their lines say
         self._delivery: subprocess.Popen[str] | None = None
         self._console = Console(total_steps)
 
@@ -107,15 +110,53 @@ class RunLogger:
         """Show these beside the run; a tag's newest value counts."""
         self._append("tags", values=dict(values))
 
-    def model(self, name: str, checkpoint: Path, sha256: str) -> None:
+    def image(self, path: Path, name: str, epoch: int) -> None:
+        """Show a picture among those of the same name, over epochs; it must stay in place until it is delivered."""
+        self._append("image", path=str(path.absolute()), name=name, step=epoch)
+
+    def table(self, path: Path) -> None:
+        """Show a JSON file of columns and data as a table, which MLflow compares over runs by the file's name."""
+        self._append("table", path=str(path.absolute()))
+
+    def data_set(self, data: DataSet) -> None:
+        """Name a data set that the run uses."""
+        self._append("input", name=data.name, values=data.as_texts())
+
+    def checkpoint(self, checkpoint: Checkpoint, scores: Mapping[str, float], validated_on: DataSet | None) -> None:
+        """Make a checkpoint a model of the run; what this run already recorded of it is not repeated.
+
+        Args:
+            checkpoint: it is not copied.
+            scores: of its validation, by name; none where it was not validated.
+            validated_on: the data they are of.
+        """
+        says = {
+            "step": step_of(checkpoint.path),
+            "path": str(checkpoint.path.absolute()),
+            "sha256": checkpoint.network_sha256,
+            "values": {name: float(value) for name, value in scores.items()},
+            "data": validated_on.name if validated_on and scores else None,
+            "digest": validated_on.digest if validated_on and scores else None,
+        }
+        same = [each for each in self._recorded if (each["step"], each["sha256"]) == (says["step"], says["sha256"])]
+        if not same or (scores and says["values"] not in [each["values"] for each in same]):
+            self._append("checkpoint", **says)
+            self._recorded.append(says)
+
+    def kept(self, checkpoints: Sequence[Path]) -> None:
+        """Say which checkpoints are there: the models of others are taken out of MLflow."""
+        self._append("kept", values={str(step_of(path)): str(path.absolute()) for path in checkpoints})
+
+    def model(self, name: str, checkpoint: Checkpoint, best: Mapping[str, str]) -> None:
         """Register a checkpoint as a version of the model `name`.
 
         Args:
             name: the registered model.
-            checkpoint: its directory; it is not copied.
-            sha256: of its network's weights.
+            checkpoint: it is not copied.
+            best: `best_metric`, `best_value` and the digest of the `validation`; nothing where none was validated.
         """
-        self._append("model", name=name, path=str(checkpoint.absolute()), sha256=sha256)
+        says = {"name": name, "path": str(checkpoint.path.absolute()), "sha256": checkpoint.network_sha256}
+        self._append("model", **says, step=step_of(checkpoint.path), values=dict(best))
 
     def progress(self, step: int, values: Mapping[str, float] | None = None) -> None:
         """Show where training is: a bar on a terminal, elsewhere one line each time there are values.
@@ -169,6 +210,8 @@ class RunLogger:
         for record, _ in read_records(self._run_dir):
             if record["kind"] == "params":
                 first_params = {**record["values"], **first_params}
+            elif record["kind"] == "checkpoint":
+                self._recorded.append(record)
             elif record["kind"] == "metrics":
                 for name, value in record["values"].items():
                     if record["step"] > after_step or name.startswith(EPOCH_PREFIX):

@@ -35,7 +35,7 @@ class TrackingModel(mlflow.pyfunc.PythonModel):
 
         path, wanted = Path(context.model_config["checkpoint"]), context.model_config["network_sha256"]
         checkpoint = read_checkpoint(path)
-        if checkpoint.manifest["files"]["network.safetensors"]["sha256"] != wanted:
+        if checkpoint.network_sha256 != wanted:
             raise CheckpointError(
                 f"{path}: not the checkpoint this model was registered with (sha256 {wanted}); load a newer version of "
                 "the model, or put that checkpoint back"
@@ -43,13 +43,14 @@ class TrackingModel(mlflow.pyfunc.PythonModel):
         self._detector = NetworkDetector.from_checkpoint(path, Device[context.model_config["device"]])
         self._rules = read_rules(path / "config.yaml")
 
-    # A hint would make MLflow derive a schema, and it has none for pictures of any size.
-    def predict(self, context, model_input, params=None) -> pd.DataFrame:  # type: ignore[no-untyped-def]
+    # MLflow derives what goes in from the hint, and would warn of a result whose columns it has no hint for.
+    def predict(self, context: Any, model_input: list[str], params: Any = None):  # type: ignore[no-untyped-def]
         """Track the pictures as the frames of one sequence.
 
         Args:
             context: MLflow's.
-            model_input: in order, paths of pictures or uint8 [H, W, 3] arrays, BGR.
+            model_input: in order, paths of pictures; where it is called without MLflow's checks of the type
+                (`unwrap_python_model`), also uint8 [H, W, 3] arrays, BGR.
             params: none.
 
         Returns:

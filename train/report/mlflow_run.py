@@ -14,7 +14,8 @@ from typing import Any
 
 from fairmot.addresses import masked
 from fairmot.files import write_atomic
-from train.report.mlflow_model import register_model
+from train.report.mlflow_items import send_data_set, send_image, send_table
+from train.report.mlflow_model import RunModels
 from train.report.mlflow_store import connect, one_at_a_time
 from train.report.record import SPOOL_NAME, identity, is_gone, is_line_end, only_deliverer, read_records
 
@@ -25,6 +26,9 @@ _LINES_PER_PASS = 80
 _MOST_AT_ONCE = {"params": 100, "tags": 100, "metrics": 1000}  # in one request, MLflow's own limits
 _LONGEST_PARAM, _LONGEST_TAG = 6000, 8000  # characters, MLflow's own limits
 _PARENT_TAG = "mlflow.parentRunId"
+_BEST = "best/"
+_ITEMS = {"image": send_image, "table": send_table, "input": send_data_set}
+_UNLIKE_NUMBERS = ("artifact", "checkpoint", "kept", "model", *_ITEMS)
 
 
 def read_run_id(run_dir: Path) -> str | None:
@@ -136,14 +140,28 @@ class MlflowRun:
             self._sweep._settle()
 
     def _settle(self) -> None:
-        """A sweep ends with the last of its runs; one that failed or was killed gives it its status."""
+        """A sweep shows its best run's scores and ends with the last of its runs; a failed one gives it its status."""
         experiment_id = self._client.get_run(self._run_id).info.experiment_id
         runs = self._client.search_runs([experiment_id], f"tags.`{_PARENT_TAG}` = '{self._run_id}'")
+        self._show_best(runs)
         statuses = {run.info.status for run in runs}
         if "RUNNING" not in statuses:
             worst = next((status for status in ("FAILED", "KILLED") if status in statuses), "FINISHED")
             ended_at_ms = max((run.info.end_time for run in runs if run.info.end_time), default=None)
             self._client.set_terminated(self._run_id, worst, end_time=ended_at_ms)
+
+    def _show_best(self, runs: list[Any]) -> None:
+        """The scores of the run that is best by its own metric, as metrics of the sweep, and its name as a tag."""
+        scored = [(run.data.metrics.get(f"{_BEST}{run.data.params.get('best_metric')}"), run) for run in runs]
+        known = [(value, run) for value, run in scored if value is not None]
+        if not known:
+            return
+        _, best = max(known, key=lambda pair: pair[0])
+        before = self._client.get_run(self._run_id).data.metrics
+        for name, value in best.data.metrics.items():
+            if name.startswith(_BEST) and before.get(name) != value:
+                self._client.log_metric(self._run_id, name, value)
+        self._client.set_tag(self._run_id, "best_run", best.info.run_name)
 
     def _is_active(self, run_id: str) -> bool:
         from mlflow.exceptions import MlflowException  # noqa: PLC0415 (seconds of import)
@@ -182,10 +200,8 @@ class MlflowRun:
         metrics = [Metric(name, value, record["time_ms"], record["step"]) for record, name, value in items("metrics")]
         self._log("metrics", metrics)
         for record in records:
-            if record["kind"] == "artifact":
-                self._send_artifact(Path(record["path"]), record.get("folder"))
-            elif record["kind"] == "model":
-                self._register_model(record)
+            if record["kind"] in _UNLIKE_NUMBERS:
+                self._send_item(record)
         last = records[-1]
         self.ended = last["kind"] == "end"
         if self.ended:
@@ -214,19 +230,29 @@ class MlflowRun:
                 self._refused_names.add(entities[0].key)
                 say(f"warning: MLflow refuses {kind} '{entities[0].key}', kept locally only: {first_line(error)}")
 
-    def _send_artifact(self, path: Path, folder: str | None) -> None:
+    def _send_item(self, record: dict[str, Any]) -> None:
+        """What MLflow refuses is said and left out: not every server knows models, and a file may be gone."""
+        kind = record["kind"]
         try:
-            self._client.log_artifact(self._run_id, str(path), folder)
+            if kind == "artifact":
+                self._client.log_artifact(self._run_id, record["path"], record.get("folder"))
+            elif kind in _ITEMS:
+                _ITEMS[kind](self._client, self._run_id, record)
+            else:
+                self._send_model(kind, record)
         except Exception as error:  # each artifact store raises its own
             self._client.get_run(self._run_id)  # no answer here either: the server is away, all is tried again
-            say(f"warning: artifact {path} could not be stored: {first_line(error)}")
+            what = " ".join(filter(None, (kind, record.get("name"), record.get("path"))))
+            say(f"warning: {what} could not be stored: {first_line(error)}")
 
-    def _register_model(self, record: dict[str, Any]) -> None:
-        try:
-            register_model(self._client, self._run_id, record["name"], Path(record["path"]), record["sha256"])
-        except Exception as error:  # as for artifacts; not every server has a registry
-            self._client.get_run(self._run_id)
-            say(f"warning: model {record['name']} could not be registered: {first_line(error)}")
+    def _send_model(self, kind: str, record: dict[str, Any]) -> None:
+        models = RunModels(self._client, self._run_id)
+        if kind == "checkpoint":
+            self._log("metrics", models.add(record))
+        elif kind == "kept":
+            models.keep(set(map(int, record["values"])))
+        else:
+            models.register(record)
 
 
 def undelivered_lines(run_dir: Path) -> int:

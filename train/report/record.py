@@ -7,7 +7,14 @@ It is written first and alone by training; `train.report.mlflow_delivery` carrie
     {"kind": "params" | "tags", "time_ms": ..., "values": {"optim.lr": "0.0001"}}
     {"kind": "metrics", "time_ms": ..., "step": 12, "values": {"loss": 3.1}}     NaN and Infinity as Python writes them
     {"kind": "artifact", "time_ms": ..., "path": "/absolute/path", "folder": "pictures"}      where it goes in MLflow
-    {"kind": "model", "time_ms": ..., "name": "fairmot-mine", "path": "/absolute/checkpoint", "sha256": "..."}
+    {"kind": "image", "time_ms": ..., "path": "/absolute/path", "name": "network view", "step": 3}   of an epoch's end
+    {"kind": "table", "time_ms": ..., "path": "/absolute/path"}                      JSON that MLflow shows as a table
+    {"kind": "input", "time_ms": ..., "name": "mot17", "values": {"context": "training", "digest": "...", ...}}
+    {"kind": "checkpoint", "time_ms": ..., "step": 120, "path": "/absolute/checkpoint", "sha256": "...",
+     "values": {"MOTA": 45.1}, "data": "mot17/images/train/*", "digest": "..."}      without validation: no scores, data
+    {"kind": "kept", "time_ms": ..., "values": {"120": "/absolute/checkpoint"}}          the checkpoints that are there
+    {"kind": "model", "time_ms": ..., "name": "fairmot-mine", "path": "/absolute/checkpoint", "sha256": "...",
+     "step": 120, "values": {"best_metric": "MOTA", "best_value": "45.1", "validation": "..."}}            registered
     {"kind": "end", "time_ms": ..., "status": "FINISHED"}
 """
 
@@ -36,10 +43,15 @@ _NEEDED: dict[str, tuple[str, ...]] = {
     "start": (),
     **dict.fromkeys(("params", "tags"), ("values",)),
     "metrics": ("step", "values"),
-    "artifact": ("path",),
-    "model": ("name", "path", "sha256"),
+    **dict.fromkeys(("artifact", "table"), ("path",)),
+    "image": ("path", "name", "step"),
+    "input": ("name", "values"),
+    "checkpoint": ("step", "path", "sha256", "values"),
+    "kept": ("values",),
+    "model": ("name", "path", "sha256", "step", "values"),
     "end": ("status",),
 }
+_WITH_NUMBERS = ("metrics", "checkpoint")
 _MOST = 2**53
 _MOST_WAITING = 100_000  # lines, some tens of megabytes
 
@@ -60,6 +72,8 @@ class _Line:
     folder: str | None = None
     name: str | None = None
     sha256: str | None = None
+    data: str | None = None
+    digest: str | None = None
     status: str | None = None
 
     def __post_init__(self) -> None:
@@ -68,7 +82,7 @@ class _Line:
             raise ValueError(f"kind {excerpt(self.kind)!r}")
         if missing := [key for key in _NEEDED[self.kind] if getattr(self, key) is None]:
             raise ValueError(f"{', '.join(missing)}: missing")
-        wanted = float if self.kind == "metrics" else str
+        wanted = float if self.kind in _WITH_NUMBERS else str
         if not all(isinstance(value, wanted) for value in (self.values or {}).values()):
             raise ValueError("values: of the wrong type")
         if not (0 <= self.time_ms < _MOST and 0 <= (self.step or 0) < _MOST):

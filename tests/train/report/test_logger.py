@@ -259,7 +259,7 @@ def test_other_ranks_report_nothing(tmp_path, monkeypatch, capfd):
     logger.epoch_metrics(1, {"loss": 1.0})
     logger.artifact(tmp_path)
     logger.tags({"b": "d"})
-    logger.model("a", tmp_path, "0")
+    logger.image(tmp_path, "a", 1)
     logger.progress(1, {"loss": 1.0})
     logger.close("FINISHED")
     assert list(tmp_path.iterdir()) == []
