@@ -156,7 +156,7 @@ class RunLogger:
             best: `best_metric`, `best_value` and the digest of the `validation`; nothing where none was validated.
         """
         says = {"name": name, "path": str(checkpoint.path.absolute()), "sha256": checkpoint.network_sha256}
-        self._append("model", **says, step=step_of(checkpoint.path), values=dict(best))
+        self._append("model", **says, values=dict(best))
 
     def progress(self, step: int, values: Mapping[str, float] | None = None) -> None:
         """Show where training is: a bar on a terminal, elsewhere one line each time there are values.

@@ -88,8 +88,8 @@ class RunModels:
         Raises:
             Exception: whatever MLflow raises.
         """
-        name, sha256, best = record["name"], record["sha256"], record["values"]
-        model = self._of_step(record["step"], record["path"], sha256)
+        name, sha256, best = record["name"], record["sha256"], record["values"] or {}
+        model = self._of_step(step_of(Path(record["path"])), record["path"], sha256)
         # Not by the run or a tag in the filter: SQL stores match them version by version, and slowly.
         versions = self._client.search_model_versions(f"name = '{name}'")
         mine = (each for each in versions if each.run_id == self._run_id and each.tags.get(_DIGEST_TAG) == sha256)
@@ -115,7 +115,7 @@ class RunModels:
             name,
             f"models:/{model.model_id}",
             self._run_id,
-            tags={_DIGEST_TAG: record["sha256"], _PATH_TAG: record["path"], **record["values"]},
+            tags={_DIGEST_TAG: record["sha256"], _PATH_TAG: record["path"], **(record["values"] or {})},
             description=_described(record),
             model_id=model.model_id,
         )
@@ -191,9 +191,9 @@ def _write_program(folder: Path, model: Any, record: dict[str, Any]) -> None:
 
 
 def _described(record: dict[str, Any]) -> str:
-    best = record["values"]
+    best, path = record["values"], record["path"]
     scored = f", {best['best_metric']} {best['best_value']} on its validation" if best else ", not validated"
-    return f"The checkpoint after step {record['step']}{scored}. Its weights are at {record['path']}."
+    return f"The checkpoint after step {step_of(Path(path))}{scored}. Its weights are at {path}."
 
 
 def _is_better(earlier: dict[str, str], best: dict[str, str]) -> bool:

@@ -14,7 +14,7 @@ It is written first and alone by training; `train.report.mlflow_delivery` carrie
      "values": {"MOTA": 45.1}, "data": "mot17/images/train/*", "digest": "..."}      without validation: no scores, data
     {"kind": "kept", "time_ms": ..., "values": {"120": "/absolute/checkpoint"}}          the checkpoints that are there
     {"kind": "model", "time_ms": ..., "name": "fairmot-mine", "path": "/absolute/checkpoint", "sha256": "...",
-     "step": 120, "values": {"best_metric": "MOTA", "best_value": "45.1", "validation": "..."}}            registered
+     "values": {"best_metric": "MOTA", "best_value": "45.1", "validation": "..."}}    registered; older lines: no values
     {"kind": "end", "time_ms": ..., "status": "FINISHED"}
 """
 
@@ -48,7 +48,7 @@ _NEEDED: dict[str, tuple[str, ...]] = {
     "input": ("name", "values"),
     "checkpoint": ("step", "path", "sha256", "values"),
     "kept": ("values",),
-    "model": ("name", "path", "sha256", "step", "values"),
+    "model": ("name", "path", "sha256"),
     "end": ("status",),
 }
 _WITH_NUMBERS = ("metrics", "checkpoint")

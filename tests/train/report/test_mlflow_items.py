@@ -16,6 +16,7 @@ from train.report.data_sets import DataSet
 from train.report.logger import RunLogger
 from train.report.mlflow_delivery import MlflowConfig, follow
 from train.report.mlflow_run import DELIVERED_NAME
+from train.report.record import SPOOL_NAME
 
 TRAINING = DataSet("mot17", "training", "/data", "1f" * 16, {"images": 11, "boxes": 24})
 VALIDATION = DataSet("mot17/val/*", "validation", "/data", "2e" * 16, {"frames": 12, "boxes": 20})
@@ -155,4 +156,21 @@ def test_the_alias_moves_to_what_is_better_or_not_comparable(run_dir, store_uri,
     record(run_dir, [5], kept=[5], resumed_at_step=1)
     follow(run_dir, MlflowConfig(tracking_uri=store_uri), parent_pid=None)
     assert client.get_logged_model(model.model_id).name == checkpoint_name(1)  # a registered one stays
+    assert "warning" not in capfd.readouterr().err.lower()
+
+
+@pytest.mark.slow
+def test_a_checkpoint_recorded_by_an_older_version_is_registered_too(run_dir, store_uri, capfd):
+    logger = RunLogger(run_dir, MlflowConfig(enabled=False), total_steps=10)
+    logger.start({}, {}, [], None)
+    logger.close("FINISHED")
+    checkpoint = saved(run_dir, 4)
+    older = {"kind": "model", "time_ms": 1, "name": "fairmot-mine", "path": str(checkpoint.path), "sha256": "ab"}
+    with (run_dir / SPOOL_NAME).open("a") as stream:
+        stream.write(json.dumps(older) + "\n")
+    follow(run_dir, MlflowConfig(tracking_uri=store_uri), parent_pid=None)
+    found = MlflowClient(store_uri).get_model_version("fairmot-mine", "1")
+    assert found.description.startswith(
+        f"The checkpoint after step 4, not validated. Its weights are at {checkpoint.path}"
+    )
     assert "warning" not in capfd.readouterr().err.lower()
