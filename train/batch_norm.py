@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from enum import Enum
 
-from mindspore import nn
+import mindspore as ms
+from mindspore import Tensor, nn
+
+from fairmot.model.reading import own
 
 _PARAMETERS = ("gamma", "beta", "moving_mean", "moving_variance")
 
@@ -20,6 +23,19 @@ class BatchNorm(Enum):
     sync = "sync"
 
 
+class SyncBatchNorm2d(nn.SyncBatchNorm):
+    """MindSpore's for maps alone."""
+
+    read_gamma = staticmethod(own)
+    read_beta = staticmethod(own)
+
+    def construct(self, features: Tensor) -> Tensor:
+        """[B, C, H, W] -> the same shape, by all ranks' statistics while training."""
+        normalize = self.bn_train if self.training else self.bn_infer
+        gamma, beta = self.read_gamma(self.gamma, ms.float32), self.read_beta(self.beta, ms.float32)
+        return normalize(features, gamma, beta, self.moving_mean, self.moving_variance)[0]
+
+
 def set_batch_norm(network: nn.Cell, mode: BatchNorm) -> None:
     """Let every batch normalisation of `network` take its statistics as `mode` says; parameters stay the same."""
     if mode is BatchNorm.frozen:
@@ -27,7 +43,7 @@ def set_batch_norm(network: nn.Cell, mode: BatchNorm) -> None:
             if isinstance(cell, nn.BatchNorm2d):
                 cell.use_batch_statistics = False
     elif mode is BatchNorm.sync:
-        replace_batch_norms(network, nn.SyncBatchNorm)
+        replace_batch_norms(network, SyncBatchNorm2d)
 
 
 def replace_batch_norms(network: nn.Cell, make: Callable[..., nn.Cell]) -> None:

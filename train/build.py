@@ -114,18 +114,21 @@ def build_state(config: TrainConfig, identities: IdentityTable, world: World = A
         mean_over_ranks=world.vector_reducer(),
         num_ranks=world.size,
     )
+    optimizer = build_optimizer(config.optim, network, loss, world.size)
     decay = config.optim.ema_decay
+    held = optimizer.held()
+    averaged = {parameter.name: held[parameter.name] for parameter in network.trainable_params()}
     return TrainState(
         network,
         loss,
-        build_optimizer(config.optim, network.trainable_params() + loss.trainable_params(), world.size),
+        optimizer,
         LossScale(config.runtime.loss_scale),
         identities=identities,
         model=config.model,
         input_size=config.data.input_size,
         num_classes=config.data.num_classes,
         seed=config.seed,
-        average=WeightAverage(network.trainable_params(), decay) if decay > 0 else None,
+        average=WeightAverage(averaged, decay) if decay > 0 else None,
     )
 
 

@@ -6,51 +6,68 @@ from mindspore.ops.auto_generate import SplitWithSize
 
 from train.optimizer import OptimConfig, Optimizer, OptimizerName, decay_groups
 from train.packing import Packing, Part, add_in_place
+from train.weight_vector import WeightVector, members_of
 
 _SHARES_OF_RANKS = (0.5, 0.35)
 """Of the gradients that the first two collectives reduce. The network's last layers are ready first; what is reduced
 last, when no work is left to hide it behind, is small."""
 
 
-def build_optimizer(config: OptimConfig, parameters: list[Parameter], ranks: int = 1) -> "Optimizer | FlatOptimizer":
+def build_optimizer(
+    config: OptimConfig, network: nn.Cell, loss: nn.Cell, ranks: int = 1
+) -> "Optimizer | FlatOptimizer":
     """The optimiser for the device in use: kernels of their own cost a CPU nothing, and an NPU's host most of a step.
 
     Args:
         config: which optimiser.
-        parameters: all trainable parameters.
+        network: what trains. Where the optimiser is flat, its layers read their weights from the vector from now on.
+        loss: trains with it; its parameters, the identities' classifier above all, stay where they are.
         ranks: how many processes train together.
     """
+    parameters = network.trainable_params() + loss.trainable_params()
     if ms.get_context("device_target") == "CPU":
         return Optimizer(config, parameters)
-    return FlatOptimizer(config, parameters, _SHARES_OF_RANKS if ranks > 1 else ())
+    members = members_of(network)
+    of_vector = {id(member) for member in members}
+    others = [parameter for parameter in parameters if id(parameter) not in of_vector]
+    optimizer = FlatOptimizer(config, members, others, _SHARES_OF_RANKS if ranks > 1 else ())
+    optimizer.vector.attach(network)
+    return optimizer
 
 
 class FlatOptimizer(nn.Cell):
     """Updates parameters from a few vectors of gradients, by the formulas of `train.optimizer.Optimizer`.
 
-    Moments are one vector each; a checkpoint holds them under the names and shapes that `Optimizer` gives them. A step
-    that is not finite is masked out: at a branch the host would wait for the device, every step.
+    Weights and moments are one vector each; a checkpoint holds them under the names and shapes that `Optimizer` gives
+    them. A step that is not finite is masked out: at a branch the host would wait for the device, every step.
 
     Writes are in-place operators (`copy_`, `add_`), since ops.assign and its like have no kernel but CANN's old ones.
     `sub_` is not used: graphs of MindSpore 2.10 lose it, without a word.
 
     Args:
         config: which optimiser.
-        parameters: all trainable parameters; their names become the names of the optimiser's state.
+        members: trainable parameters that one vector is to hold. Their names, like those of the others, become the
+            names of the optimiser's state.
+        others: trainable parameters that are written one by one.
         shares: of all gradients, how much each vector but the last takes.
     """
 
-    def __init__(self, config: OptimConfig, parameters: list[Parameter], shares: tuple[float, ...] = ()) -> None:
+    def __init__(
+        self, config: OptimConfig, members: list[Parameter], others: list[Parameter], shares: tuple[float, ...] = ()
+    ) -> None:
         super().__init__(auto_prefix=False)
-        decayed, plain = decay_groups(parameters)
-        # Their gradients come in this order: the last layers' first, those of biases and norms throughout.
-        self.weights = ParameterTuple((*reversed(decayed), *plain))
+        (decayed, plain), (other_decayed, other_plain) = decay_groups(members), decay_groups(others)
+        self.vector = WeightVector([*reversed(decayed), *plain])
+        # Gradients come in this order: the last layers' first, those of biases and norms throughout.
+        self.weights = ParameterTuple((*reversed(other_decayed), *self.vector.members, *other_plain))
         self.pack = Packing(self.weights, shares)
+        self.written = ParameterTuple((*reversed(other_decayed), self.vector.vector, *other_plain))
+        self.pack_written = Packing(self.written)
         self.split = SplitWithSize()
-        self.sizes = tuple(self.pack.sizes)
-        self.decayed = ParameterTuple(self.weights[: len(decayed)])
-        self.pack_decayed = Packing(self.decayed)
-        self.not_decayed = ops.zeros(sum(self.sizes[len(decayed) :]), ms.float32)
+        self.sizes = tuple(self.pack_written.sizes)
+        decayed_size = sum(int(parameter.size) for parameter in (*decayed, *other_decayed))
+        self.halves = decayed_size, self.pack.total - decayed_size
+        self.not_decayed = ops.zeros(self.halves[1], ms.float32)
         is_decoupled = config.name is OptimizerName.adamw
         self.coupled_decay = 0.0 if is_decoupled else config.weight_decay
         self.decoupled_decay = config.weight_decay if is_decoupled else 0.0
@@ -68,6 +85,10 @@ class FlatOptimizer(nn.Cell):
         """Moments and counters by their names in a checkpoint."""
         parts = [part for vector in self.moments for part in self.pack.parts(vector, f"{vector.name}.")]
         return {entry.name: entry for entry in (self.learning_rate, self.global_step, *self.scalars, *parts)}
+
+    def held(self) -> dict[str, Parameter | Part]:
+        """Where the values of all trained parameters are, by their names."""
+        return {weight.name: weight for weight in self.weights} | self.vector.parts
 
     def zeros(self) -> list[Tensor]:
         """Gradients of zero, as `pack` gives them."""
@@ -95,12 +116,13 @@ class FlatOptimizer(nn.Cell):
             change = change - self._decay(self.decoupled_decay * rate * applied)
         self.learning_rate.copy_(rate)
         self.global_step.add_(finite.astype(ms.int32))
-        add_in_place(self.weights, self.split(change, self.sizes, 0))
+        add_in_place(self.written, self.split(change, self.sizes, 0))
         return finite
 
     def _decay(self, share: Tensor) -> Tensor:
         """A share of every weight that decays, and 0 for the others: float32 [all elements]."""
-        return ops.concat((self.pack_decayed(self.decayed)[0] * share, self.not_decayed))
+        decayed, _ = self.split(self.pack_written(self.written)[0], self.halves, 0)
+        return ops.concat((decayed * share, self.not_decayed))
 
     def _adam(self, gradient: Tensor, rate: Tensor, applied: Tensor, finite: Tensor) -> Tensor:
         """Advance the moments and give the change of all weights; epsilon is added before the bias correction."""

@@ -180,6 +180,10 @@ class Optimizer(nn.Cell):
         trained = {id(weight) for weight in self.weights}
         return {entry.name: entry for entry in self.get_parameters() if id(entry) not in trained}
 
+    def held(self) -> dict[str, Parameter | Part]:
+        """Where the values of all trained parameters are, by their names."""
+        return {weight.name: weight for weight in self.weights}
+
     def zeros(self) -> list[Tensor]:
         """Gradients of zero, as `pack` gives them."""
         return [ops.zeros_like(weight) for weight in self.weights]

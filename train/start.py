@@ -40,7 +40,7 @@ def choose_start(config: TrainConfig, run_dir: Path, state: TrainState, world: W
         state.restore(checkpoint)
         return f"resumes from {_as_written(config, 'resume_from', checkpoint.path)}{_other_world(checkpoint, world)}"
     if config.weights is not None:
-        report = load_weights(state.network, Path(config.weights))
+        report = load_weights(state.parameters("network"), Path(config.weights))
         if state.average is not None:
             state.average.reset()
         return (

@@ -2,7 +2,7 @@
 
 import dataclasses
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,8 @@ class TrainState:
     def parameters(self, group: str) -> dict[str, Parameter | Part]:
         """The parameters of one checkpoint file, or what parts of them, by the names they have there."""
         if group == "network":
-            return self.network.state()
+            held = self.optimizer.held()
+            return {name: held.get(name, buffer) for name, buffer in self.network.state().items()}
         if group == "loss":
             return dict(self.loss.parameters_and_names())
         if group == EMA and self.average is not None:
@@ -123,6 +124,10 @@ class TrainState:
             return {name: averages.get(name, buffer) for name, buffer in self.network.state().items()}
         counters = [*self.loss_scale.get_parameters(), *([self.average.updates] if self.average is not None else [])]
         return self.optimizer.state() | {parameter.name: parameter for parameter in counters}
+
+    def weights(self) -> list[Parameter]:
+        """What the optimiser changes, which all ranks hold alike."""
+        return whole_parameters(self.optimizer.held())
 
     def all_parameters(self) -> Iterable[Parameter]:
         """Every parameter of every group, in a fixed order."""
@@ -216,11 +221,11 @@ class WeightsReport:
         return "; ".join(parts)
 
 
-def load_weights(network: FairMOT, path: Path) -> WeightsReport:
+def load_weights(wanted: Mapping[str, Parameter | Part], path: Path) -> WeightsReport:
     """Take network weights alone, where name and shape agree.
 
     Args:
-        network: takes them.
+        wanted: a network's state, which takes them.
         path: a .safetensors file of network weights, a checkpoint directory or a run directory.
 
     Raises:
@@ -232,13 +237,14 @@ def load_weights(network: FairMOT, path: Path) -> WeightsReport:
             "to start from scratch"
         )
     found = (read_checkpoint(path) if path.is_dir() else read_weights_file(path)).network_to_use()
-    wanted = network.state()
     if any(_OFFSETS in name for name in found) and not any(_OFFSETS in name for name in wanted):
         raise CheckpointError(
             f"weights={path}: its neck is deformable, that of this network is plain; set model=dla_34 (or the network "
             "of the weights), or convert them with drop_deformable=true"
         )
-    taken = {name: array for name, array in found.items() if name in wanted and wanted[name].shape == array.shape}
+    taken = {
+        name: array for name, array in found.items() if name in wanted and tuple(wanted[name].shape) == array.shape
+    }
     if not taken:
         raise CheckpointError(f"weights={path}: none of its {len(found)} tensors fits this network by name and shape")
     write_arrays(wanted, taken)

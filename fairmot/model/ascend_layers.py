@@ -5,28 +5,37 @@ two to four of the old one, compiled online at the first step. Parameters and nu
 beside each class in `fairmot.model.layers`, which builds these where the device is an NPU.
 """
 
+import mindspore as ms
 from mindspore import Tensor, nn
 from mindspore.mint.nn import functional
+
+from fairmot.model.reading import own
 
 
 class AscendConv2d(nn.Conv2d):
     """MindSpore's Conv2d of pad_mode "pad", its bias added in the same kernel."""
 
+    read_weight = staticmethod(own)
+    read_bias = staticmethod(own)
+
     def construct(self, features: Tensor) -> Tensor:
         """[B, in, H, W] -> [B, out, H', W']."""
         # Unlike MindSpore's own layers, a function is not given its parameters in the cell's precision.
-        weight = self.weight.astype(features.dtype)
-        bias = self.bias.astype(features.dtype) if self.has_bias else None
+        weight = self.read_weight(self.weight, features.dtype)
+        bias = self.read_bias(self.bias, features.dtype) if self.has_bias else None
         return functional.conv2d(features, weight, bias, self.stride, self.padding, self.dilation, self.group)
 
 
 class AscendConv2dTranspose(nn.Conv2dTranspose):
     """MindSpore's Conv2dTranspose of pad_mode "pad", its bias added in the same kernel."""
 
+    read_weight = staticmethod(own)
+    read_bias = staticmethod(own)
+
     def construct(self, features: Tensor) -> Tensor:
         """[B, in, H, W] -> [B, out, H', W']."""
-        weight = self.weight.astype(features.dtype)
-        bias = self.bias.astype(features.dtype) if self.has_bias else None
+        weight = self.read_weight(self.weight, features.dtype)
+        bias = self.read_bias(self.bias, features.dtype) if self.has_bias else None
         return functional.conv_transpose2d(
             features, weight, bias, self.stride, self.padding, self.output_padding, self.group, self.dilation
         )
@@ -38,6 +47,9 @@ class AscendBatchNorm2d(nn.BatchNorm2d):
     It takes maps in half precision beside fp32 parameters and works its statistics out in fp32.
     """
 
+    read_gamma = staticmethod(own)
+    read_beta = staticmethod(own)
+
     def construct(self, features: Tensor) -> Tensor:
         """[B, C, H, W] -> the same shape, by the batch's statistics while training unless they are frozen."""
         of_batch = self.training if self.use_batch_statistics is None else self.use_batch_statistics
@@ -45,8 +57,8 @@ class AscendBatchNorm2d(nn.BatchNorm2d):
             features,
             self.moving_mean,
             self.moving_variance,
-            self.gamma,
-            self.beta,
+            self.read_gamma(self.gamma, ms.float32),
+            self.read_beta(self.beta, ms.float32),
             of_batch,
             self.momentum,
             self.eps,

@@ -5,6 +5,7 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from fairmot.model.ascend_deform_conv import MovedConvolution
 from fairmot.model.layers import conv, on_ascend
+from fairmot.model.reading import own
 
 _TAPS = 9
 """Samples a 3x3 kernel takes for each cell."""
@@ -17,6 +18,9 @@ class DeformConv(nn.Cell):
     `fairmot.model.init`): taps in their places, each weighing half. Parameters are named as in the original's
     state_dict.
     """
+
+    read_weight = staticmethod(own)
+    read_bias = staticmethod(own)
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -53,7 +57,8 @@ class DeformConv(nn.Cell):
             [B, out, H, W].
         """
         if self.moved_convolution is not None:
-            weight, bias = self.weight.astype(features.dtype), self.bias.astype(features.dtype)
+            weight = self.read_weight(self.weight, features.dtype)
+            bias = self.read_bias(self.bias, features.dtype)
             return self.moved_convolution(features, offset_mask, weight, bias)
         batch, channels, height, width = features.shape
         out_channels = self.weight.shape[0]

@@ -31,7 +31,7 @@ class Head(nn.SequentialCell):
                 conv(hidden_channels, out_channels, 1, has_bias=True),
             )
         self.is_deep = hidden_channels > 0
-        self.by_convolution = on_ascend() and self.is_deep
+        self.by_convolution = on_ascend()
         self.matmul = ops.MatMul(transpose_b=True)
 
     def at_windows(self, windows: Tensor) -> Tensor:
@@ -42,9 +42,14 @@ class Head(nn.SequentialCell):
         """
         batch, channels, slots, _ = windows.shape
         if self.by_convolution:
+            if not self.is_deep:
+                return (
+                    self[0](windows[:, :, :, _CENTRE_OF_WINDOW : _CENTRE_OF_WINDOW + 1]).squeeze(3).transpose(0, 2, 1)
+                )
             stacked = windows.reshape(batch, channels, slots * _WINDOW_SIDE, _WINDOW_SIDE)
-            weight, bias = self[0].weight.astype(windows.dtype), self[0].bias.astype(windows.dtype)
-            hidden = functional.conv2d(stacked, weight, bias, _WINDOW_SIDE)
+            layer = self[0]
+            weight = layer.read_weight(layer.weight, windows.dtype)
+            hidden = functional.conv2d(stacked, weight, layer.read_bias(layer.bias, windows.dtype), _WINDOW_SIDE)
             return self[2](self[1](hidden)).squeeze(3).transpose(0, 2, 1)
         rows = windows.transpose(0, 2, 1, 3).reshape(batch * slots, channels, -1)
         return self.at_rows(rows).reshape(batch, slots, -1)

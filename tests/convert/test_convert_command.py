@@ -120,7 +120,7 @@ def test_there_and_back_changes_no_bit(convert, places, tmp_path):
     source, output = places
     code, said = convert(*SETTINGS, source=source, output=output)
     assert code == 0, said
-    report = load_weights(network(), output)
+    report = load_weights(network().state(), output)
     assert (len(report.taken), report.unknown, report.left_at_init) == (len(STATE), [], [])
     assert load_file(output)["base.level0.1.moving_variance"].tolist() == STATE["base.level0.1.running_var"].tolist()
     code, said = convert(source=output, output=tmp_path / "back.pth")
@@ -224,7 +224,7 @@ def test_part_of_a_network_by_name(convert, places):
     assert "skip=[hm.2.*,id.*,wh.2.*]" in said
     code, said = convert(*SETTINGS, "skip=[hm.2.*,id.*,wh.2.*]", **words)
     assert code == 0, said
-    report = load_weights(network(), output)
+    report = load_weights(network().state(), output)
     assert {name.split(".")[0] for name in report.left_at_init} == {"hm", "wh", "id"}
     assert len(report.left_at_init) == 8
 
@@ -236,7 +236,7 @@ def test_an_encoder_alone(convert, places):
     source.write_bytes(torch_file({**encoder, "fc.weight": random(3, 2, 1, 1), "fc.bias": random(3)}))
     code, said = convert(*SETTINGS, "skip=[ida_up.*,hm.*,wh.*,id.*,reg.*]", source=source, output=output)
     assert code == 0, said
-    assert len(load_weights(network(), output).taken) == 5
+    assert len(load_weights(network().state(), output).taken) == 5
 
 
 def test_other_types_are_made_float32_and_it_says_so(convert, places):

@@ -7,12 +7,26 @@ from mindspore import nn
 from fairmot.data.identities import IdentityTable
 from fairmot.losses.fairmot_loss import FairMOTLoss, LossConfig
 from fairmot.model.network import ModelConfig
+from fairmot.model.reading import own
 from fairmot.ops import gather_at
+from train.flat_optimizer import FlatOptimizer
 from train.optimizer import OptimConfig, Optimizer
+from train.packing import read_arrays
 from train.state import TrainState
 from train.step import LossScale, LossScaleConfig, TrainOneStep
 
 HEIGHT, WIDTH, SLOTS, IDENTITIES, REID_DIM = 8, 12, 6, 9, 8
+
+
+class Conv(nn.Conv2d):
+    """A convolution whose weights can be read from a vector, as Ascend's can."""
+
+    read_weight = staticmethod(own)
+    read_bias = staticmethod(own)
+
+    def construct(self, maps):
+        weight, bias = self.read_weight(self.weight, maps.dtype), self.read_bias(self.bias, maps.dtype)
+        return self.bias_add(self.conv2d(maps, weight), bias)
 
 
 class TinyNetwork(nn.Cell):
@@ -21,7 +35,7 @@ class TinyNetwork(nn.Cell):
         generator = np.random.default_rng(seed)
         for head, channels in (("hm", 1), ("wh", 4), ("id", REID_DIM), ("reg", 2)):
             weight = ms.Tensor(generator.standard_normal((channels, 3, 1, 1)).astype(np.float32))
-            setattr(self, head, nn.Conv2d(3, channels, 1, has_bias=True, weight_init=weight, bias_init="zeros"))
+            setattr(self, head, Conv(3, channels, 1, has_bias=True, weight_init=weight, bias_init="zeros"))
 
     def construct(self, image, centres):
         return (
@@ -35,16 +49,21 @@ class TinyNetwork(nn.Cell):
         return dict(self.parameters_and_names())
 
 
-def tiny_parts(optim=None, scale=None, loss=None, network_seed=0):
-    """Network, loss, optimiser, loss scale."""
+def tiny_parts(optim=None, scale=None, loss=None, network_seed=0, flat=False):
+    """Network, loss, optimiser, loss scale; `flat`: with the optimiser of an NPU."""
     network = TinyNetwork(network_seed)
     loss = FairMOTLoss(loss or LossConfig(fp16_classifier=False), IDENTITIES, REID_DIM, seed=1)
-    optimizer = Optimizer(optim or OptimConfig(lr=1e-2), network.trainable_params() + loss.trainable_params())
+    config, weights, others = optim or OptimConfig(lr=1e-2), network.trainable_params(), loss.trainable_params()
+    if flat:
+        optimizer = FlatOptimizer(config, weights, others)
+        optimizer.vector.attach(network)
+    else:
+        optimizer = Optimizer(config, weights + others)
     return network, loss, optimizer, LossScale(scale or LossScaleConfig())
 
 
-def tiny_state(network_seed=0, identities=None, **model):
-    network, loss, optimizer, scale = tiny_parts(network_seed=network_seed)
+def tiny_state(network_seed=0, identities=None, flat=False, **model):
+    network, loss, optimizer, scale = tiny_parts(network_seed=network_seed, flat=flat)
     identities = identities or IdentityTable(["one", "two"], [5, 3])
     return TrainState(network, loss, optimizer, scale, identities, ModelConfig(**model), [64, 96], 1, seed=7)
 
@@ -79,4 +98,4 @@ def call(step, batch, rate=1e-2, is_update=True, stop=0.0):
 
 
 def values(step):
-    return {parameter.name: parameter.asnumpy().copy() for parameter in step.optimizer.weights}
+    return {name: array.copy() for name, array in read_arrays(step.optimizer.held()).items()}

@@ -120,7 +120,7 @@ def weights_safetensors(folder: Path) -> Format:
         path = folder / "w.safetensors"
         read_source(path)
         network = load_network(path).network
-        load_weights(network, path)
+        load_weights(network.state(), path)
 
     return Format({"w.safetensors": (*BYTES, safetensors_header, safetensors_header)}, read)
 

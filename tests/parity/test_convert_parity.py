@@ -121,7 +121,7 @@ def test_a_file_of_pytorch_gives_the_originals_outputs(network, kind, new_format
     output = tmp_path / "weights.safetensors"
     convert(ConvertConfig(source=str(saved_by_torch(kind, new_format)), output=str(output)))
     found = build_network(ModelConfig(name=network), seed=1)
-    report = load_weights(found, output)
+    report = load_weights(found.state(), output)
     assert (report.unknown, report.left_at_init) == ([], [])
     found.set_train(False)
     expected = np.load(FIXTURES / f"{kind}_io_seed20240101.npz")

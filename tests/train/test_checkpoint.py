@@ -323,7 +323,7 @@ def test_weights_alone_report_what_they_took(tmp_path):
     }
     save_file(found, tmp_path / "w.safetensors")
     kept = network.state()["wh.weight"].asnumpy().copy()
-    report = load_weights(network, tmp_path / "w.safetensors")
+    report = load_weights(network.state(), tmp_path / "w.safetensors")
     assert report.taken == ["hm.weight"]
     assert report.other_shape == ["wh.weight"]
     assert report.unknown == ["fc"]
@@ -337,7 +337,7 @@ def test_weights_from_a_checkpoint(tmp_path):
     source = tiny_state(network_seed=3)
     save_state(tmp_path, source)
     target = tiny_state(network_seed=4)
-    report = load_weights(target.network, tmp_path)
+    report = load_weights(target.parameters("network"), tmp_path)
     assert not report.left_at_init
     for name, parameter in source.network.state().items():
         np.testing.assert_array_equal(target.network.state()[name].asnumpy(), parameter.asnumpy())
@@ -349,10 +349,10 @@ def test_unusable_weights_are_refused(tmp_path, content, message):
     if content:
         path.write_bytes(content)
     with pytest.raises(CheckpointError, match=message):
-        load_weights(tiny_state().network, Path(path))
+        load_weights(tiny_state().network.state(), Path(path))
 
 
 def test_weights_that_fit_nowhere_are_refused(tmp_path):
     save_file({"x": np.zeros(2, np.float32)}, tmp_path / "w.safetensors")
     with pytest.raises(CheckpointError, match="none of its 1 tensors"):
-        load_weights(tiny_state().network, tmp_path / "w.safetensors")
+        load_weights(tiny_state().network.state(), tmp_path / "w.safetensors")

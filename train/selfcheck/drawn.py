@@ -11,6 +11,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor
 
+from train.packing import Part, write_arrays
+
 _TO_TORCH = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
 
 
@@ -35,11 +37,13 @@ def rule_value(name: str, shape: tuple[int, ...], is_batch_norm: bool) -> np.nda
     return draw * np.float32(0.05 * scale if name.endswith("conv_offset_mask.weight") else scale)
 
 
-def fill_by_rule(state: Mapping[str, Parameter]) -> None:
+def fill_by_rule(state: Mapping[str, Parameter | Part]) -> None:
     """Set every parameter of a network's or loss's `state` to the fixture's value."""
+    values = {}
     for name, parameter in state.items():
         is_batch_norm = name.rsplit(".", 1)[1] in ("gamma", "beta", "moving_mean", "moving_variance")
-        parameter.set_data(Tensor(rule_value(torch_name(name), parameter.shape, is_batch_norm)))
+        values[name] = rule_value(torch_name(name), tuple(parameter.shape), is_batch_norm)
+    write_arrays(state, values)
 
 
 def drawn_pictures(seed: int) -> np.ndarray:

@@ -18,6 +18,7 @@ from train.batch_norm import BatchNorm
 from train.build import build_state, build_step
 from train.distributed import ALONE
 from train.optimizer import OptimConfig
+from train.packing import read_arrays
 from train.selfcheck.check import Measurement, Session, largest_difference, worst_of
 from train.selfcheck.config import SelfcheckConfig
 from train.selfcheck.drawn import drawn_pictures, fill_by_rule, targets_of, torch_name
@@ -159,7 +160,8 @@ def measure_deformable_network(session: Session) -> Measurement:
 def _measure_network(session: Session, name: str, file: str) -> Measurement:
     """Difference as a share of the tolerance of its mode, so that one limit serves both."""
     expected = load(file)
-    network = _parity_state(session.config, name).network
+    trained = _parity_state(session.config, name)
+    network = trained.network
     tolerances = {"eval_": EVAL.of(session), "train_": TRAIN.of(session)}
     found: dict[str, float] = {}
     for mode, tolerance in tolerances.items():
@@ -167,8 +169,9 @@ def _measure_network(session: Session, name: str, file: str) -> Measurement:
         heads = zip(HEADS, network(Tensor(drawn_pictures(_PICTURES))), strict=True)
         ours = {mode + head: output.asnumpy()[:, : _stored_channels(expected), ::2, ::2] for head, output in heads}
         found |= {key: each / tolerance for key, each in largest_difference(ours, _like(expected, ours))[2].items()}
-    state = {f"after_train_{torch_name(key)}": parameter for key, parameter in network.state().items()}
-    buffers = {key: state[key].asnumpy() for key in expected if key in state}
+    arrays = read_arrays(trained.parameters("network"))
+    state = {f"after_train_{torch_name(key)}": array for key, array in arrays.items()}
+    buffers = {key: state[key] for key in expected if key in state}
     shares = largest_difference(buffers, _like(expected, buffers))[2]
     found |= {key: each / tolerances["train_"] for key, each in shares.items()}
     worst, value = worst_of(found)
@@ -223,7 +226,7 @@ def _parity_config(config: SelfcheckConfig, name: str) -> SelfcheckConfig:
 def _parity_state(config: SelfcheckConfig, name: str) -> TrainState:
     """Network, losses and optimiser with drawn weights, of one rank that trains alone."""
     state = build_state(_parity_config(config, name), IdentityTable(["drawn"], [_IDENTITIES - 1]), ALONE)
-    fill_by_rule(state.network.state())
+    fill_by_rule(state.parameters("network"))
     classifier = state.parameters("loss")
     fill_by_rule({key: classifier[key] for key in ("classifier.weight", "classifier.bias")})
     return state

@@ -95,13 +95,14 @@ def measure_ranks(session: Session) -> Measurement:
     if session.world.size == 1:
         return not_applicable("one rank")
     trained = session.trained
-    before = {parameter.name: parameter.asnumpy().copy() for parameter in trained.step.optimizer.weights}
+    weights = trained.state.weights()
+    before = [parameter.asnumpy().copy() for parameter in weights]
     for _ in range(3):
         trained.make_step()
-    if all(np.array_equal(parameter.asnumpy(), before[parameter.name]) for parameter in trained.step.optimizer.weights):
+    if all(np.array_equal(parameter.asnumpy(), old) for parameter, old in zip(weights, before, strict=True)):
         raise ValueError("the steps changed nothing, so that nothing was compared")
     try:
-        session.world.check_identical(trained.step.optimizer.weights, "after three steps")
+        session.world.check_identical(weights, "after three steps")
     except FairMOTError as error:
         return Measurement(1.0, 0.0, "differences", str(error))
     return Measurement(0.0, 0.0, "differences", f"{session.world.size} ranks hold the same weights after three steps")

@@ -12,8 +12,6 @@ from fairmot.data.identities import IdentityTable
 from fairmot.errors import FairMOTError
 from fairmot.model.network import ModelConfig
 from train.distributed import ALONE, World
-from train.flat_optimizer import FlatOptimizer
-from train.optimizer import OptimConfig
 from train.selfcheck import exchange, stepping
 from train.selfcheck.check import Trained, Verdict
 from train.state import TrainState
@@ -30,9 +28,7 @@ def graph_mode():
 
 
 def trained(kind=Trained, is_flat=False, **scale):
-    network, loss, optimizer, loss_scale = tiny_parts(scale=LossScaleConfig(**scale))
-    if is_flat:
-        optimizer = FlatOptimizer(OptimConfig(lr=1e-2), [*network.trainable_params(), *loss.trainable_params()])
+    network, loss, optimizer, loss_scale = tiny_parts(scale=LossScaleConfig(**scale), flat=is_flat)
     table = IdentityTable(["one"], [8])
     state = TrainState(network, loss, optimizer, loss_scale, table, ModelConfig(), [64, 96], 1, seed=7)
     batch = [column.asnumpy() for column in tiny_batch(0)]
