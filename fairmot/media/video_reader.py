@@ -10,8 +10,9 @@ import av
 import cv2
 import numpy as np
 from av.container import InputContainer
-from av.video.reformatter import VideoReformatter
+from av.sidedata.sidedata import SideDataContainer
 
+from fairmot.media.bgr import BgrConverter
 from fairmot.media.frame import Frame
 from fairmot.media.frame_numbers import FrameNumbers
 from fairmot.media.image_size import MOST_PIXELS
@@ -85,7 +86,7 @@ class VideoReader:
         # FFmpeg counts an AVI file's frames as it meets them; its list of them knows better.
         self._listed = {entry.pos: entry.timestamp for entry in stream.index_entries} if kind == _AVI else {}
         self.concealed = 0
-        self._reformatter = VideoReformatter()  # one for all: each is slow to make
+        self._to_bgr = BgrConverter()
 
     def close(self) -> None:
         """Give file or connection back."""
@@ -112,7 +113,7 @@ class VideoReader:
                 continue
             for frame in frames:
                 self.concealed += frame.is_corrupt
-                yield Decoded(frame.pts, self._picture(frame))
+                yield Decoded(frame.pts, upright(self._to_bgr(frame), _display_matrix(frame)))
 
     def _packets(self) -> Iterator[av.Packet]:
         """Packets of the pictures; the container is asked on after an error in it."""
@@ -139,9 +140,6 @@ class VideoReader:
         if packet.pts is not None:
             packet.pts += listed - packet.dts
         packet.dts = listed
-
-    def _picture(self, frame: av.VideoFrame) -> np.ndarray:
-        return upright(self._reformatter.reformat(frame, format="bgr24").to_ndarray(), _display_matrix(frame))
 
 
 def read_frames(reader: VideoReader, name: str) -> Iterator[Frame]:
@@ -269,5 +267,6 @@ def upright(picture: np.ndarray, matrix: np.ndarray | None) -> np.ndarray:
 
 
 def _display_matrix(frame: av.VideoFrame) -> np.ndarray | None:
-    matrix = frame.side_data.get("DISPLAYMATRIX")
-    return None if matrix is None else np.frombuffer(matrix, np.int32, 9).reshape(3, 3)  # type: ignore[call-overload]
+    # Not `frame.side_data`: that one and the frame hold each other, and the decoder waits long for the frame's memory.
+    matrix = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]
+    return None if matrix is None else np.frombuffer(matrix, np.int32, 9).reshape(3, 3)
