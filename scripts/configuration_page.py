@@ -24,6 +24,7 @@ from fairmot.pack import PackConfig
 from fairmot.prepare.config import PrepareConfig
 from fairmot.submit import SubmitConfig
 from fairmot.track import TrackConfig
+from fairmot.tune.__main__ import TuneConfig
 from train.config import TrainConfig
 from train.deliver import DeliverConfig
 from train.selfcheck.config import SelfcheckConfig
@@ -37,6 +38,7 @@ COMMANDS: dict[str, tuple[str, type]] = {
     "track": ("python -m fairmot.track", TrackConfig),
     "evaluate": ("python -m fairmot.evaluate", EvaluateConfig),
     "submit": ("python -m fairmot.submit", SubmitConfig),
+    "tune": ("python -m fairmot.tune", TuneConfig),
     "convert": ("python -m fairmot.convert", ConvertConfig),
     "export": ("python -m fairmot.export", ExportConfig),
     "deliver": ("python -m train.deliver", DeliverConfig),

@@ -39,7 +39,7 @@ ELSEWHERE = {
     r"pip check": ".ci/run",
     r"python scripts/audit\.py": ".ci/run",
     r"source \.venv/bin/activate": f"{BY_HAND}made by the line before it, or by scripts/environment.sh",
-    r"pip install -e '\.\[(notebook|export)\]'": f"{BY_HAND}a download; scripts/environment.sh installs more",
+    r"pip install -e '\.\[(notebook|export|tune)\]'": f"{BY_HAND}a download; scripts/environment.sh installs more",
     r"jupyter lab notebooks/fairmot\.ipynb": "tests/test_notebook.py::test_it_runs_from_top_to_bottom",
     r"jupyter nbconvert .*": "tests/test_notebook.py::test_its_outputs_are_cleared_by_the_documented_command",
     r"python -m sphinx .*": "tests/test_docs.py::test_the_site_builds_without_a_warning",
@@ -61,6 +61,7 @@ ELSEWHERE = {
     r"python (file\.py|-m)": f"{BY_HAND}kinds of commands, not commands",
     r"python (train|track|demo)\.py mot .*": f"{BY_HAND}the original's, for comparison",
     r"mlflow ui": "tests/browser/test_mlflow_pages.py::test_both_curves_are_in_one_chart",
+    r"python -m fairmot\.tune .*": "tests/tune/test_tune_command.py",
     r"python -m train\.deliver .*": "tests/train/report/test_mlflow_delivery.py",
     r"python -m fairmot\.convert source=x\.ckpt .*": "tests/convert/test_convert_command.py::test_a_ports_checkpoint",
     r"python -m benchmarks\.studies\.scaling_plan": (

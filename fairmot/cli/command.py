@@ -53,7 +53,7 @@ def to_config(composed: DictConfig, schema: type[Config]) -> Config:
     """
     for key, known in _walk(composed, ""):
         if not known:  # OmegaConf lets a + put it there
-            raise ConfigError(f"unknown key '{key}'{_suggest(key, list(known_keys(schema)))}")
+            raise ConfigError(f"unknown key '{key}'{suggest(key, list(known_keys(schema)))}")
     if missing := OmegaConf.missing_keys(composed):
         wanted = " and ".join(f"{key}=" for key in known_keys(schema) if key in missing)
         raise ConfigError(f"{wanted} must be given; --help says what every key means")
@@ -124,7 +124,7 @@ def run_command(function: Callable[[Any], None], schema: type, config_name: str)
     for word in words:
         if word.startswith("--") and (flag := word.partition("=")[0]) not in HYDRAS_FLAGS:
             known = [*known_keys(schema), *(folder.name for folder in CONF_DIR.iterdir() if folder.is_dir())]
-            _leave(f"{flag}: no such key or option{_suggest(flag[2:].replace('-', '_'), known)}", ConfigError.exit_code)
+            _leave(f"{flag}: no such key or option{suggest(flag[2:].replace('-', '_'), known)}", ConfigError.exit_code)
     look_through_files(CONF_DIR)
     sys.argv[1:] = literal_words(words, schema, CONF_DIR)  # where Hydra, and sweeps, read them
     failures: list[FairMOTError] = []
@@ -188,7 +188,7 @@ def explain(error: Exception, schema: type) -> str:
     if option:
         group, wanted = option.groups()
         choices = sorted(path.stem for path in (CONF_DIR / group).glob("*.yaml"))
-        return f"unknown {group} '{wanted}'{_suggest(wanted, choices)}; there are: {', '.join(choices)}"
+        return f"unknown {group} '{wanted}'{suggest(wanted, choices)}; there are: {', '.join(choices)}"
     if full_key:
         hint = "; CUDA has no support here" if re.search("'(cuda|gpu)", text, re.IGNORECASE) else ""
         return f"{full_key.group(1)}: {text.splitlines()[0]}{hint}"
@@ -204,7 +204,7 @@ def _explain_unknown(name: str, schema: type) -> str:
         return f"{name}: to add an entry put a + before it, such as +{name}.mine=value"
     if name.rpartition(".")[0] in _open_keys(schema):
         return f"{name}: to add an entry put a + before it: +{name}=..."
-    return f"unknown key '{name}'{_suggest(name, known)}"
+    return f"unknown key '{name}'{suggest(name, known)}"
 
 
 def _explain_grammar(text: str) -> str:
@@ -225,7 +225,8 @@ def _open_keys(schema: type) -> set[str]:
     return {name for name, kind in kinds_of(schema).items() if kind.startswith("{")}
 
 
-def _suggest(name: str, known: list[str]) -> str:
+def suggest(name: str, known: list[str]) -> str:
+    """What to append to a refusal of an unknown name: the nearest known one, or nothing."""
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     if not close:  # a key typed without its group, such as lr for optim.lr
         close = [key for key in known if key.rsplit(".", 1)[-1] == name.rsplit(".", 1)[-1]][:1]

@@ -63,12 +63,21 @@ def track_frames(
         FairMOTError: whatever the frames raise, or the network's output is not finite.
     """
     times = StageTimes() if times is None else times
+    with closing(detect_frames(detector, frames, times)) as detected:
+        yield from _followed(detected, tracker, times)
+
+
+def detect_frames(
+    detector: Detector, frames: Iterable[Frame], times: StageTimes | None = None
+) -> Generator[tuple[Frame, Detections], None, None]:
+    """Every frame with what the network finds in it; all else as of `track_frames`, without a tracker."""
+    times = StageTimes() if times is None else times
     ahead = _BATCHES_AHEAD * detector.batch_size
     with (
         closing(in_background(times.each(_prepared(detector, frames), "read"), ahead)) as prepared,
         closing(in_background(_detected(detector, prepared, times), ahead)) as detected,
     ):
-        yield from _followed(detected, tracker, times)
+        yield from detected
 
 
 def track_stored_frames(

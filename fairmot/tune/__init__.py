@@ -1,0 +1,1 @@
+"""The command that searches the tracker's rules on detections that are found once."""
