@@ -24,7 +24,17 @@ def lock(stream: IO[Any], *, wait: bool) -> None:
         BlockingIOError: another holds it.
         OSError: the file system has no locks.
     """
-    _take(fcntl.flock, stream, wait)
+    _take(fcntl.flock, stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def lock_shared(stream: IO[Any]) -> None:
+    """Lock an open file as `lock` does, beside any number of others that lock it so too.
+
+    Raises:
+        BlockingIOError: another holds it for itself.
+        OSError: the file system has no locks.
+    """
+    _take(fcntl.flock, stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
 def lock_until_exit(stream: IO[Any]) -> None:
@@ -37,7 +47,7 @@ def lock_until_exit(stream: IO[Any]) -> None:
         BlockingIOError: another process holds it.
         OSError: the file system has no locks.
     """
-    _take(fcntl.lockf, stream, wait=False)
+    _take(fcntl.lockf, stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def lock_within(stream: IO[Any], patience_s: float, say: Callable[[float], None]) -> None:
@@ -66,9 +76,9 @@ def lock_within(stream: IO[Any], patience_s: float, say: Callable[[float], None]
         time.sleep(_POLL_S)
 
 
-def _take(take: Callable[[IO[Any], int], None], stream: IO[Any], wait: bool) -> None:
+def _take(take: Callable[[IO[Any], int], None], stream: IO[Any], kind: int) -> None:
     try:
-        take(stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        take(stream, kind)
     except OSError as error:
         if error.errno != errno.EACCES:
             raise

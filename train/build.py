@@ -51,7 +51,14 @@ def open_data(config: TrainConfig, world: World, run_dir: Path) -> LabelIndex:
         if config.data.synthetic is not None:
             generate(config.data.root, config.data.synthetic)
         data = config.data
-        return open_index(data.packed, data.root, data.train, data.cache_dir, progress=world.is_lead)
+        return open_index(
+            data.packed,
+            data.root,
+            data.train,
+            data.cache_dir,
+            progress=world.is_lead,
+            pack_cache=data.pack_cache,
+        )
 
 
 def build_dataset(config: TrainConfig, index: LabelIndex, augmentation: Augmentation | None = None) -> JointDataset:

@@ -5,6 +5,7 @@ from enum import Enum
 
 from omegaconf import OmegaConf
 
+from fairmot.addresses import is_address, masked_address
 from fairmot.cli.recorded import Recorded, recorded
 from fairmot.data.dataset import DataConfig
 from fairmot.device import Device, ExecutorConfig, find_device
@@ -141,6 +142,8 @@ class TrainConfig(Recorded):
     simulate: SimulateConfig = field(default_factory=SimulateConfig)
 
     def __post_init__(self) -> None:
+        if self.run_dir is not None and is_address(self.run_dir):
+            raise ValueError(far_run_dir(self.run_dir))
         if self.seed < 0:
             raise ValueError(f"seed={self.seed}: must be at least 0")
         for key in ("epochs", "batch_size_per_rank", "log_every_steps", "save_every_steps", "keep_checkpoints"):
@@ -171,6 +174,14 @@ class TrainConfig(Recorded):
         if device is Device.cpu:
             asked = "" if self.device is Device.cpu else f" (device=auto: {reason})"
             raise ValueError(f"{setting}: device=cpu{asked} {lack}")
+
+
+def far_run_dir(address: str) -> str:
+    """Why a run directory is no address."""
+    return (
+        f"run_dir={masked_address(address)}: must be a folder; stores behind an address cannot rename in one step, so "
+        "half a checkpoint could pass for a whole one. Name a folder that all ranks share and copy it there afterwards"
+    )
 
 
 def as_yaml(config: TrainConfig) -> str:

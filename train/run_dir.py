@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+from fairmot.addresses import is_address
 from fairmot.errors import ConfigError, FairMOTError
 from fairmot.files import write_atomic
 from fairmot.weights.checkpoint import clean_up
-from train.config import TrainConfig, as_yaml
+from train.config import TrainConfig, as_yaml, far_run_dir
 from train.distributed import World
 from train.shared_storage import lock_run_dir
 
@@ -26,9 +27,11 @@ def named_run_dir(config: TrainConfig, sharers: int = 1, what: str = "ranks") ->
         what: they are, ranks or hosts, for the message.
 
     Raises:
-        ConfigError: it has several sharers and no name.
+        ConfigError: it has several sharers and no name, or is no folder but an address.
     """
     named = config.run_dir or os.environ.get(RUN_DIR_VARIABLE)
+    if named and is_address(named):
+        raise ConfigError(far_run_dir(named))
     if not named and sharers > 1:
         raise ConfigError(
             f"{sharers} {what} need one run directory, on storage that they share: give run_dir= or export "

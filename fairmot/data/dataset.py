@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from fairmot.addresses import is_address, masked_address
 from fairmot.data.augment import (
     LARGEST_ENLARGEMENT,
     NUM_DRAWS,
@@ -20,6 +21,7 @@ from fairmot.data.index import LabelIndex
 from fairmot.data.labels import LARGEST_INTEGER
 from fairmot.data.mosaic import LARGEST_TILE, TILES, compose_mosaic, erase, mix_up
 from fairmot.data.packed import PackedImages
+from fairmot.data.shard_cache import PackCacheConfig
 from fairmot.data.synthetic.generate import SyntheticConfig, located
 from fairmot.data.targets import Targets, empty_targets, write_targets
 from fairmot.data.transforms import TransformConfig
@@ -66,8 +68,9 @@ class DataConfig:
             img1 and gt/gt.txt, such as mot17/images/train/*.
         validation_frames: which of their frames; second_half leaves out those that a half data set trains on.
         cache_dir: where the label index is kept; None: inside root, or in the user's cache folder.
-        packed: folder written by python -m fairmot.pack that holds the images and labels of `train`; None: they are
-            files below root.
+        packed: folder written by python -m fairmot.pack that holds the images and labels of `train`, or its address
+            (http, https, s3, obs); None: they are files below root.
+        pack_cache: how a pack at an address is read.
         workers: threads that prepare samples.
         input_size: height and width of the network's input, pixels.
         max_objects: object slots of a sample; null: as many as the fullest image of the data needs, at most 500, the
@@ -85,6 +88,7 @@ class DataConfig:
     validation_frames: ValidationFrames = ValidationFrames.all
     cache_dir: str | None = None
     packed: str | None = None
+    pack_cache: PackCacheConfig = field(default_factory=PackCacheConfig)
     workers: int = 2
     input_size: list[int] = field(default_factory=lambda: [608, 1088])
     max_objects: int | None = None
@@ -97,6 +101,11 @@ class DataConfig:
         for key in ("workers", "max_objects", "num_classes"):
             if getattr(self, key) is not None and getattr(self, key) < 1:
                 raise ValueError(f"data.{key} must be at least 1, got {getattr(self, key)}")
+        if is_address(self.root):
+            raise ValueError(
+                f"data.root={masked_address(self.root)}: pictures and lists one by one are read from folders only; "
+                "pack them (python -m fairmot.pack), copy the pack there and give data.packed=<its address>"
+            )
         check_input_size("data.input_size", self.input_size)
         if self.synthetic is not None:
             self.train = {name: located(path, self.synthetic) for name, path in self.train.items()}
@@ -139,7 +148,7 @@ class JointDataset:
         pictures = tiles * (2 if self._chance(chances.mixup_probability) else 1)
         needed = -(-max(index.max_objects_per_image * pictures, 1) // _SLOTS_A_STEP) * _SLOTS_A_STEP
         self.slots = config.max_objects or min(needed, _MOST_SLOTS)
-        self._packed = None if config.packed is None else PackedImages(config.packed)
+        self._packed = None if config.packed is None else PackedImages(config.packed, config.pack_cache)
         self._check_labels()
 
     def _check_labels(self) -> None:
@@ -206,6 +215,11 @@ class JointDataset:
         view = copy.copy(self)
         view.epoch = epoch
         return view
+
+    def prefetch(self, indices: np.ndarray) -> None:
+        """Tell in which order samples will be read; does not wait."""
+        if self._packed is not None:
+            self._packed.prefetch(self.index.image_paths[i] for i in indices.tolist())
 
     def _chance(self, probability: float) -> float:
         """How often happens what is configured with this probability."""

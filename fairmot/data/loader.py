@@ -134,6 +134,7 @@ class TrainLoader:
         indices = self._indices(epoch, start_sample).reshape(-1, self._batch_size)
         if not len(indices):
             return
+        self.dataset.prefetch(indices.reshape(-1))
         source = _Batches(self.dataset.at_epoch(epoch), indices, self._workers)
         # One setting for the whole process; it is read when an iterator is made.
         ds.config.set_prefetch_size(self._prefetch)

@@ -3,28 +3,45 @@
 A pack may come from anywhere, and digests only say that it is as somebody made it.
 """
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fairmot.data.labels import COLUMNS, usable
 from fairmot.errors import excerpt
-from fairmot.json_files import as_shape, read_json
+from fairmot.json_files import as_shape, parse_json
 from fairmot.media.image_size import MOST_BYTES as MOST_PICTURE_BYTES
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+INDEX = "index.npz"
 MOST_INDEX_BYTES = 4 << 30
 """Of index.npz: a hundred million boxes."""
-PLACE = ("shard", "offset", "size", "crc32")
-"""Where an image's bytes lie; each an array image_<name> of the index."""
 
-_DIMENSIONS = {"paths": 1, "image_starts": 1, "rows": 2, "row_offsets": 1, **{f"image_{name}": 1 for name in PLACE}}
+
+class Place(NamedTuple):
+    """Where an image's bytes lie; each field is an array image_<name> of the index."""
+
+    shard: int
+    offset: int
+    size: int
+    crc32: int
+
+
+_DIMENSIONS = {
+    "paths": 1,
+    "image_starts": 1,
+    "rows": 2,
+    "row_offsets": 1,
+    **{f"image_{name}": 1 for name in Place._fields},
+}
 _KINDS = {"paths": np.uint8, "rows": np.float32}
 _MOST_CRC32 = 2**32 - 1
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -70,18 +87,22 @@ def shard_name(number: int) -> str:
     return f"images-{number:05d}.zip"
 
 
-def read_manifest(path: Path) -> Manifest:
-    """The manifest of a pack whose shards all have their sizes.
+def parse_manifest(content: bytes, size_of: Callable[[str], int] | None = None) -> Manifest:
+    """The manifest of a pack.
+
+    Args:
+        content: of manifest.json.
+        size_of: from a shard's name to its size in bytes, where that is asked beforehand.
 
     Raises:
         OSError: a shard cannot be read.
-        ValueError: it is not as this version writes it; the message says what is wrong.
+        ValueError: it is not as this version writes it, or a shard has another size; the message says what is wrong.
     """
 
     def refused(why: str) -> ValueError:
         return ValueError(f"{MANIFEST}: {why}")
 
-    said = read_json(path, dict[str, Any], refused)
+    said = parse_json(content, dict[str, Any], refused)
     if said.get("format") != FORMAT:
         raise ValueError(f"a pack of format {excerpt(str(said.get('format')))}, this version reads {FORMAT}")
     manifest = as_shape(said, Manifest, refused)
@@ -89,11 +110,15 @@ def read_manifest(path: Path) -> Manifest:
         raise ValueError(f"{len(manifest.names)} names of data sets, {len(manifest.counts)} counts of identities")
     if not manifest.shards:
         raise ValueError("no shards")
+    # Digests are names of files in the cache of packs that are far away.
+    for name, digest in ((INDEX, manifest.index_sha256), *((shard.name, shard.sha256) for shard in manifest.shards)):
+        if not _SHA256.fullmatch(digest):
+            raise ValueError(f"{excerpt(name)}: {excerpt(digest)!r} is no SHA-256")
     for number, shard in enumerate(manifest.shards):
         if shard.name != shard_name(number):
             raise ValueError(f"shard {number} is called {excerpt(shard.name)!r} and not {shard_name(number)}")
-        size = (path.parent / shard.name).stat().st_size
-        if size != shard.bytes or size == 0:
+        size = shard.bytes if size_of is None else size_of(shard.name)
+        if size != shard.bytes or size <= 0:
             raise ValueError(f"{shard.name}: {size} bytes instead of {shard.bytes}; copy it again")
     return manifest
 
@@ -139,7 +164,7 @@ def _rises(offsets: np.ndarray, parts: int, end: int) -> bool:
 
 
 def _check_places(arrays: dict[str, np.ndarray], manifest: Manifest, paths: list[str]) -> None:
-    places = [arrays[f"image_{name}"] for name in PLACE]
+    places = [arrays[f"image_{name}"] for name in Place._fields]
     if any(len(column) != len(paths) for column in places):
         raise ValueError(f"{len(paths)} images, but not as many places")
     shard, offset, size, crc32 = places

@@ -16,7 +16,6 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -24,32 +23,12 @@ from tqdm import tqdm
 from fairmot.data.array_file import read_arrays
 from fairmot.data.identities import IdentityTable
 from fairmot.data.index import LabelIndex, build_index
-from fairmot.data.pack_format import (
-    FORMAT,
-    MANIFEST,
-    MOST_INDEX_BYTES,
-    PLACE,
-    Manifest,
-    Shard,
-    check_index,
-    read_manifest,
-    shard_name,
-)
-from fairmot.errors import DataError
-from fairmot.files import open_bounded, sync_directory, write_atomic, write_json_atomic
+from fairmot.data.pack_format import FORMAT, INDEX, MANIFEST, Manifest, Place, Shard, check_index, shard_name
+from fairmot.data.pack_source import FolderPack, PackSource, digest_of, open_source
+from fairmot.data.shard_cache import PackCacheConfig
+from fairmot.errors import DataError, FairMOTError
+from fairmot.files import sync_directory, write_atomic, write_json_atomic
 from fairmot.media.picture import check_whole, read_content
-
-_INDEX = "index.npz"
-_BLOCK_BYTES = 1 << 20
-
-
-class _Place(NamedTuple):
-    """Where an image's bytes lie."""
-
-    shard: int
-    offset: int
-    size: int
-    crc32: int
 
 
 class PackedIndex(LabelIndex):
@@ -62,33 +41,43 @@ class PackedIndex(LabelIndex):
 
 
 def open_index(
-    packed: str | None, root: str, lists: Mapping[str, str], cache_dir: str | None, progress: bool = True
+    packed: str | None,
+    root: str,
+    lists: Mapping[str, str],
+    cache_dir: str | None,
+    progress: bool = True,
+    pack_cache: PackCacheConfig | None = None,
 ) -> LabelIndex:
     """The labels of a mix: out of a pack if one is named, else of the files below `root`.
 
     Args:
-        packed: the pack's folder, or None.
+        packed: the pack's folder or address, or None.
         root: see `build_index`.
         lists: data set -> list file; of a pack the names are what counts.
         cache_dir: see `build_index`.
         progress: see `build_index`.
+        pack_cache: for a pack that is far away; None: the defaults.
 
     Raises:
         DataError: the pack is not whole or lacks a data set, or see `build_index`.
+        ConfigError: see `open_source`.
     """
     if packed is None:
         return build_index(root, lists, cache_dir, progress=progress)
-    manifest, arrays, paths = _open(Path(packed))
+    source = open_source(packed, pack_cache or PackCacheConfig())
+    manifest, arrays, paths = _open(source)
     names, counts = manifest.names, manifest.counts
     missing = [name for name in lists if name not in names]
     if missing:
-        raise DataError(f"data.packed={packed} has no data set '{missing[0]}', only {', '.join(names)}; pack it again")
+        raise DataError(
+            f"data.packed={source.name} has no data set '{missing[0]}', only {', '.join(names)}; pack it again"
+        )
     chosen = [names.index(name) for name in lists]
     starts, offsets = arrays["image_starts"], arrays["row_offsets"]
     images = np.concatenate([np.arange(starts[k], starts[k + 1]) for k in chosen])
     sizes = np.diff(offsets)
     return PackedIndex(
-        root=packed,
+        root=source.name,
         image_paths=[paths[i] for i in images.tolist()],
         image_starts=np.cumsum([0, *(starts[k + 1] - starts[k] for k in chosen)], dtype=np.int64),
         rows=np.concatenate([arrays["rows"][offsets[starts[k]] : offsets[starts[k + 1]]] for k in chosen]),
@@ -100,23 +89,27 @@ def open_index(
 class PackedImages:
     """Reads images out of a pack by their names; any number of threads may."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, packed: str, pack_cache: PackCacheConfig | None = None) -> None:
         """Open all shards.
+
+        Args:
+            packed: the pack's folder or address.
+            pack_cache: for a pack that is far away; None: the defaults.
 
         Raises:
             DataError: the pack is not whole.
+            ConfigError: see `open_source`.
         """
-        self._folder = Path(folder)
-        manifest, arrays, paths = _open(self._folder)
-        self._shards = [self._folder / shard.name for shard in manifest.shards]
-        # Open as long as the pack is: a sample should not pay for it.
-        self._streams = [open(path, "rb", buffering=0) for path in self._shards]  # noqa: SIM115
-        columns = (arrays[f"image_{name}"].tolist() for name in PLACE)
-        self._places = dict(zip(paths, map(_Place, *columns), strict=True))
+        self._source = open_source(packed, pack_cache or PackCacheConfig())
+        manifest, arrays, paths = _open(self._source)
+        self._source.open_shards(manifest.shards)
+        self._shards = manifest.shards
+        columns = (arrays[f"image_{name}"].tolist() for name in Place._fields)
+        self._places = dict(zip(paths, map(Place, *columns), strict=True))
 
     def name(self, path: str) -> str:
         """What messages call an image: `<shard>/<image>`."""
-        return f"{self._shards[self._places[path].shard]}/{path}"
+        return f"{self._source.file_name(self._shards[self._places[path].shard].name)}/{path}"
 
     def read(self, path: str) -> bytes:
         """The bytes of an image file.
@@ -124,14 +117,11 @@ class PackedImages:
         Raises:
             DataError: they cannot be read, or are not those that were packed.
         """
-        place = self._places[path]
-        try:
-            content = os.pread(self._streams[place.shard].fileno(), place.size, place.offset)
-        except OSError as error:
-            raise DataError(f"{self.name(path)}: cannot read this image: {error.strerror}") from error
-        if zlib.crc32(content) != place.crc32:
-            raise DataError(f"{self.name(path)}: damaged, its checksum does not fit; copy this shard again")
-        return content
+        return self._source.read(self._places[path], self.name(path))
+
+    def prefetch(self, paths: Iterable[str]) -> None:
+        """Tell in which order images will be read, so that a pack that is far away comes nearer; does not wait."""
+        self._source.prefetch(self._places[path].shard for path in paths)
 
 
 def write_pack(index: LabelIndex, output: Path, shard_bytes: int, progress: bool = True) -> bool:
@@ -150,7 +140,7 @@ def write_pack(index: LabelIndex, output: Path, shard_bytes: int, progress: bool
         DataError: an image cannot be read or is cut short, `output` is something else, or cannot be written.
     """
     if output.exists():
-        if _open(output)[0].digest == index.digest:
+        if _open(open_source(str(output), PackCacheConfig()))[0].digest == index.digest:
             return False
         raise DataError(f"{output} holds other data; remove it, or choose another output=")
     try:
@@ -166,26 +156,39 @@ def write_pack(index: LabelIndex, output: Path, shard_bytes: int, progress: bool
     return True
 
 
-def check_pack(folder: Path) -> int:
-    """Read a pack from end to end and compare all digests and checksums; returns the number of images.
+def check_pack(packed: str, pack_cache: PackCacheConfig | None = None) -> int:
+    """Read a pack from end to end and compare all digests; of one in a folder, the images' checksums too.
+
+    Args:
+        packed: its folder or address.
+        pack_cache: for a pack that is far away; None: the defaults.
+
+    Returns:
+        The number of images.
 
     Raises:
         DataError: a file is missing or differs from what was written.
+        ConfigError: see `open_source`.
     """
-    manifest, _, paths = _open(folder)
+    source = open_source(packed, pack_cache or PackCacheConfig())
+    manifest, _, paths = _open(source)
     for shard in manifest.shards:
-        with open(folder / shard.name, "rb") as stream:
-            if _digest(stream) != shard.sha256:
-                raise DataError(f"{folder / shard.name}: damaged, its SHA-256 does not fit; copy this shard again")
-    images = PackedImages(str(folder))
-    for path in paths:
-        images.read(path)
+        state = hashlib.sha256()
+        for block in source.blocks(shard):
+            state.update(block)
+        if state.hexdigest() != shard.sha256:
+            name = source.file_name(shard.name)
+            raise DataError(f"{name}: damaged, its SHA-256 does not fit; copy this shard again")
+    if isinstance(source, FolderPack):  # from far away it would be a request an image
+        images = PackedImages(packed)
+        for path in paths:
+            images.read(path)
     return len(paths)
 
 
 def _write(index: LabelIndex, folder: Path, shard_bytes: int, progress: bool) -> None:
     """Shards, then the index, then the manifest, each on disk before the next."""
-    places: dict[str, _Place] = {}
+    places: dict[str, Place] = {}
     shards: list[Shard] = []
     numbers = tqdm(range(len(index)), desc="packing", unit="image", disable=None if progress else True)
     pending = _unique(index, numbers)
@@ -200,16 +203,16 @@ def _write(index: LabelIndex, folder: Path, shard_bytes: int, progress: bool) ->
                     # A date of its own would make every pack of the same data another file.
                     archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
                     offset = stream.tell() - len(content)
-                    places[name] = _Place(len(shards), offset, len(content), zlib.crc32(content))
+                    places[name] = Place(len(shards), offset, len(content), zlib.crc32(content))
                     image = next(pending, None)
             stream.flush()
             os.fsync(stream.fileno())
             size = stream.tell()
             stream.seek(0)
-            digest = _digest(stream)
+            digest = digest_of(stream)
         shards.append(Shard(path.name, size, len(places) - first, digest))
     content = _index_content(index, [places[name] for name in index.image_paths])
-    write_atomic(folder / _INDEX, content)
+    write_atomic(folder / INDEX, content)
     sha256 = hashlib.sha256(content).hexdigest()
     manifest = Manifest(FORMAT, index.digest, index.names, index.identities.counts, sha256, shards)
     write_json_atomic(folder / MANIFEST, asdict(manifest))
@@ -226,42 +229,32 @@ def _unique(index: LabelIndex, images: Iterable[int]) -> Iterator[tuple[str, byt
             yield index.image_paths[i], content
 
 
-def _index_content(index: LabelIndex, places: list[_Place]) -> bytes:
+def _index_content(index: LabelIndex, places: list[Place]) -> bytes:
     buffer = io.BytesIO()
-    columns = np.array(places, np.int64).reshape(-1, len(PLACE)).T
+    columns = np.array(places, np.int64).reshape(-1, len(Place._fields)).T
     np.savez(
         buffer,
         paths=np.frombuffer("\n".join(index.image_paths).encode(), np.uint8),
         image_starts=index.image_starts,
         rows=index.rows,
         row_offsets=index.row_offsets,
-        **{f"image_{name}": column for name, column in zip(PLACE, columns, strict=True)},
+        **{f"image_{name}": column for name, column in zip(Place._fields, columns, strict=True)},
     )
     return buffer.getvalue()
 
 
-def _open(folder: Path) -> tuple[Manifest, dict[str, np.ndarray], list[str]]:
+def _open(source: PackSource) -> tuple[Manifest, dict[str, np.ndarray], list[str]]:
     """Manifest, index and the images' names of a pack in which everything fits."""
     again = "write it again with python -m fairmot.pack"
     try:
-        manifest = read_manifest(folder / MANIFEST)
+        manifest = source.manifest()
     except (OSError, ValueError) as error:
-        raise DataError(f"{folder} is not a whole pack ({error}); {again}") from error
+        raise DataError(f"{source.name} is not a whole pack ({error}); {again}") from error
     try:
-        with open_bounded(folder / _INDEX, MOST_INDEX_BYTES) as stream:
-            if _digest(stream) != manifest.index_sha256:
-                raise DataError(f"{folder / _INDEX}: damaged, its SHA-256 does not fit; copy it again")
-            stream.seek(0)
+        with source.open_index(manifest) as stream:
             arrays = read_arrays(stream)
         return manifest, arrays, check_index(arrays, manifest)
-    except DataError:
+    except FairMOTError:
         raise
     except Exception as error:  # NumPy's and ZipFile's have no base of their own
-        raise DataError(f"{folder / _INDEX}: not the index of a pack ({error}); {again}") from error
-
-
-def _digest(stream: BinaryIO) -> str:
-    state = hashlib.sha256()
-    while block := stream.read(_BLOCK_BYTES):
-        state.update(block)
-    return state.hexdigest()
+        raise DataError(f"{source.file_name(INDEX)}: not the index of a pack ({error}); {again}") from error

@@ -57,7 +57,7 @@ def refusal(folder: Path) -> str:
     openers: list[Callable[[], object]] = [
         lambda: open_index(str(folder), "", LISTS, None),
         lambda: PackedImages(str(folder)),
-        lambda: check_pack(folder),
+        lambda: check_pack(str(folder)),
     ]
     for opened in openers:
         with pytest.raises(DataError, match=str(folder)) as error:
@@ -145,7 +145,7 @@ def test_what_does_not_fit_is_said_when_the_pack_is_opened(
 def test_an_unharmed_pack_is_opened(folder: Path) -> None:
     forge(folder, lambda arrays, manifest: None)
     assert len(open_index(str(folder), "", LISTS, None)) == 4
-    assert check_pack(folder) == 4
+    assert check_pack(str(folder)) == 4
 
 
 def test_the_check_reads_every_place(folder: Path) -> None:
@@ -153,7 +153,7 @@ def test_the_check_reads_every_place(folder: Path) -> None:
     forge(folder, put("image_crc32", 3, 5))
     PackedImages(str(folder))
     with pytest.raises(DataError, match=r"images-00001\.zip/b/images/001\.png: damaged"):
-        check_pack(folder)
+        check_pack(str(folder))
 
 
 def test_compressed_arrays_are_not_unpacked(folder: Path) -> None:

@@ -132,7 +132,7 @@ def test_a_flipped_byte_names_shard_and_image(index: LabelIndex, folder: Path) -
     with pytest.raises(DataError, match=r"images-00000\.zip/a/images/001\.png: damaged"):
         images.read(index.image_paths[1])
     with pytest.raises(DataError, match=r"images-00000\.zip: damaged"):
-        check_pack(folder)
+        check_pack(str(folder))
 
 
 def test_labels_that_do_not_fit_name_image_and_object(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_a_killed_packer_leaves_no_pack(delay_s: float, tmp_path: Path, index: L
     process.join()
     assert not output.exists()
     assert write_pack(index, output, SMALL_SHARD, progress=False)
-    assert check_pack(output) == 9
+    assert check_pack(str(output)) == 9
 
 
 def test_the_command(tmp_path: Path, lists: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:

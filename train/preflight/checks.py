@@ -142,7 +142,14 @@ def _check_labels(job: Context) -> Finding:
     data = job.config.data
     if data.synthetic is not None:
         generate(data.root, data.synthetic)
-    job.index = open_index(data.packed, data.root, data.train, data.cache_dir, progress=sys.stderr.isatty())
+    job.index = open_index(
+        data.packed,
+        data.root,
+        data.train,
+        data.cache_dir,
+        progress=sys.stderr.isatty(),
+        pack_cache=data.pack_cache,
+    )
     summary = job.index.summary()
     images, boxes = (sum(int(row[key]) for row in summary) for key in ("images", "boxes"))
     names = ", ".join(str(row["name"]) for row in summary)

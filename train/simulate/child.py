@@ -18,6 +18,7 @@ import numpy as np
 from mindspore import Tensor
 from omegaconf import OmegaConf
 
+from fairmot.addresses import is_address
 from fairmot.data.dataset import JointDataset
 from fairmot.data.identities import IdentityTable
 from fairmot.data.packed import open_index
@@ -112,6 +113,8 @@ def compile_all(config: TrainConfig, graphs: Path) -> Measured:
 def _dataset(config: TrainConfig) -> JointDataset | None:
     """The data set, if it is there; nothing is drawn or downloaded for a dry run."""
     data = config.data
+    if data.packed and is_address(data.packed):
+        return None
     needed = [Path(data.packed)] if data.packed else [Path(data.root) / name for name in data.train.values()]
     if not all(path.exists() for path in needed):
         return None

@@ -20,6 +20,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from fairmot.addresses import is_address
 from fairmot.device import Device
 from fairmot.errors import ConfigError, FairMOTError
 from fairmot.files import write_atomic
@@ -94,10 +95,14 @@ def _for_child(config: TrainConfig, folder: Path) -> TrainConfig:
     data = dataclasses.replace(
         config.data,
         root=str(Path(config.data.root).absolute()),
-        packed=None if config.data.packed is None else str(Path(config.data.packed).absolute()),
+        packed=_absolute(config.data.packed),
         cache_dir=str(folder / "labels"),
     )
     return dataclasses.replace(config, device=Device.ascend, data=data)
+
+
+def _absolute(packed: str | None) -> str | None:
+    return packed if packed is None or is_address(packed) else str(Path(packed).absolute())
 
 
 def environment_of_child(
