@@ -24,16 +24,25 @@ class BatchNorm(Enum):
 
 
 class SyncBatchNorm2d(nn.SyncBatchNorm):
-    """MindSpore's for maps alone."""
+    """MindSpore's for maps alone; in half precision it computes in fp32, and casts by itself.
+
+    MindSpore marks its operator as one that writes anything. After each layer a vector of weights would be copied and
+    split anew. It writes the running statistics alone, as mint's batch normalisation does, which carries no mark.
+    """
 
     read_gamma = staticmethod(own)
     read_beta = staticmethod(own)
+
+    def __init__(self, channels: int, eps: float, momentum: float) -> None:
+        super().__init__(channels, eps=eps, momentum=momentum)
+        self.bn_train.add_prim_attr("side_effect_mem", False)
 
     def construct(self, features: Tensor) -> Tensor:
         """[B, C, H, W] -> the same shape, by all ranks' statistics while training."""
         normalize = self.bn_train if self.training else self.bn_infer
         gamma, beta = self.read_gamma(self.gamma, ms.float32), self.read_beta(self.beta, ms.float32)
-        return normalize(features, gamma, beta, self.moving_mean, self.moving_variance)[0]
+        output = normalize(features.astype(ms.float32), gamma, beta, self.moving_mean, self.moving_variance)[0]
+        return output.astype(features.dtype)
 
 
 def set_batch_norm(network: nn.Cell, mode: BatchNorm) -> None:

@@ -7,6 +7,7 @@ from mindspore import nn
 
 from fairmot.model.ascend_layers import AscendBatchNorm2d
 from fairmot.model.network import FairMOT
+from train.batch_norm import SyncBatchNorm2d
 
 
 class Precision(Enum):
@@ -35,9 +36,9 @@ def set_precision(network: FairMOT, precision: Precision) -> None:
     for room in (network.backbone, network.heads):
         room.to_float(_LOW[precision])
         for _, cell in room.cells_and_names():
-            if isinstance(cell, AscendBatchNorm2d):
+            if isinstance(cell, (AscendBatchNorm2d, SyncBatchNorm2d)):
                 cell.add_flags(fp16=False, fp32=False, bf16=False)  # maps as they come, parameters as they are
-            elif isinstance(cell, (nn.BatchNorm2d, nn.SyncBatchNorm)):
+            elif isinstance(cell, nn.BatchNorm2d):
                 cell.to_float(ms.float32)  # running means and variances do not fit into half precision
             elif isinstance(cell, nn.MaxPool2d) and precision is Precision.bf16:
                 cell.to_float(ms.float32)  # Ascend's max pooling does not know bf16
