@@ -1,13 +1,35 @@
 """FairMOT in MindSpore: one-shot multi-object tracking (Zhang et al., IJCV 2021).
 
+The names of `__all__` are what Python programs use; docs/python.md shows them. Each is imported when it is first used,
+as MindSpore takes seconds.
+
 Importing this package sets process-wide defaults that MindSpore and OpenCV read once, when they are imported.
 """
 
+import importlib
 import os
 import sys
 import warnings
+from typing import Any
 
 __version__ = "0.1.0"
+
+_PLACES = {
+    "track_video": "fairmot.interface",
+    "evaluate_tracks": "fairmot.interface",
+    "open_detector": "fairmot.inference.exported",
+    "Detector": "fairmot.inference.detector",
+    "Device": "fairmot.device",
+    "Detections": "fairmot.structures",
+    "Tracker": "fairmot.tracking.tracker",
+    "TrackerConfig": "fairmot.tracking.config",
+    "Tracks": "fairmot.structures",
+    "open_source": "fairmot.media.video",
+    "FairMOTError": "fairmot.errors",
+}
+"""Name of the interface -> module that has it."""
+
+__all__ = sorted(_PLACES)  # noqa: PLE0605
 
 _ONEDNN_ISA = "ONEDNN_MAX_CPU_ISA"
 
@@ -36,3 +58,13 @@ _set_platform_defaults()
 os.environ.setdefault("GLOG_v", "3")
 # MOST_PIXELS of fairmot/media/image_size.py for OpenCV too, which reads it once, when it is imported.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 26))
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'fairmot' has no attribute '{name}'; its interface is {', '.join(__all__)}")
+    return getattr(importlib.import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -16,7 +16,7 @@ from fairmot.device import Device
 from fairmot.errors import ConfigError, DataError
 from fairmot.evaluation.detection import ImageMatches, detection_metrics
 from fairmot.evaluation.embedding import true_positive_rates
-from fairmot.evaluation.metrics import OVERALL, SequencePair, evaluate_sequences
+from fairmot.evaluation.metrics import OVERALL, SequenceMetrics, SequencePair, combine, evaluate_sequences
 from fairmot.evaluation.plots import plot_overall, plot_sequence
 from fairmot.evaluation.report import text_table, write_report
 from fairmot.evaluation.results import read_all_results, with_something_to_score
@@ -89,8 +89,32 @@ class EvaluateConfig(TrackerOfCheckpoint):
                 raise ValueError(f"{key}={getattr(self, key)}: must be at least 1")
 
 
-def evaluate(config: EvaluateConfig) -> None:
-    """Score one set of sequences and write and print the tables.
+@dataclass(frozen=True)
+class Scores:
+    """What an evaluation found. `str` gives the table.
+
+    Attributes:
+        sequences: the metrics of each sequence.
+        extras: what else was measured by the network itself: AP, and how well its embeddings tell people apart.
+        written: what holds it, in words.
+    """
+
+    sequences: list[SequenceMetrics]
+    extras: Extras
+    written: str
+
+    @property
+    def overall(self) -> SequenceMetrics:
+        """The metrics of all sequences together, as if they were one."""
+        return combine(self.sequences)
+
+    def __str__(self) -> str:
+        figures = "".join(f"{name}  {value:.2f}\n" for name, value in self.extras.get(OVERALL, {}).items())
+        return f"{text_table(self.sequences)}{figures}{self.written}"
+
+
+def evaluate(config: EvaluateConfig) -> Scores:
+    """Score one set of sequences and write the tables.
 
     Raises:
         ConfigError: the output is there already, or the device is not.
@@ -117,10 +141,9 @@ def evaluate(config: EvaluateConfig) -> None:
         write_report(output, metrics, extras)
     except OSError as error:
         raise DataError(f"{error.filename or output}: cannot be written ({error.strerror})") from error
-    print(text_table(metrics), end="")
-    print("".join(f"{name}  {value:.2f}\n" for name, value in extras.get(OVERALL, {}).items()), end="")
     plots = " and plots" if config.plots else ""
-    print(f"wrote {output}/metrics.txt .md .csv .json{plots}; counted by rules={config.rules.value}")
+    written = f"wrote {output}/metrics.txt .md .csv .json{plots}; counted by rules={config.rules.value}"
+    return Scores(metrics, extras, written)
 
 
 def refuse_to_overwrite(path: Path, overwrite: bool) -> None:
@@ -227,6 +250,10 @@ def _extra_figures(images: list[ImageMatches], embeddings: list[Embeddings]) -> 
     return {**figures, **{f"TPR@FAR={rate:g}": 100 * share for rate, share in rates.items()}}
 
 
+def _evaluate_and_print(config: EvaluateConfig) -> None:
+    print(evaluate(config))
+
+
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
-    run_command(evaluate, EvaluateConfig, "evaluate")
+    run_command(_evaluate_and_print, EvaluateConfig, "evaluate")

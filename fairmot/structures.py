@@ -1,4 +1,4 @@
-"""The nouns that pass between rooms: what the network saw in a frame, and what the tracker made of it."""
+"""What passes between the folders: what the network saw in a frame, and what the tracker made of it."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from fairmot.cli.command import CONF_DIR
 from fairmot.cli.help import EXIT_CODES
 from fairmot.cli.keys import Key, all_keys, keys_of
 from fairmot.convert.__main__ import ConvertConfig
+from fairmot.demo.__main__ import DemoConfig
 from fairmot.evaluate import EvaluateConfig
 from fairmot.export.__main__ import ExportConfig
 from fairmot.files import write_atomic
@@ -32,6 +33,7 @@ from train.selfcheck.config import SelfcheckConfig
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
 
 COMMANDS: dict[str, tuple[str, type]] = {
+    "demo": ("python -m fairmot.demo", DemoConfig),
     "train": ("python -m train", TrainConfig),
     "prepare": ("python -m fairmot.prepare", PrepareConfig),
     "pack": ("python -m fairmot.pack", PackConfig),
@@ -60,7 +62,7 @@ leading `~/` is the home folder, and `null` is nothing where nothing is allowed.
 `--help` shows a command's keys and examples, `--cfg job` the composed configuration.
 
 The defaults below are the dataclasses'; a file of `conf/` that is chosen may set others, and the command line wins over
-both. `experiment=` and `debug=` files are laid over the groups in this order.
+both. `experiment=` and `debug=` files are applied on top of the groups, in this order.
 """
 
 _EPILOGUE = """\
@@ -77,7 +79,7 @@ completes keys and groups by asking Hydra, which starts the program and takes so
 
 ## Output
 
-Progress bars are drawn on terminals only; log files and pipes get whole lines, training a line each
+Progress bars are drawn on terminals only; log files and pipes get complete lines, training one line each
 `log_every_steps` steps. The one thing in colour is the pre-flight's `pass`, `warn` and `fail`, on terminals; `NO_COLOR`
 takes it away. With `NO_COLOR` or `CI` set, training prints lines on terminals too. Errors go to stderr and begin with
 `error: `.

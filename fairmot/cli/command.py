@@ -99,13 +99,16 @@ def compose(words: list[str], schema: type[Config], config_name: str) -> Config:
         raise ConfigError(explain(error, schema)) from error
 
 
-def run_command(function: Callable[[Any], None], schema: type, config_name: str) -> None:
+def run_command(
+    function: Callable[[Any], None], schema: type, config_name: str, *, runs_without_words: bool = False
+) -> None:
     """Compose `conf/<config_name>.yaml` with the command line, call `function(config)`, leave with the exit code.
 
     Args:
         function: the work, given an instance of `schema`.
         schema: the dataclass that the composed configuration must become.
         config_name: the YAML file's name without its ending.
+        runs_without_words: whether the bare command starts, as one that costs seconds may; others then show their help.
     """
     words = sys.argv[1:]
     if {"-h", "--help"} & set(words):
@@ -116,7 +119,7 @@ def run_command(function: Callable[[Any], None], schema: type, config_name: str)
             _leave(str(error), error.exit_code)
         return
     register(config_name, schema)
-    if not words and not OmegaConf.missing_keys(OmegaConf.structured(schema)):
+    if not words and not runs_without_words and not OmegaConf.missing_keys(OmegaConf.structured(schema)):
         print(help_text(schema, CONF_DIR, config_name), flush=True)
         _leave("nothing was asked for; the first of the examples above is a good start", ConfigError.exit_code)
     if (mended := meant(words, schema, CONF_DIR)) != words:

@@ -73,7 +73,7 @@ def open_exported(path: Path, device: Device, *, max_objects: int, batch_size: i
 
 
 def open_detector(
-    path: Path, device: Device = Device.cpu, *, max_objects: int = MAX_OBJECTS, batch_size: int = 1
+    path: str | Path, device: Device = Device.cpu, *, max_objects: int = MAX_OBJECTS, batch_size: int = 1
 ) -> Detector:
     """A detector from whatever holds a trained network.
 
@@ -87,7 +87,7 @@ def open_detector(
         CheckpointError: it cannot be used.
         ConfigError: it cannot run there or with this batch size, or a package is missing.
     """
-    path = path.expanduser()
+    path = Path(path).expanduser()
     opened: Any = (
         open_exported if path.suffix in (MINDIR, ONNX) and not path.is_dir() else NetworkDetector.from_checkpoint
     )

@@ -121,7 +121,7 @@ class FairMOT(nn.Cell):
         return hm.astype(ms.float32), wh.astype(ms.float32), embedding.astype(ms.float32), reg.astype(ms.float32)
 
     def state(self) -> dict[str, ms.Parameter]:
-        """Parameters and batch-norm buffers under the names checkpoints use: the original's, without our rooms.
+        """Parameters and batch-norm buffers under the names checkpoints use: the original's, without our modules' own.
 
         `backbone.` and `heads.` are cut off, so that base.level2.tree1.conv1.weight and hm.2.bias stand as in the
         original; batch-norm entries keep MindSpore's gamma, beta, moving_mean, moving_variance.

@@ -62,7 +62,7 @@ def test_examples_are_accepted(commands):
     for config_name in commands:
         for line in OmegaConf.load(CONF_DIR / f"{config_name}.yaml").hydra.help.footer.splitlines():
             _, _, module, *words = shlex.split(line, comments=True)
-            if words[0] == "-m":  # a sweep: several configurations, of which Hydra composes each
+            if words[:1] == ["-m"]:  # a sweep: several configurations, of which Hydra composes each
                 words = [word.partition(",")[0] for word in words[1:]]
             name, schema = by_module[module]  # some command's last example is what to do next
             assert isinstance(compose(words, schema, name), schema), line

@@ -113,7 +113,7 @@ def _draw_data_set(folder: Path, name: str, config: SyntheticConfig, bar: tqdm) 
         paths: list[str] = []
         identities = 0
         for number in range(1, sequences + 1):
-            report = _draw_sequence(folder, split, number, first_identity=identities, config=config, bar=bar)
+            report = draw_sequence(folder, split, number, first_identity=identities, config=config, bar=bar)
             identities += report.identities
             reports.append(report)
             images = image_folder(Path(name), split, report.name)
@@ -127,7 +127,7 @@ def _stem(frame: int) -> str:
     return f"{frame:06d}"
 
 
-def _draw_sequence(
+def draw_sequence(
     folder: Path, split: str, number: int, *, first_identity: int, config: SyntheticConfig, bar: tqdm
 ) -> SequenceReport:
     """Draw one sequence; its identities count on from `first_identity`."""
