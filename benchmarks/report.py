@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from fairmot.files import write_json_atomic
-from fairmot.media.figures import save_figure, tidy
+from fairmot.media.figures import BLUE, ORANGE, RED, save_figure, tidy
 
 COLUMNS = ("what", "figure", "reference", "its figure", "ratio", "aim")
-_BLUE, _ORANGE, _GREY, _RED = "#1f77b4", "#e6872d", "#666666", "#d62728"
+_GREY = "#666666"
 
 
 @dataclass
@@ -164,12 +164,12 @@ def draw(path: Path, parts: Mapping[str, Part]) -> None:
 def _draw_costs(axes: Any, compared: list[Row]) -> None:
     costs = [row.cost for row in compared]
     places = range(len(compared))
-    axes.barh(places, [cost - 1 for cost in costs], left=1, color=[_BLUE if cost <= 1 else _ORANGE for cost in costs])
+    axes.barh(places, [cost - 1 for cost in costs], left=1, color=[BLUE if cost <= 1 else ORANGE for cost in costs])
     axes.set_yticks(places, [f"{row.what} / {row.reference}" for row in compared], fontsize=8)
     for place, row in enumerate(compared):
         axes.annotate(f" {row.cost:.2f}", (max(row.cost, 1), place), va="center", fontsize=8)
         if row.most_ratio is not None:
-            axes.plot([row.most_ratio] * 2, [place - 0.45, place + 0.45], color=_RED, linewidth=2)
+            axes.plot([row.most_ratio] * 2, [place - 0.45, place + 0.45], color=RED, linewidth=2)
     axes.axvline(1, color=_GREY, linewidth=0.8)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
@@ -183,7 +183,7 @@ def _draw_costs(axes: Any, compared: list[Row]) -> None:
 def _draw_curve(axes: Any, curve: Curve) -> None:
     for number, (name, values) in enumerate(zip(curve.names, curve.lines, strict=True)):
         side = axes if number == 0 else axes.twinx()
-        colour = (_BLUE, _ORANGE)[number]
+        colour = (BLUE, ORANGE)[number]
         side.plot(curve.x, values, "o-" if number == 0 else "s--", color=colour, markersize=4)
         side.set_ylabel(name, color=colour)
         side.set_ylim(0, 1.1 * max(values))

@@ -181,7 +181,7 @@ def _record_checkpoints(config: TrainConfig, run_dir: Path, trainer: Trainer, re
         trainer.logger.checkpoint(checkpoint, {}, None)
     trainer.logger.kept([each.path for each in checkpoints])
     if register:
-        scored = [(metric, f"{value:.4f}") for metric, value in trainer.state.progress.best.items()]
+        scored = [(metric, f"{value:.2f}") for metric, value in trainer.state.progress.best.items()]
         on = trainer.validated_on.digest if trainer.validated_on is not None else ""
         values = {"best_metric": scored[0][0], "best_value": scored[0][1], "validation": on} if scored else {}
         trainer.logger.model(f"fairmot-{config.name}", best, values)

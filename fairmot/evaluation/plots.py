@@ -11,15 +11,16 @@ from matplotlib.ticker import MaxNLocator
 
 from fairmot.evaluation.metrics import SequenceMetrics, combine
 from fairmot.evaluation.rules import MatchEvents
-from fairmot.media.figures import save_figure, tidy
+from fairmot.media.figures import BLUE, BROWN, GREEN, ORANGE, PURPLE, RED, SKY, YELLOW, fitted_title, save_figure, tidy
 
-_GT, _TRACKED, _FOUND = "#333333", "#1f77b4", "#c6dbef"
-_MISSED, _FALSE, _SWITCH, _ABSENT = "#e6872d", "#8c6bb1", "#d62728", "#d9d9d9"
-_TRACK_COLOURS = ("#1f77b4", "#2ca02c", "#17becf", "#9467bd", "#bcbd22", "#e377c2", "#8c564b", "#5ab4ac")
+_GT, _TRACKED, _FOUND = "#333333", BLUE, "#c6dbef"
+_MISSED, _FALSE, _SWITCH, _ABSENT = ORANGE, PURPLE, RED, "#d9d9d9"
+_TRACK_COLOURS = (BLUE, GREEN, SKY, PURPLE, YELLOW, BROWN)
 _MOST_STEPS = 5_000
 _MOST_TRACKS = 60
 _MOST_ROWS, _MOST_COLUMNS = 40, 60
-_BARS = {"HOTA": "#1f77b4", "MOTA": "#e6872d", "IDF1": "#2ca02c", "DetA": "#9ecae1", "AssA": "#a1d99b"}
+_BARS = {"HOTA": BLUE, "MOTA": ORANGE, "IDF1": GREEN, "DetA": "#9ecae1", "AssA": "#a3d9c5"}
+_LOWEST_BAR = -100.0
 
 
 def plot_sequence(folder: Path, name: str, events: MatchEvents) -> None:
@@ -67,7 +68,7 @@ def plot_frames(path: str | Path, name: str, events: MatchEvents) -> None:
     line_width = 1.6 if last - first < 300 else 0.8
     # y=1, here and below: to place a title itself, matplotlib measures all labels once more.
     per = "frame" if width == 1 else f"{width} frames"
-    counts.set_title(f"{name}: objects per {per}", loc="left", y=1)
+    counts.set_title(fitted_title(figure, f"{name}: objects per {per}"), loc="left", y=1)
     _fill(counts, edges, found, color=_FOUND, label="correctly tracked")
     for values, colour, label in ((found + missed, _GT, "ground truth"), (found + false, _TRACKED, "tracked")):
         counts.step(edges, _held(values), where="post", color=colour, linewidth=line_width, label=label)
@@ -156,7 +157,7 @@ def plot_identities(path: str | Path, name: str, events: MatchEvents) -> None:
     axes.axvline(len(tracks) - 0.5, color=_GT, linewidth=0.8)
     axes.set_xlabel("track")
     axes.set_ylabel("identity of ground truth")
-    axes.set_title(f"{name}: which track covers which identity", loc="left", y=1)
+    axes.set_title(fitted_title(figure, f"{name}: which track covers which identity"), loc="left", y=1)
     save_figure(figure, path)
 
 
@@ -185,25 +186,28 @@ def _coverage(events: MatchEvents) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def plot_overall(path: str | Path, sequences: Sequence[SequenceMetrics]) -> None:
     """HOTA, MOTA, IDF1 and HOTA's two halves, side by side for every sequence and for all together.
 
+    MOTA has no lower bound: bars end at -100, their labels say the value.
+
     Raises:
         ValueError: there is no sequence.
         OSError: the folder or the disk refuses.
     """
     rows = [*sequences, combine(sequences)]
     figures = [metrics.figures() for metrics in rows]
-    lowest = min(float(figure[bar]) for figure in figures for bar in _BARS)
+    drawn_to = {bar: [max(float(figure[bar]), _LOWEST_BAR) for figure in figures] for bar in _BARS}
+    lowest = min(0.0, *(value for values in drawn_to.values() for value in values))
     figure = Figure((max(7, 1.5 + 1.5 * len(rows)), 5), layout="constrained")
     axes = figure.subplots()
     width = 0.84 / len(_BARS)
     for k, (bar, colour) in enumerate(_BARS.items()):
         places = np.arange(len(rows)) + (k - (len(_BARS) - 1) / 2) * width
-        drawn = axes.bar(places, [values[bar] for values in figures], width * 0.94, color=colour, label=bar)
-        axes.bar_label(drawn, fmt="%.0f", fontsize=8, padding=1)
+        drawn = axes.bar(places, drawn_to[bar], width * 0.94, color=colour, label=bar)
+        axes.bar_label(drawn, [f"{values[bar]:.0f}" for values in figures], fontsize=8, padding=1)
     axes.set_xticks(range(len(rows)), [metrics.name for metrics in rows], rotation=20 if len(rows) > 4 else 0)
     axes.get_xticklabels()[-1].set_fontweight("bold")
     axes.axvline(len(rows) - 1.5, color="#999999", linewidth=0.8, linestyle="--")
     axes.axhline(0, color="#666666", linewidth=0.8)
-    axes.set_ylim(min(0, 1.15 * lowest), 108)
+    axes.set_ylim(lowest - (0.08 * (108 - lowest) if lowest < 0 else 0), 108)  # room for the label below a bar
     axes.set_xlim(-0.55, len(rows) - 0.45)
     axes.set_ylabel("%")
     tidy(axes)
@@ -259,4 +263,4 @@ def _title_over_legend(axes: Axes, title: str, columns: int) -> None:
     axes.legend(
         loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, frameon=False, borderaxespad=0.1, handletextpad=0.4
     )
-    axes.set_title(title, loc="left", y=1, pad=28)
+    axes.set_title(fitted_title(axes.figure, title), loc="left", y=1, pad=28)

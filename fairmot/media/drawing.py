@@ -76,14 +76,16 @@ class Painter:
 
 
 def overlay_heat(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """A picture with a map over it: unchanged where the map is 0, the map's colour where it is 1.
+    """A picture with a map over it: unchanged where the map is 0, bright yellow where it is 1.
+
+    The colours in between rise in brightness, so that they say the same to the colour-blind and in print.
 
     Args:
         image: uint8 [H, W, 3].
         heat: [h, w] of any size, from 0 to 1.
     """
     levels = cv2.resize(np.clip(heat, 0, 1).astype(np.float32), image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    colours = cv2.applyColorMap(np.round(255 * levels).astype(np.uint8), cv2.COLORMAP_JET)
+    colours = cv2.applyColorMap(np.round(255 * levels).astype(np.uint8), cv2.COLORMAP_INFERNO)
     share = _HEAT_OPACITY * levels
     return cv2.blendLinear(np.ascontiguousarray(image), colours, 1 - share, share)
 

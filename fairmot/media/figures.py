@@ -1,6 +1,7 @@
 """What all plots share: quiet axes, and PNG files that are whole or not there."""
 
 import io
+import textwrap
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -12,6 +13,19 @@ from matplotlib.text import Text
 
 from fairmot.files import write_atomic
 from fairmot.media.fonts import in_fonts
+
+BLUE, ORANGE, GREEN, RED = "#0072b2", "#e69f00", "#009e73", "#d55e00"
+PURPLE, SKY, YELLOW, BROWN = "#cc79a7", "#56b4e9", "#d6c400", "#8a5a2b"
+"""Colours that the colour-blind can tell apart (Okabe and Ito 2008, the yellow darker, with a brown)."""
+
+_LETTER_SHARE = 0.62  # of a letter's size, its width; the title's is that of matplotlib's defaults
+_TITLE_PT = 12
+
+
+def fitted_title(figure: Figure, text: str) -> str:
+    """A title in as many lines as the figure's width asks for; matplotlib would cut off what does not fit."""
+    letters = int(72 * figure.get_figwidth() / (_LETTER_SHARE * _TITLE_PT))
+    return textwrap.fill(text, max(letters, 12), break_on_hyphens=False)
 
 
 def tidy(axes: Axes) -> None:

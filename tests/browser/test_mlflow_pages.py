@@ -6,7 +6,6 @@ Pictures for the documentation (FAIRMOT_SCREENSHOTS, see chromium.py) are of lon
 import json
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from blob_sequences import run_command_in_process, write_sequence
@@ -35,6 +34,7 @@ def server(page, tmp_path_factory) -> Iterator[Server]:
     server = Server(folder)
     seen = {"mlflow__enabled": "true", "mlflow__tracking_uri": server.uri, "mlflow__flush_timeout_s": 90}
     seen |= {"log_pictures_every_epochs": 1, "runtime__log_system_every_steps": 1, "validate_every_epochs": 1}
+    seen |= {"mlflow__register_model": "true"}
     if os.environ.get("FAIRMOT_SCREENSHOTS"):
         words = ["experiment=quickstart", f"data.root={folder}/data", f"run_dir={folder}/rates", "epochs=3"]
         words += ["data.synthetic.train_sequences=4"]
@@ -43,7 +43,7 @@ def server(page, tmp_path_factory) -> Iterator[Server]:
         write_pictures(folder / "data")
         write_sequence(folder / "data" / "val" / "walk")
         seen |= {"data__validation": "[val/*]", "tracker__conf_thres": 0.0}
-        words = overrides(folder / "data", folder / "rates", epochs=1, **seen)
+        words = overrides(folder / "data", folder / "rates", epochs=2, **seen)
     words = ["-m", *words, "optim.lr=5e-4,5e-3"]
     try:
         server.start()
@@ -70,15 +70,16 @@ def look(server, page, runs, request):
         both = json.dumps([runs[name] for name in NAMES], separators=(",", ":"))
         page.goto(f"{server.uri}/#/{address.replace('{runs}', both)}")
         page.reload()  # another address after the # alone keeps the old page's state
+        page.wait_for_load_state("networkidle")
+        if (assistant := page.get_by_role("button", name="Close")).count():  # MLflow's own, over the page's right side
+            assistant.first.click()
         return page
 
     yield open_page
-    if (assistant := page.get_by_role("button", name="Close")).count():  # MLflow's own, over the page's right side
-        assistant.first.click()
     keep_picture(page, request.node.name)
 
 
-def test_the_runs_of_a_sweep_hang_below_their_parent(look, runs):
+def test_the_runs_of_a_sweep_hang_below_their_parent_with_its_best_scores(look, runs, server):
     page = look("experiments/1/runs")
     assert set(runs) == {"rates", *NAMES}
     sync_api.expect(page.get_by_text("rates", exact=True)).to_be_visible()
@@ -87,6 +88,23 @@ def test_the_runs_of_a_sweep_hang_below_their_parent(look, runs):
     page.get_by_role("row").filter(has_text="rates").get_by_role("button").first.click()  # the + before it
     for name in NAMES:
         sync_api.expect(page.get_by_text(name, exact=True)).to_be_visible()
+    sync_api.expect(page.get_by_text("small (").first).to_be_visible()  # a data set
+    sync_api.expect(page.get_by_text("fairmot-").first).to_be_visible()  # a registered model
+    page.get_by_role("button", name="Columns").click()
+    page.get_by_placeholder("Search columns").fill("best/")
+    page.get_by_text("best/MOTA", exact=True).last.click()
+    page.keyboard.press("Escape")
+    best = MlflowClient(server.uri).get_run(runs["rates"]).data.metrics["best/MOTA"]
+    sync_api.expect(page.get_by_role("gridcell", name=f"{best:g}").first).to_be_visible()
+
+
+def test_the_charts_of_an_expanded_sweep_have_its_runs(look):
+    page = look("experiments/1/runs?compareRunsMode=CHART")
+    for name in NAMES:
+        sync_api.expect(page.get_by_text(name, exact=True).first).to_be_visible()
+    page.get_by_placeholder("Search metric charts").fill("epoch/validation/MOTA")
+    sync_api.expect(page.locator(".js-plotly-plot .scatterlayer .trace").first).to_be_visible()
+    assert page.locator(".js-plotly-plot .scatterlayer .trace").count() >= 2
 
 
 def test_the_comparison_shows_what_differs_and_nothing_else(look):
@@ -110,11 +128,42 @@ def test_both_curves_are_in_one_chart(look, server, runs):
         sync_api.expect(page.get_by_text(f"{last.value} (step={last.step})").first).to_be_visible()
 
 
-def test_the_pictures_of_a_run_are_shown(look, server, runs):
-    run_id = runs[NAMES[1]]
-    paths = [item.path for item in MlflowClient(server.uri).list_artifacts(run_id, "pictures")]
-    newest = max(path for path in paths if "epoch_" in path)
-    page = look(f"experiments/1/runs/{run_id}/artifacts/{newest}")
-    image = page.locator(f"img[src*='{Path(newest).stem}'], img[src^='blob:']").first
-    sync_api.expect(image).to_be_visible()
-    assert image.evaluate("element => element.naturalWidth") >= 1000
+def test_the_pictures_of_two_runs_are_compared_by_a_slider_over_epochs(look):
+    page = look("experiments/1/runs?compareRunsMode=CHART")
+    page.get_by_placeholder("Search metric charts").fill("network view")
+    sync_api.expect(page.get_by_role("slider")).to_have_count(1)
+    page.get_by_role("button", name="Fullscreen").or_(page.locator("button:has(svg)")).first.wait_for()
+    chart = page.get_by_text("network view", exact=True).last
+    chart.locator("xpath=ancestor::div[.//button][1]").get_by_role("button").first.click()  # full screen
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("slider").press("End")
+    sync_api.expect(dialog.locator("img")).to_have_count(len(NAMES))
+    for image in dialog.locator("img").all():
+        sync_api.expect(image).to_have_js_property("complete", True)
+        assert image.evaluate("element => element.naturalWidth") >= 200
+
+
+def test_the_checkpoints_are_models_with_scores_of_their_data(look, server, runs):
+    client = MlflowClient(server.uri)
+    models = client.search_logged_models(["1"], f"source_run_id = '{runs[NAMES[1]]}'")
+    scored = next(model for model in models if model.metrics)
+    page = look("experiments/1/models")
+    sync_api.expect(page.get_by_text(scored.name, exact=True).first).to_be_visible()
+    page = look(f"experiments/1/models/{scored.model_id}")
+    sync_api.expect(page.get_by_text("MOTA", exact=True).first).to_be_visible()
+    sync_api.expect(page.get_by_text(scored.metrics[0].dataset_name).first).to_be_visible()
+
+
+def test_the_registered_best_says_what_goes_in_and_out(look, server):
+    (model,) = MlflowClient(server.uri).search_registered_models()
+    version = model.aliases["best"]
+    page = look(f"models/{model.name}/versions/{version}")
+    sync_api.expect(page.get_by_text("best", exact=False).first).to_be_visible()
+    sync_api.expect(page.get_by_text("Inputs (1)")).to_be_visible()
+    sync_api.expect(page.get_by_text("Outputs (8)")).to_be_visible()
+
+
+def test_the_scores_of_the_sequences_are_compared_over_runs(look):
+    page = look("experiments/1/runs?compareRunsMode=ARTIFACT")
+    sync_api.expect(page.get_by_text("validation_scores.json").first).to_be_visible()
+    sync_api.expect(page.get_by_text("OVERALL", exact=True).first).to_be_visible()

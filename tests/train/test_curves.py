@@ -26,5 +26,5 @@ def test_a_newer_picture_takes_the_place_of_the_earlier_one_only_once_it_is_whol
         record_losses(tmp_path, [3, 4])
         assert draw_curves(tmp_path) == path
         assert somebody_looking.read() == earlier
-    assert cv2.imread(str(path)).shape == (660, 1100, 3)
+    assert cv2.imread(str(path)).shape == (700, 1300, 3)
     assert path.read_bytes() != earlier

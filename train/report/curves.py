@@ -1,15 +1,23 @@
-"""The loss curves as a picture."""
+"""The curves of a run as a picture: losses, learning rate and the scores of its validations."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from train.report.record import read_metrics
 
-_PANELS = (
-    ("total loss", ("loss",)),
-    ("detection", ("hm_loss", "wh_loss", "off_loss")),
-    ("identity", ("id_loss",)),
-    ("uncertainty weights", ("s_det", "s_id")),
+_FEWEST_POINTS_FOR_LINES = 60
+_PANELS: tuple[tuple[str, str, tuple[str, ...], bool], ...] = (
+    ("total loss", "step", ("loss",), False),
+    ("detection losses", "step", ("hm_loss", "wh_loss", "off_loss"), True),
+    ("identity loss", "step", ("id_loss",), True),
+    ("balance of the tasks", "step", ("s_det", "s_id"), False),
+    ("learning rate", "step", ("learning_rate",), False),
+    ("validation, percent", "epoch", tuple(f"epoch/validation/{name}" for name in ("HOTA", "MOTA", "IDF1")), False),
 )
+"""Title, what is counted below, metrics, and whether the axis is logarithmic: then small losses are readable too."""
+
+Curves = Mapping[str, list[tuple[int, float]]]
 
 
 def draw_curves(run_dir: Path) -> Path | None:
@@ -22,15 +30,35 @@ def draw_curves(run_dir: Path) -> Path | None:
 
     from fairmot.media.figures import save_figure  # noqa: PLC0415
 
-    figure = Figure(figsize=(10, 6), dpi=110, layout="constrained")
-    for axes, (title, names) in zip(figure.subplots(2, 2).flat, _PANELS, strict=True):
-        for name in names:
-            points = metrics.get(name, [])
-            axes.plot([step for step, _ in points], [value for _, value in points], label=name, linewidth=1)
-        axes.set_title(title)
-        axes.set_xlabel("step")
-        axes.grid(alpha=0.3)
-        axes.legend()
+    figure = Figure(figsize=(13, 7), dpi=100, layout="constrained")
+    for axes, panel in zip(figure.subplots(2, 3).flat, _PANELS, strict=True):
+        _draw_panel(axes, metrics, *panel)
     path = run_dir / "losses.png"
     save_figure(figure, path)
     return path
+
+
+def _draw_panel(
+    axes: Any, metrics: Curves, title: str, counted: str, names: tuple[str, ...], logarithmic: bool
+) -> None:
+    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415 (see draw_curves)
+
+    from fairmot.media.figures import BLUE, GREEN, ORANGE, tidy  # noqa: PLC0415
+
+    known = [name for name in names if name in metrics]
+    for name, colour in zip(names, (BLUE, ORANGE, GREEN), strict=False):
+        points = metrics.get(name, [])
+        steps, values = [step for step, _ in points], [value for _, value in points]
+        few = len(points) < _FEWEST_POINTS_FOR_LINES
+        axes.plot(steps, values, color=colour, linewidth=1.6 if few else 0.9, marker="." if few else "", label=name)
+    if logarithmic and any(value > 0 for name in known for _, value in metrics[name]):
+        axes.set_yscale("log")
+    axes.set_title(title, loc="left")
+    axes.set_xlabel(counted)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    tidy(axes)
+    if not known:
+        axes.text(0.5, 0.5, "none yet", transform=axes.transAxes, ha="center", color="#666666")
+    elif len(names) > 1:
+        handles, labels = axes.get_legend_handles_labels()
+        axes.legend(handles, [label.rpartition("/")[2] for label in labels], frameon=False)

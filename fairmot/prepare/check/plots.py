@@ -8,11 +8,10 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from fairmot.media.figures import save_figure, tidy
+from fairmot.media.figures import BLUE, ORANGE, RED, save_figure, tidy
 from fairmot.prepare.check.contents import Contents
 from fairmot.prepare.check.statistics import aspects, box_sizes_px, list_table, track_lengths
 
-_BLUE, _MEDIAN = "#1f77b4", "#d62728"
 _FEWEST_BINS, _MOST_BINS = 8, 40
 _MOST_LISTS = 8
 _LONGEST_NAME = 24
@@ -49,9 +48,9 @@ def _histogram(
     if not len(values):
         _say(axes, "none")
         return
-    axes.hist(values, _edges(values, logarithmic, whole).tolist(), color=_BLUE)
+    axes.hist(values, _edges(values, logarithmic, whole).tolist(), color=BLUE)
     middle = float(np.median(values))
-    axes.axvline(middle, color=_MEDIAN, linewidth=1.2)
+    axes.axvline(middle, color=RED, linewidth=1.2)
     axes.set_title(f"median {middle:.3g}, from {values.min():.3g} to {values.max():.3g}", loc="left", fontsize=10)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     if logarithmic:
@@ -91,7 +90,7 @@ def _plot_lists(axes: Axes, contents: Contents) -> None:
     table = list_table(contents)[:_MOST_LISTS]
     omitted = f" (the first {len(table)} of {len(contents.lists)})" if len(table) < len(contents.lists) else ""
     axes.set_title(f"lists{omitted}", loc="left", fontsize=10)
-    columns = {"images": "#9ecae1", "boxes": _BLUE, "identities": "#e6872d"}
+    columns = {"images": "#9ecae1", "boxes": BLUE, "identities": ORANGE}
     for k, (column, colour) in enumerate(columns.items()):
         places = np.arange(len(table)) + (k - 1) * 0.27
         values = [int(row[column]) for row in table]
