@@ -287,6 +287,23 @@ def test_an_address_without_a_way(address: str, tmp_path: Path, monkeypatch: pyt
         PackedImages(address, cache(tmp_path))
 
 
+def test_obs_is_asked_as_s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    class Bucket(fsspec.AbstractFileSystem):  # type: ignore[misc]
+        protocol = "s3"
+
+        def cat_file(self, path: str, start: int | None = None, end: int | None = None, **_: object) -> bytes:
+            asked.append(path)
+            raise PermissionError(path)
+
+    monkeypatch.setattr(fsspec, "filesystem", lambda protocol: {"s3": Bucket}[protocol]())
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://obs.region.example")
+    with pytest.raises(DataError, match="obs://bucket/pack/manifest.json: the store refuses access"):
+        PackedImages("obs://bucket/pack/", cache(tmp_path))
+    assert asked == ["bucket/pack/manifest.json"]
+
+
 def test_what_is_refused_beforehand(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="data.root=s3://b: pictures and lists .* data.packed="):
         DataConfig(root="s3://b")
