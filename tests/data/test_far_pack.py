@@ -1,6 +1,8 @@
 """Packs behind an address: the same samples as from the folder whatever the store does, or one clear error."""
 
+import base64
 import contextlib
+import hashlib
 import logging
 import multiprocessing
 import os
@@ -133,7 +135,8 @@ def test_a_fault_that_stays_is_one_clear_error(
     server.fault = lambda file, number: fault if file == FIRST else None
     with pytest.raises(DataError, match=said) as error:
         images.read("a/images/000.png")
-    assert f"{FIRST}" in str(error.value)
+    assert FIRST in str(error.value)
+    assert server.credentials == {"Basic " + base64.b64encode(b"me:pass-word").decode()}
     assert "pass-word" not in str(error.value) and "hidden" not in str(error.value)
     fetch_all(images)  # the other shards
     assert shards_in(tmp_path, made[0]) == len(images._shards) - 1
@@ -219,8 +222,6 @@ def test_processes_share_the_cache_and_fetch_each_shard_once(
 
 
 def test_the_longest_unused_goes_first_and_nothing_that_is_read(tmp_path: Path) -> None:
-    import hashlib
-
     contents = {hashlib.sha256(bytes([k])).hexdigest(): bytes([k]) for k in range(4)}
     files = shard_cache.ShardCache(cache(tmp_path, gigabytes=3e-9))
     one, two, three, four = contents

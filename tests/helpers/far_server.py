@@ -14,12 +14,14 @@ class FarServer:
     Attributes:
         address: of the folder.
         requests: method, file and first byte of each.
+        credentials: what the requests' Authorization said.
         fault: asked at each with file and number of the request (of that file, from 0); None or what goes wrong:
             a status, "cut" in the middle, "wrong" bytes, "whole" file instead of a part, or seconds of silence.
     """
 
     def __init__(self, folder: Path) -> None:
         self.requests: list[tuple[str, str, int]] = []
+        self.credentials: set[str | None] = set()
         self.fault: Callable[[str, int], object] = lambda file, number: None
         outer = self
 
@@ -37,6 +39,7 @@ class FarServer:
                 file = self.path.partition("?")[0].rsplit("/", 1)[1]
                 found = re.match(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
                 number = outer.count(file)
+                outer.credentials.add(self.headers.get("Authorization"))
                 outer.requests.append((self.command, file, int(found[1]) if found else 0))
                 fault = outer.fault(file, number)
                 if isinstance(fault, float):
