@@ -130,7 +130,7 @@ def test_a_fault_that_stays_is_one_clear_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(far_store, "_REQUEST_S", 0.1)
-    address = server.address.replace("127", "me:pass-word@127") + "?token=hidden"
+    address = server.address.replace("//", "//me:pass-word@") + "?token=hidden"
     images = PackedImages(address, cache(tmp_path, patience_s=0.3))
     server.fault = lambda file, number: fault if file == FIRST else None
     with pytest.raises(DataError, match=said) as error:
