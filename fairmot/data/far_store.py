@@ -39,11 +39,16 @@ class FarStore:
         """
         self._address = address.rstrip("/")
         self._patience_s = patience_s
-        self._files = _file_system(address)
+        protocol, mark, rest = self._address.partition("://")
+        if protocol == "obs":
+            _check_obs(address)
+            protocol = "s3"  # OBS answers to it
+        self._asked = protocol + mark + rest
+        self._files = _file_system(protocol, address)
 
     def name(self, file: str = "") -> str:
         """What messages call the folder or one of its files, without passwords."""
-        return masked_address(self._path(file) if file else self._address)
+        return masked_address(_joined(self._address, file) if file else self._address)
 
     def read(self, file: str, start: int, end: int) -> bytes:
         """Bytes `start` to `end` (exclusive) of a file, or fewer where it ends before.
@@ -90,14 +95,8 @@ class FarStore:
 
         return self._persist(file, ask)
 
-    def _path(self, file: str) -> str:
-        base, mark, query = (
-            self._address.partition("?") if self._address.startswith("http") else (self._address, "", "")
-        )
-        return f"{base.rstrip('/')}/{file}{mark}{query}"
-
     def _call(self, method: str, file: str, **arguments: Any) -> Any:
-        path = self._files._strip_protocol(self._path(file))
+        path = self._files._strip_protocol(_joined(self._asked, file))
         if self._files.async_impl:  # fsspec's time-out of a whole call; what lies in this machine's memory has none
             arguments["timeout"] = _REQUEST_S
         return getattr(self._files, method)(path, **arguments)
@@ -137,20 +136,28 @@ def _lasting_cause(error: Exception) -> str | None:
     return None
 
 
-def _file_system(address: str) -> Any:
+def _joined(address: str, file: str) -> str:
+    """The address of a file in a folder; what stands behind a ? of HTTP, such as a signature, stays behind."""
+    base, mark, query = address.partition("?") if address.startswith("http") else (address, "", "")
+    return f"{base.rstrip('/')}/{file}{mark}{query}"
+
+
+def _check_obs(address: str) -> None:
+    """Refuse OBS without an endpoint: Amazon would be asked for somebody else's bucket."""
+    import fsspec  # noqa: PLC0415  (see _file_system)
+
+    settings = fsspec.config.conf.get("s3", {})
+    named = settings.get("endpoint_url") or settings.get("client_kwargs", {}).get("endpoint_url")
+    if not named and not any(map(os.environ.get, _OBS_ENDPOINTS)):
+        raise ConfigError(
+            f"data.packed={masked_address(address)}: OBS is asked as S3, and nothing says where; export "
+            f"{_OBS_ENDPOINTS[0]}=https://obs.<region>.myhuaweicloud.com"
+        )
+
+
+def _file_system(protocol: str, address: str) -> Any:
     import fsspec  # noqa: PLC0415  (takes a tenth of a second, which packs in a folder need not pay)
 
-    protocol = address.partition("://")[0].lower()
-    settings = fsspec.config.conf.get("s3", {})
-    if protocol == "obs":
-        protocol = "s3"
-        named = settings.get("endpoint_url") or settings.get("client_kwargs", {}).get("endpoint_url")
-        if not named and not any(map(os.environ.get, _OBS_ENDPOINTS)):
-            # Amazon would be asked for somebody else's bucket.
-            raise ConfigError(
-                f"data.packed={masked_address(address)}: OBS is asked as S3, and nothing says where; export "
-                f"{_OBS_ENDPOINTS[0]}=https://obs.<region>.myhuaweicloud.com"
-            )
     try:
         return fsspec.filesystem(protocol)
     except (ImportError, ValueError) as error:

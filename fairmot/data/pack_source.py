@@ -141,8 +141,8 @@ class FarPack:
                 if digest_of(stream) == digest:
                     stream.seek(0)
                     return stream
+                self._cache.drop(digest, stream)
                 stream.close()
-                self._cache.drop(digest)
             size = self._store.size(INDEX)
             if not 0 < size <= MOST_INDEX_BYTES:
                 raise DataError(f"{self.file_name(INDEX)}: {size} bytes, and the limit is {MOST_INDEX_BYTES}")
@@ -168,7 +168,7 @@ class FarPack:
                 content = os.pread(stream.fileno(), place.size, place.offset)
                 if zlib.crc32(content) == place.crc32:
                     return content
-            self._distrust(place.shard)
+            self._distrust(place.shard, stream)
         shard = self._shards[place.shard].name
         for _ in range(_READINGS):
             content = self._store.read_exactly(shard, place.offset, place.offset + place.size)
@@ -220,12 +220,14 @@ class FarPack:
                 self._streams[number] = stream
             return self._streams.get(number)
 
-    def _distrust(self, number: int) -> None:
+    def _distrust(self, number: int, stream: BinaryIO) -> None:
         shard = self._shards[number]
         _logger.warning("%s: its copy in %s is damaged and is fetched again", shard.name, self._cache.folder)
         with self._lock:
-            self._streams.pop(number, None)  # other threads may be reading: it is closed when the last one is done
-            self._cache.drop(shard.sha256)
+            # Other threads may be reading it: it is closed when the last one is done.
+            if self._streams.get(number) is stream:
+                del self._streams[number]
+            self._cache.drop(shard.sha256, stream)
 
 
 PackSource = FolderPack | FarPack

@@ -140,7 +140,7 @@ def write_pack(index: LabelIndex, output: Path, shard_bytes: int, progress: bool
         DataError: an image cannot be read or is cut short, `output` is something else, or cannot be written.
     """
     if output.exists():
-        if _open(open_source(str(output), PackCacheConfig()))[0].digest == index.digest:
+        if _open(FolderPack(str(output)))[0].digest == index.digest:
             return False
         raise DataError(f"{output} holds other data; remove it, or choose another output=")
     try:

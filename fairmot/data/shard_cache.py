@@ -129,10 +129,17 @@ class ShardCache:
             raise CacheFullError(f"{self.folder}: {error.strerror or error}") from error
         return True
 
-    def drop(self, digest: str) -> None:
-        """Delete a file that is damaged; who has it open keeps what he has."""
+    def drop(self, digest: str, stream: BinaryIO) -> None:
+        """Delete a file that is damaged, unless another has taken its place; who has it open keeps what he has.
+
+        Args:
+            digest: its name.
+            stream: the damaged file, as `open` has given it.
+        """
+        path = self.folder / digest
         with contextlib.suppress(OSError):
-            (self.folder / digest).unlink()
+            if os.path.samestat(os.fstat(stream.fileno()), path.stat()):
+                path.unlink()
 
     @contextlib.contextmanager
     def _only_one(self) -> Iterator[None]:
@@ -147,8 +154,8 @@ class ShardCache:
             used = sum(its_size for _, its_size, _ in files)
 
             def lacks_room() -> bool:
-                free = shutil.disk_usage(self.folder).free
-                return used + size > self._most_bytes or free < size + _LEFT_FREE_BYTES
+                free = shutil.disk_usage(self.folder).free - _LEFT_FREE_BYTES
+                return used + size > self._most_bytes or free < size
 
             for _, its_size, path in files:
                 if not lacks_room():
@@ -156,7 +163,10 @@ class ShardCache:
                 if _delete_unused(path):
                     used -= its_size
             if lacks_room():
-                raise CacheFullError(f"{self.folder}: no room for {size} bytes beside {used} in use")
+                raise CacheFullError(
+                    f"{self.folder}: no room for {size} bytes beside {used} in use; data.pack_cache.gigabytes allows "
+                    f"{self._most_bytes}, and {_LEFT_FREE_BYTES} bytes of the disk stay free"
+                )
             os.posix_fallocate(descriptor, 0, size)
 
     def _files(self) -> list[tuple[int, int, Path]]:

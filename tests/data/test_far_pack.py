@@ -1,6 +1,8 @@
 """Packs behind an address: the same samples as from the folder whatever the store does, or one clear error."""
 
+import base64
 import contextlib
+import hashlib
 import logging
 import multiprocessing
 import os
@@ -128,12 +130,13 @@ def test_a_fault_that_stays_is_one_clear_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(far_store, "_REQUEST_S", 0.1)
-    address = server.address.replace("127", "me:pass-word@127") + "?token=hidden"
+    address = server.address.replace("//", "//me:pass-word@") + "?token=hidden"
     images = PackedImages(address, cache(tmp_path, patience_s=0.3))
     server.fault = lambda file, number: fault if file == FIRST else None
     with pytest.raises(DataError, match=said) as error:
         images.read("a/images/000.png")
-    assert f"{FIRST}" in str(error.value)
+    assert FIRST in str(error.value)
+    assert server.credentials == {"Basic " + base64.b64encode(b"me:pass-word").decode()}
     assert "pass-word" not in str(error.value) and "hidden" not in str(error.value)
     fetch_all(images)  # the other shards
     assert shards_in(tmp_path, made[0]) == len(images._shards) - 1
@@ -219,8 +222,6 @@ def test_processes_share_the_cache_and_fetch_each_shard_once(
 
 
 def test_the_longest_unused_goes_first_and_nothing_that_is_read(tmp_path: Path) -> None:
-    import hashlib
-
     contents = {hashlib.sha256(bytes([k])).hexdigest(): bytes([k]) for k in range(4)}
     files = shard_cache.ShardCache(cache(tmp_path, gigabytes=3e-9))
     one, two, three, four = contents
@@ -285,6 +286,23 @@ def test_an_address_without_a_way(address: str, tmp_path: Path, monkeypatch: pyt
         monkeypatch.delenv(variable, raising=False)
     with pytest.raises(ConfigError, match="data.packed=.*(not known|AWS_ENDPOINT_URL_S3=https://obs)"):
         PackedImages(address, cache(tmp_path))
+
+
+def test_obs_is_asked_as_s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    class Bucket(fsspec.AbstractFileSystem):  # type: ignore[misc]
+        protocol = "s3"
+
+        def cat_file(self, path: str, start: int | None = None, end: int | None = None, **_: object) -> bytes:
+            asked.append(path)
+            raise PermissionError(path)
+
+    monkeypatch.setattr(fsspec, "filesystem", lambda protocol: {"s3": Bucket}[protocol]())
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://obs.region.example")
+    with pytest.raises(DataError, match="obs://bucket/pack/manifest.json: the store refuses access"):
+        PackedImages("obs://bucket/pack/", cache(tmp_path))
+    assert asked == ["bucket/pack/manifest.json"]
 
 
 def test_what_is_refused_beforehand(tmp_path: Path) -> None:

@@ -14,12 +14,14 @@ class FarServer:
     Attributes:
         address: of the folder.
         requests: method, file and first byte of each.
+        credentials: what the requests' Authorization said.
         fault: asked at each with file and number of the request (of that file, from 0); None or what goes wrong:
             a status, "cut" in the middle, "wrong" bytes, "whole" file instead of a part, or seconds of silence.
     """
 
     def __init__(self, folder: Path) -> None:
         self.requests: list[tuple[str, str, int]] = []
+        self.credentials: set[str | None] = set()
         self.fault: Callable[[str, int], object] = lambda file, number: None
         outer = self
 
@@ -37,6 +39,7 @@ class FarServer:
                 file = self.path.partition("?")[0].rsplit("/", 1)[1]
                 found = re.match(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
                 number = outer.count(file)
+                outer.credentials.add(self.headers.get("Authorization"))
                 outer.requests.append((self.command, file, int(found[1]) if found else 0))
                 fault = outer.fault(file, number)
                 if isinstance(fault, float):
@@ -48,18 +51,20 @@ class FarServer:
                     self.send_header("Content-Length", "0")
                     self.end_headers()
                     return
-                self.answer((folder / file).read_bytes(), found if fault != "whole" else None, body, fault)
+                self.answer(folder / file, found if fault != "whole" else None, body, fault)
 
-            def answer(self, content: bytes, found: re.Match[str] | None, body: bool, fault: object) -> None:
-                part = content[int(found[1]) : int(found[2]) + 1] if found else content
+            def answer(self, path: Path, found: re.Match[str] | None, body: bool, fault: object) -> None:
+                size = path.stat().st_size
+                first, end = (int(found[1]), int(found[2]) + 1) if found else (0, size)
+                with path.open("rb") as stream:
+                    stream.seek(first)
+                    part = stream.read(end - first)
                 if found and not part:
                     self.send_error(416)
                     return
                 self.send_response(206 if found else 200)
                 if found:
-                    self.send_header(
-                        "Content-Range", f"bytes {found[1]}-{int(found[1]) + len(part) - 1}/{len(content)}"
-                    )
+                    self.send_header("Content-Range", f"bytes {first}-{first + len(part) - 1}/{size}")
                 self.send_header("Content-Length", str(len(part)))
                 self.end_headers()
                 if fault == "cut":

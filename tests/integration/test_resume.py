@@ -5,8 +5,12 @@ import time
 
 import numpy as np
 import pytest
+from far_server import FarServer
 from small_run import compose_config, curves, overrides, run_training, start_training, write_pictures
 
+from fairmot.data import far_store
+from fairmot.data.index import build_index
+from fairmot.data.packed import write_pack
 from fairmot.weights.checkpoint import GROUPS, read_checkpoint, whole_checkpoints
 from train.__main__ import train
 
@@ -64,15 +68,26 @@ def test_a_run_records_nothing_of_the_environment(undisturbed):
 
 
 @pytest.mark.slow
-def test_same_seed_is_bit_identical_for_other_workers_and_log_intervals(root, undisturbed, tmp_path):
-    train(compose_config(overrides(root, tmp_path / "run", data__workers=1, log_every_steps=1)))
-    assert_same_run(tmp_path / "run", undisturbed)
-
-
-@pytest.mark.slow
 def test_another_seed_differs(root, undisturbed, tmp_path):
     train(compose_config(overrides(root, tmp_path / "run", seed=2, max_steps=2)))
     assert curves(tmp_path / "run")["loss"][1] != curves(undisturbed)["loss"][1]
+
+
+@pytest.mark.slow
+def test_same_seed_is_bit_identical_for_other_workers_and_a_faulty_pack_far_away(
+    root, undisturbed, tmp_path, monkeypatch
+):
+    write_pack(build_index(str(root), {"small": "small.train"}, progress=False), tmp_path / "pack", 30_000, False)
+    monkeypatch.setattr(far_store, "_FIRST_PAUSE_S", 0.01)
+    with FarServer(tmp_path / "pack") as server:
+        faults = (503, "cut", "wrong")
+        server.fault = lambda file, number: faults[number % 3] if file.endswith("zip") and number % 4 == 1 else None
+        pack = {"packed": server.address, "pack_cache__folder": tmp_path / "cache", "pack_cache__gigabytes": 6e-5}
+        changes = {f"data__{key}": value for key, value in ({"workers": 1} | pack).items()}
+        words = overrides(tmp_path / "elsewhere", tmp_path / "run", **changes)
+        train(compose_config(words))
+    assert_same_run(tmp_path / "run", undisturbed)
+    assert len(server.requests) > 11  # two shards of four are kept, images of the others asked for in both epochs
 
 
 @pytest.mark.slow
