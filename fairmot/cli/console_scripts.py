@@ -16,6 +16,7 @@ MODULES = {
     "fairmot-submit": "fairmot.submit",
     "fairmot-convert": "fairmot.convert",
     "fairmot-export": "fairmot.export",
+    "fairmot-tune": "fairmot.tune",
 }
 """Console script -> the module it runs; pyproject.toml lists the same."""
 
