@@ -17,7 +17,7 @@ from fairmot.addresses import is_address
 from fairmot.cli.command import run_command
 from fairmot.device import Device
 from fairmot.errors import ConfigError, DataError
-from fairmot.inference.exported import open_detector
+from fairmot.export.engine import Engine, open_with_engine
 from fairmot.inference.network import MAX_OBJECTS
 from fairmot.inference.pipeline import StageTimes, in_background
 from fairmot.inference.tracks import TrackedFrame, track_frames, with_frame_rate
@@ -53,6 +53,8 @@ class TrackConfig(TrackerOfCheckpoint):
         batch_size: frames that go through the network together.
         max_objects: objects taken from a frame at most.
         device: cpu, ascend, or auto: an NPU where one is found, else the CPU.
+        engine: what runs a checkpoint's network: mindspore; onnx, ONNX Runtime, on CPUs; or auto: onnx on a CPU where
+            it saves time, else mindspore. Onnx exports the checkpoint once, into a folder beside it.
         tracker: the tracker's rules; what is not given is as in the checkpoint's training. frame_rate counts where
             the source does not know its own.
         interpolation: filling gaps in the text file; the video shows what was seen frame by frame.
@@ -72,6 +74,7 @@ class TrackConfig(TrackerOfCheckpoint):
     batch_size: int = 1
     max_objects: int = MAX_OBJECTS
     device: Device = Device.auto
+    engine: Engine = Engine.auto
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     interpolation: InterpolationConfig = field(default_factory=InterpolationConfig)
 
@@ -142,8 +145,14 @@ def track(config: TrackConfig) -> Report:
     source = open_source(config.source, config.reconnect_s)
     outputs = choose_outputs(config, source.name)
     say_whose_rules(Path(config.checkpoint))
-    detector = open_detector(
-        Path(config.checkpoint), config.device, max_objects=config.max_objects, batch_size=config.batch_size
+    known = [count for count in (source.length, config.max_frames) if count is not None]
+    detector = open_with_engine(
+        Path(config.checkpoint),
+        config.engine,
+        config.device,
+        max_objects=config.max_objects,
+        batch_size=config.batch_size,
+        n_frames=min(known, default=None),
     )
     detector.detect([np.zeros((*source.size_hw, 3), np.uint8)])  # compiles, which no frame should wait for
     tracker_config = with_frame_rate(config.tracker, source)
