@@ -12,7 +12,7 @@ from omegaconf import MISSING
 from tqdm import tqdm
 
 from fairmot.cli.command import run_command
-from fairmot.device import Device
+from fairmot.device import Device, find_device
 from fairmot.errors import ConfigError, DataError
 from fairmot.evaluation.detection import ImageMatches, detection_metrics
 from fairmot.evaluation.embedding import true_positive_rates
@@ -28,7 +28,9 @@ from fairmot.evaluation.sequences import (
     require_objects,
     rules_of,
 )
-from fairmot.inference.exported import open_detector
+from fairmot.export.engine import Engine, open_with_engine
+from fairmot.inference.detector import Detector
+from fairmot.inference.exported import is_exported
 from fairmot.inference.network import NetworkDetector
 from fairmot.inference.scoring import Embeddings, embeddings_of_objects, frames_of, track_with_ground_truth
 from fairmot.inference.trained_rules import TrackerOfCheckpoint, say_whose_rules
@@ -62,6 +64,8 @@ class EvaluateConfig(TrackerOfCheckpoint):
         overwrite: write over an earlier evaluation.
         batch_size: frames that go through the network together.
         device: where the network runs: cpu, ascend, or auto: an NPU where one is found, else the CPU.
+        engine: what runs a checkpoint's network: mindspore; onnx, ONNX Runtime, on CPUs; or auto: onnx on a CPU where
+            it saves time, else mindspore. Onnx exports the checkpoint once, into a folder beside it.
         tracker: the tracker's rules; what is not given is as in the checkpoint's training. frame_rate counts where
             a sequence does not know its own.
     """
@@ -78,6 +82,7 @@ class EvaluateConfig(TrackerOfCheckpoint):
     overwrite: bool = False
     batch_size: int = 1
     device: Device = Device.auto
+    engine: Engine = Engine.auto
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
 
     def __post_init__(self) -> None:
@@ -203,13 +208,15 @@ def _track(
     """Track every sequence; write and return the results, and the figures of detections and embeddings."""
     lengths = {one.name: frames_of(one).length or 0 for one in sequences}  # all are there before the first is tracked
     say_whose_rules(Path(str(config.checkpoint)))
-    detector = open_detector(Path(str(config.checkpoint)), config.device, batch_size=config.batch_size)
-    if not isinstance(detector, NetworkDetector):
-        _log.info("%s gives no embeddings at chosen places: no embedding test", config.checkpoint)
+    checkpoint, n_frames = Path(str(config.checkpoint)), sum(lengths.values())
+    detector = open_with_engine(
+        checkpoint, config.engine, config.device, batch_size=config.batch_size, n_frames=n_frames
+    )
+    embedder = _embedder(checkpoint, config.device, detector)
     results: dict[str, MotRows] = {}
     images: dict[str, list[ImageMatches]] = {}
     embeddings: dict[str, Embeddings] = {}
-    with tqdm(total=2 * sum(lengths.values()), unit="frame", disable=None) as bar:
+    with tqdm(total=(2 if embedder else 1) * n_frames, unit="frame", disable=None) as bar:
         for one in sequences:
             bar.set_description(one.name)
             tracked = track_with_ground_truth(detector, one, config.tracker, watch=lambda _: bar.update())
@@ -218,8 +225,8 @@ def _track(
                 write_results(folder / f"{one.name}.txt", tracked.results)
             except OSError as error:
                 raise DataError(f"{error.filename or folder}: cannot be written ({error.strerror})") from error
-            if isinstance(detector, NetworkDetector):
-                embeddings[one.name] = embeddings_of_objects(detector, one, watch=bar.update)
+            if embedder is not None:
+                embeddings[one.name] = embeddings_of_objects(embedder, one, watch=bar.update)
     extras = {
         name: _extra_figures(images[name], [embeddings[name]] if embeddings else [])
         for name in results
@@ -227,6 +234,16 @@ def _track(
     }
     everything = [image for name in results for image in images[name]]
     return results, {**extras, OVERALL: _extra_figures(everything, list(embeddings.values()))}
+
+
+def _embedder(checkpoint: Path, device: Device, detector: Detector) -> NetworkDetector | None:
+    """What gives embeddings at places of our choice: MindSpore alone, so that an exported file has none."""
+    if isinstance(detector, NetworkDetector):
+        return detector
+    if is_exported(checkpoint.expanduser()):
+        _log.info("%s gives no embeddings at chosen places: no embedding test", checkpoint)
+        return None
+    return NetworkDetector.from_checkpoint(checkpoint.expanduser(), find_device(device).device)
 
 
 def _extra_figures(images: list[ImageMatches], embeddings: list[Embeddings]) -> dict[str, float]:

@@ -15,9 +15,9 @@ from fairmot.cli.command import run_command
 from fairmot.device import Device
 from fairmot.errors import ConfigError, DataError
 from fairmot.evaluation.preprocess import PEDESTRIAN
+from fairmot.export.engine import Engine, open_with_engine
 from fairmot.files import write_atomic
 from fairmot.inference.detector import Detector
-from fairmot.inference.exported import open_detector
 from fairmot.inference.tracks import track_source
 from fairmot.inference.trained_rules import TrackerOfCheckpoint, say_whose_rules
 from fairmot.media.video import FrameSource, open_source
@@ -42,6 +42,8 @@ class SubmitConfig(TrackerOfCheckpoint):
         overwrite: write over an earlier submission.
         batch_size: frames that go through the network together.
         device: where the network runs: cpu, ascend, or auto: an NPU where one is found, else the CPU.
+        engine: what runs a checkpoint's network: mindspore; onnx, ONNX Runtime, on CPUs; or auto: onnx on a CPU where
+            it saves time, else mindspore. Onnx exports the checkpoint once, into a folder beside it.
         tracker: the tracker's rules; what is not given is as in the checkpoint's training. frame_rate counts where
             a sequence does not know its own.
     """
@@ -53,6 +55,7 @@ class SubmitConfig(TrackerOfCheckpoint):
     overwrite: bool = False
     batch_size: int = 1
     device: Device = Device.auto
+    engine: Engine = Engine.auto
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
 
     def __post_init__(self) -> None:
@@ -183,8 +186,11 @@ def _track(config: SubmitConfig) -> tuple[Benchmark, dict[str, MotRows]]:
                 "is the download complete?"
             )
     say_whose_rules(Path(str(config.checkpoint)))
-    detector = open_detector(Path(str(config.checkpoint)), config.device, batch_size=config.batch_size)
-    with tqdm(total=sum(source.length or 0 for source in sources.values()), unit="frame", disable=None) as bar:
+    n_frames = sum(source.length or 0 for source in sources.values())
+    detector = open_with_engine(
+        Path(str(config.checkpoint)), config.engine, config.device, batch_size=config.batch_size, n_frames=n_frames
+    )
+    with tqdm(total=n_frames, unit="frame", disable=None) as bar:
         return benchmark, {scene: _track_scene(config, detector, source, bar) for scene, source in sources.items()}
 
 

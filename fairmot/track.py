@@ -26,8 +26,8 @@ from fairmot.detections.text import score_range_of
 from fairmot.detections.tracks import track_detections
 from fairmot.device import Device
 from fairmot.errors import ConfigError, DataError
+from fairmot.export.engine import Engine, open_with_engine
 from fairmot.inference.detector import Detector
-from fairmot.inference.exported import open_detector
 from fairmot.inference.network import MAX_OBJECTS
 from fairmot.inference.pipeline import StageTimes, in_background
 from fairmot.inference.tracks import TrackedFrame, track_frames, track_stored_frames, with_frame_rate
@@ -69,6 +69,8 @@ class TrackConfig(TrackerOfCheckpoint):
         batch_size: frames that go through the network together.
         max_objects: objects taken from a frame at most.
         device: cpu, ascend, or auto: an NPU where one is found, else the CPU.
+        engine: what runs a checkpoint's network: mindspore; onnx, ONNX Runtime, on CPUs; or auto: onnx on a CPU where
+            it saves time, else mindspore. Onnx exports the checkpoint once, into a folder beside it.
         tracker: the tracker's rules; what is not given is as in the checkpoint's training. frame_rate counts where
             the source does not know its own.
         interpolation: filling gaps in the text file; the video shows what was seen frame by frame.
@@ -92,6 +94,7 @@ class TrackConfig(TrackerOfCheckpoint):
     batch_size: int = 1
     max_objects: int = MAX_OBJECTS
     device: Device = Device.auto
+    engine: Engine = Engine.auto
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     interpolation: InterpolationConfig = field(default_factory=InterpolationConfig)
 
@@ -209,7 +212,15 @@ def _open_network(config: TrackConfig, source: FrameSource) -> Detector:
     """The network, compiled."""
     checkpoint = Path(str(config.checkpoint))
     say_whose_rules(checkpoint)
-    detector = open_detector(checkpoint, config.device, max_objects=config.max_objects, batch_size=config.batch_size)
+    known = [count for count in (source.length, config.max_frames) if count is not None]
+    detector = open_with_engine(
+        checkpoint,
+        config.engine,
+        config.device,
+        max_objects=config.max_objects,
+        batch_size=config.batch_size,
+        n_frames=min(known, default=None),
+    )
     detector.detect([np.zeros((*source.size_hw, 3), np.uint8)])  # compiles, which no frame should wait for
     return detector
 

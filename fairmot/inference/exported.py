@@ -72,6 +72,11 @@ def open_exported(path: Path, device: Device, *, max_objects: int, batch_size: i
     return ExportedDetector(description, _as_described(path, description, run), max_objects, batch_size)
 
 
+def is_exported(path: Path) -> bool:
+    """Whether a path is to be read as a file of fairmot.export, by its name."""
+    return path.suffix in (MINDIR, ONNX) and not path.is_dir()
+
+
 def open_detector(
     path: str | Path, device: Device = Device.cpu, *, max_objects: int = MAX_OBJECTS, batch_size: int = 1
 ) -> Detector:
@@ -88,9 +93,7 @@ def open_detector(
         ConfigError: it cannot run there or with this batch size, or a package is missing.
     """
     path = Path(path).expanduser()
-    opened: Any = (
-        open_exported if path.suffix in (MINDIR, ONNX) and not path.is_dir() else NetworkDetector.from_checkpoint
-    )
+    opened: Any = open_exported if is_exported(path) else NetworkDetector.from_checkpoint
     return opened(path, device, max_objects=max_objects, batch_size=batch_size)
 
 

@@ -107,9 +107,19 @@ class Checkpoint:
         """The digest that its network is known by."""
         return self.said("files", dict[str, SavedFile])["network.safetensors"].sha256
 
-    def network_to_use(self) -> Tensors:
+    @property
+    def group_to_use(self) -> str:
         """The network for anything but further training: with averaged weights where the run kept them."""
-        return self.tensors(EMA if EMA in self.groups else "network")
+        return EMA if EMA in self.groups else "network"
+
+    @property
+    def file_to_use(self) -> Path:
+        """Where `network_to_use` lies."""
+        return self.path / f"{self.group_to_use}.safetensors"
+
+    def network_to_use(self) -> Tensors:
+        """The tensors of `group_to_use`."""
+        return self.tensors(self.group_to_use)
 
     def tensors(self, group: str) -> Tensors:
         """The arrays of one of `groups` by name.

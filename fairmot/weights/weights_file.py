@@ -46,6 +46,11 @@ class WeightsFile(Checkpoint):
         """The network, and the loss where there is one."""
         return ("network", "loss") if any(name.startswith(_LOSS) for name in self.held) else ("network",)
 
+    @property
+    def file_to_use(self) -> Path:
+        """Where `network_to_use` lies: in this very file."""
+        return self.path
+
     def tensors(self, group: str) -> Tensors:
         """The arrays of one of `groups` by name."""
         if group == "loss":

@@ -1,0 +1,127 @@
+"""Writing a network's graph, which gets its name only once it has said what the network says."""
+
+import importlib.util
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor
+
+from fairmot.errors import ConfigError, FairMOTError
+from fairmot.export.check import check
+from fairmot.files import sync_directory
+from fairmot.inference.exported_file import (
+    INPUT,
+    INSTALL,
+    MINDIR,
+    OUTPUTS,
+    Description,
+    description_path,
+    write_exported,
+)
+from fairmot.inference.network import DetectionGraph, TrainedNetwork
+
+
+class Written(NamedTuple):
+    """What was written.
+
+    Attributes:
+        size_bytes: of the graph.
+        checked: what was compared with the network's own output, and the largest differences.
+    """
+
+    size_bytes: int
+    checked: str
+
+
+def require_onnx(key: str) -> None:
+    """Refuse early where packages are missing.
+
+    Args:
+        key: of the configuration, with its value, that wants them.
+
+    Raises:
+        ConfigError: they are not installed.
+    """
+    missing = [package for package in ("onnx", "onnxruntime") if importlib.util.find_spec(package) is None]
+    if missing:
+        raise ConfigError(f"{key}: {' and '.join(missing)} not installed: {INSTALL}")
+
+
+def describe(
+    trained: TrainedNetwork, ending: str, input_size_hw: tuple[int, int], batch_size: int | None, max_objects: int
+) -> Description:
+    """What the file of a network will be.
+
+    Args:
+        trained: the network.
+        ending: .mindir or .onnx.
+        input_size_hw: height and width of its input, pixels.
+        batch_size: pictures it takes at once; None: any number, .onnx alone.
+        max_objects: objects it gives for a picture at most.
+    """
+    height, width = input_size_hw
+    ratio = trained.config.down_ratio
+    return Description(
+        ending=ending,
+        network=trained.config.name,
+        input_size_hw=(height, width),
+        batch_size=batch_size,
+        max_objects=min(max_objects, trained.num_classes * (height // ratio) * (width // ratio)),
+        down_ratio=ratio,
+        num_classes=trained.num_classes,
+        reid_dim=trained.config.reid_dim,
+    )
+
+
+def write_checked(output: Path, trained: TrainedNetwork, description: Description) -> Written:
+    """Write the graph, run it beside the network, and only then give it its name.
+
+    Args:
+        output: the file, which is replaced if it is there.
+        trained: the network.
+        description: of the file.
+
+    Raises:
+        FairMOTError: an operator cannot be exported, or the file's outputs differ from the network's.
+        OSError: the output cannot be written.
+    """
+    trained.network.set_train(False)
+    graph = _graph(trained, description)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as folder:
+        partial = Path(folder) / output.name
+        write_exported(partial, graph, description)
+        checked = _check(partial, description, trained)
+        partial.replace(output)
+        description_path(partial).replace(description_path(output))
+    sync_directory(output.parent)
+    return Written(len(graph), checked)
+
+
+def _check(path: Path, description: Description, trained: TrainedNetwork) -> str:
+    try:
+        return check(path, description, trained.network)
+    except FairMOTError as error:
+        if description.batch_size is not None:
+            raise
+        advice = f"{description.network} may have its batch size built in: try batch_size=1"
+        raise FairMOTError(f"{error}; {advice}") from error
+
+
+def _graph(trained: TrainedNetwork, description: Description) -> bytes:
+    """The serialised graph of network and decoder."""
+    cell = DetectionGraph(trained.network, description.max_objects)
+    cell.set_train(False)
+    image = Tensor(np.zeros((description.batch_size or 1, *description.input_size_hw, 3), np.uint8))
+    with tempfile.TemporaryDirectory() as folder:  # MindSpore changes the permissions of the folder it writes to
+        path = Path(folder) / "graph.mindir"
+        ms.export(cell, image, file_name=str(path), file_format="MINDIR")
+        mindir = path.read_bytes()
+    if description.ending == MINDIR:
+        return mindir
+    from fairmot.export.to_onnx import to_onnx  # noqa: PLC0415
+
+    return to_onnx(mindir, INPUT, OUTPUTS, any_batch=description.batch_size is None).SerializeToString()
