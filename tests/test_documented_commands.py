@@ -39,7 +39,7 @@ ELSEWHERE = {
     r"pip check": ".ci/run",
     r"python scripts/audit\.py": ".ci/run",
     r"source \.venv/bin/activate": f"{BY_HAND}made by the line before it, or by scripts/environment.sh",
-    r"pip install -e '\.\[(notebook|export|tune)\]'": f"{BY_HAND}a download; scripts/environment.sh installs more",
+    r"pip install -e '\.\[(notebook|tune|s3)\]'": f"{BY_HAND}a download; scripts/environment.sh installs more",
     r"jupyter lab notebooks/fairmot\.ipynb": "tests/test_notebook.py::test_it_runs_from_top_to_bottom",
     r"jupyter nbconvert .*": "tests/test_notebook.py::test_its_outputs_are_cleared_by_the_documented_command",
     r"python -m sphinx .*": "tests/test_docs.py::test_the_site_builds_without_a_warning",
@@ -63,6 +63,10 @@ ELSEWHERE = {
     r"mlflow ui": "tests/browser/test_mlflow_pages.py::test_both_curves_are_in_one_chart",
     r"python -m fairmot\.tune .*": "tests/tune/test_tune_command.py",
     r"python -m train\.deliver .*": "tests/train/report/test_mlflow_delivery.py",
+    r"python -m fairmot\.pack output=https://.*": "tests/data/test_far_pack.py::test_the_command_checks_a_far_pack",
+    r"python -m train .* data\.packed=https://.*": (
+        "tests/integration/test_resume.py::test_same_seed_is_bit_identical_for_other_workers_and_a_faulty_pack_far_away"
+    ),
     r"python -m fairmot\.convert source=x\.ckpt .*": "tests/convert/test_convert_command.py::test_a_ports_checkpoint",
     r"python -m benchmarks\.studies\.scaling_plan": (
         "tests/test_cluster_examples.py::test_the_scaling_page_holds_what_the_plan_computes"

@@ -161,5 +161,5 @@ def _file_system(protocol: str, address: str) -> Any:
     try:
         return fsspec.filesystem(protocol)
     except (ImportError, ValueError) as error:
-        extra = "; pip install 'fairmot-mindspore[s3]'" if protocol == "s3" else ""
+        extra = "; the extra s3 brings it: pip install -e '.[s3]'" if protocol == "s3" else ""
         raise ConfigError(f"data.packed={masked_address(address)}: {masked(str(error))}{extra}") from error

@@ -10,6 +10,7 @@ from fairmot.device import Device
 from fairmot.errors import ConfigError
 from train.batch_norm import BatchNorm
 from train.config import TrainConfig
+from train.run_dir import named_run_dir
 
 OVERLAYS = [
     (group, path.stem)
@@ -124,6 +125,16 @@ def test_a_mistyped_word_is_refused_with_a_suggestion(word, suggestion):
 def test_a_plus_does_not_let_an_unknown_key_in(key):
     with pytest.raises(ConfigError, match=f"unknown key '{key}': did you mean"):
         compose_config([f"+{key}=1"])
+
+
+def test_a_run_directory_is_no_address(monkeypatch):
+    for word in ("run_dir=s3://me:pass-word@bucket/run", "data.root=obs://bucket/data"):
+        with pytest.raises(ConfigError, match=r"=(s3|obs)://.*(must be a folder|read from folders only)") as error:
+            compose_config([word])
+        assert "pass-word" not in str(error.value)
+    monkeypatch.setenv("FAIRMOT_RUN_DIR", "s3://bucket/run")
+    with pytest.raises(ConfigError, match="run_dir=s3://bucket/run: must be a folder"):
+        named_run_dir(compose_config([]))
 
 
 def test_known_keys_reach_into_groups():

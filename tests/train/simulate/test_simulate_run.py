@@ -16,9 +16,10 @@ from fairmot.cli.command import compose
 from fairmot.errors import ConfigError, FairMOTError
 from train.config import TrainConfig
 from train.simulate import run
+from train.simulate.child import _dataset
 from train.simulate.config import Chip
 from train.simulate.graphs import KINDS
-from train.simulate.run import _raise_failure, environment_of_child
+from train.simulate.run import _for_child, _raise_failure, environment_of_child
 from train.simulate.stand_ins import PROCESS_REPORT
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -55,6 +56,12 @@ def dry_run(folder: Path, *words: str, **variables: str) -> subprocess.Completed
 def test_what_cannot_be_simulated_is_refused(words, message):
     with pytest.raises(ConfigError, match=message):
         configured(*words)
+
+
+def test_the_child_is_told_of_a_pack_far_away_and_asks_no_store(tmp_path):
+    config = _for_child(configured("simulate.chip=910b", "data.packed=nosuch://host/pack"), tmp_path)
+    assert config.data.packed == "nosuch://host/pack"
+    assert _dataset(config) is None
 
 
 def test_the_child_gets_a_simulated_rank_and_nothing_of_a_launcher(tmp_path):
