@@ -32,6 +32,10 @@ class TrackerConfig:
             where detections come without embeddings.
         appearance_weight: share of the cosine distance in the fused cost; the rest is the squared Mahalanobis distance.
         smoothing: share of a track's running embedding that survives an update.
+        noise_by_score: the surer a detection, the closer the motion model follows it: its measurement noise is
+            multiplied by 1 - score (NSA Kalman; Du et al., ICCV Workshops 2021).
+        followed_first: where the first matching is by overlap, followed tracks choose before lost ones (as in the
+            cascade of Wojke et al., ICIP 2017).
         byte: match weak detections too (Zhang et al., ECCV 2022).
         low_thres: weak detections score more than this and at most conf_thres.
         match_low: largest IoU distance of a match with a weak detection.
@@ -51,6 +55,8 @@ class TrackerConfig:
     cost: Cost = Cost.embedding
     appearance_weight: float = 0.98
     smoothing: float = 0.9
+    noise_by_score: bool = False
+    followed_first: bool = False
     byte: bool = False
     low_thres: float = 0.2
     match_low: float = 0.4

@@ -78,11 +78,11 @@ class Tracker:
         self._clock = self.n_frames if time_s is None else time_s * self._config.frame_rate
         is_strong = detections.scores > np.float32(self._config.conf_thres)
         rows, columns = self._associate(detections, is_strong)
-        self._tracks.correct(
-            rows, detections.boxes_xyxy[columns], detections.scores[columns], self.n_frames, self._clock
-        )
+        matched = detections.select(columns)
+        noise = 1 - matched.scores[:, None].astype(np.float64) if self._config.noise_by_score else 1.0
+        self._tracks.correct(rows, matched, self.n_frames, self._clock, noise)
         trusted = is_strong[columns]  # weak detections are blurred or covered: they show where, not who
-        self._tracks.blend(rows[trusted], detections.embeddings[columns[trusted]], self._config.smoothing)
+        self._tracks.blend(rows[trusted], matched.embeddings[trusted], self._config.smoothing)
         is_strong[columns] = False
         self._turn_over(rows, self._start(detections.select(is_strong)))
         self._drop_duplicates()
@@ -112,23 +112,27 @@ class Tracker:
         pool = np.concatenate([followed, np.arange(self.n_tracked, len(tracks))])
         tracks.predict(pool, is_lost=pool >= self.n_tracked)
         strong, weak = np.flatnonzero(is_strong), np.flatnonzero(~is_strong)
-        by_overlap = config.cost is Cost.iou or not tracks.features.shape[1]
+        overlap, by_appearance = self._overlap_pairs, config.cost is not Cost.iou and tracks.features.shape[1] > 0
+        appearance_stages = (
+            (pool, strong, config.match_embedding, self._appearance_pairs),
+            (followed, strong, config.match_iou, overlap),
+        )
+        overlap_stages = (
+            (followed if config.followed_first else pool, strong, config.match_iou, overlap),
+            (pool, strong, config.match_iou, overlap),
+        )
         stages = (
-            (pool, strong, config.match_iou if by_overlap else config.match_embedding),
-            (followed, strong, config.match_iou),
-            (followed, weak, config.match_low),
-            (unconfirmed, strong, config.match_unconfirmed),
+            *(appearance_stages if by_appearance else overlap_stages),
+            (followed, weak, config.match_low, overlap),
+            (unconfirmed, strong, config.match_unconfirmed, overlap),
         )
         column_of = np.full(len(tracks), -1)
         is_free = np.ones(len(detections), bool)
-        for candidates, seen, limit in stages:
+        for candidates, seen, limit, pairs_of in stages:
             rows, columns = candidates[column_of[candidates] < 0], seen[is_free[seen]]
             if not len(rows) or not len(columns):
                 continue
-            if candidates is pool and not by_overlap:
-                pairs = self._appearance_pairs(rows, detections, columns)
-            else:
-                pairs = iou_pairs(tracks.boxes_xyxy(rows), detections.boxes_xyxy[columns], limit)
+            pairs = pairs_of(rows, detections, columns, limit)
             one_class = tracks.classes[rows[pairs.rows]] == detections.classes[columns[pairs.columns]]
             matched_rows, matched_columns = assign(pairs.where(one_class), limit)
             column_of[rows[matched_rows]] = columns[matched_columns]
@@ -136,8 +140,12 @@ class Tracker:
         rows = np.flatnonzero(column_of >= 0)
         return rows, column_of[rows]
 
-    def _appearance_pairs(self, rows: np.ndarray, detections: Detections, columns: np.ndarray) -> Pairs:
-        """Costs of the first matching, of pairs within the motion model's gate."""
+    def _overlap_pairs(self, rows: np.ndarray, detections: Detections, columns: np.ndarray, limit: float) -> Pairs:
+        """IoU distances of up to the limit."""
+        return iou_pairs(self._tracks.boxes_xyxy(rows), detections.boxes_xyxy[columns], limit)
+
+    def _appearance_pairs(self, rows: np.ndarray, detections: Detections, columns: np.ndarray, _: float) -> Pairs:
+        """Costs by appearance, of pairs within the motion model's gate."""
         tracks, config = self._tracks, self._config
         means, boxes_xyxy = tracks.means[rows], detections.boxes_xyxy[columns]
         spread = kalman.innovation_variances(means, tracks.variances[rows])

@@ -1,0 +1,194 @@
+"""The tracker's options, and other projects' trackers, on equal detections of real sequences, boxes alone.
+
+    python -m benchmarks.studies.tracker_options data=<MOT15>/train [thresholds=0.1,0.2,0.3,0.4] [own=yes]
+           [peers=trackers:<a Python with trackers>,boxmot:<one with boxmot>]
+
+Detections are the sequences' det/det.txt, public detections of MOTChallenge, their confidences 0 to 100 taken as 0
+to 1. The threshold of sure detections is chosen for each tracker alike, by HOTA on `CHOSEN_ON`; what stands under "held
+out" is of frames that chose nothing. Scores are of MOTChallenge's official rules. Other projects run in environments of
+their own, by `tracker_peers.py`, which says their settings.
+"""
+
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from omegaconf import OmegaConf
+
+from benchmarks.measuring import options, run
+from fairmot.cli.command import CONF_DIR
+from fairmot.detections.find import find_detections, open_detections
+from fairmot.detections.sequence import SequenceDetections
+from fairmot.evaluation.metrics import SequenceMetrics, SequencePair, combine, evaluate_pair
+from fairmot.evaluation.sequences import GroundTruthSequence, find_ground_truth
+from fairmot.mot.numbering import number_pictures
+from fairmot.mot.rows import result_rows, track_rows
+from fairmot.tracking.config import Cost, TrackerConfig
+from fairmot.tracking.tracker import Tracker, plausible
+
+CONFIDENCES = (0.0, 100.0)
+
+
+class Part(NamedTuple):
+    """Frames of a sequence that are tracked by themselves."""
+
+    sequence: str
+    first: int
+    last: int
+
+
+CHOSEN_ON = (Part("ETH-Bahnhof", 1, 500), Part("TUD-Campus", 1, 71))
+HELD_OUT = (Part("ETH-Bahnhof", 501, 1000), Part("TUD-Stadtmitte", 1, 179))
+WHOLE = (Part("ETH-Bahnhof", 1, 1000), Part("TUD-Campus", 1, 71), Part("TUD-Stadtmitte", 1, 179))
+PEERS = {
+    "trackers": ("SORT", "ByteTrack", "OC-SORT", "BoT-SORT", "C-BIoU"),
+    "boxmot": ("ByteTrack", "OC-SORT", "BoostTrack"),
+}
+
+
+class Sequence(NamedTuple):
+    """What is known of one: ground truth, detections, pictures by frame."""
+
+    truth: GroundTruthSequence
+    found: SequenceDetections
+    pictures: dict[int, str]
+
+
+Run = Callable[[list[float], list[Part]], list[list[np.ndarray]]]
+"""Thresholds and parts to the rows of each part for each threshold: frame, id, left, top, width, height, score."""
+
+
+def rules(name: str) -> TrackerConfig:
+    """A file of conf/tracker."""
+    merged = OmegaConf.merge(OmegaConf.structured(TrackerConfig), OmegaConf.load(CONF_DIR / "tracker" / f"{name}.yaml"))
+    config = OmegaConf.to_object(merged)
+    assert isinstance(config, TrackerConfig)
+    return config
+
+
+def own_trackers() -> dict[str, TrackerConfig]:
+    """The paper's tracker, each option alone beside it, published BYTE and the combination."""
+    paper, best = TrackerConfig(cost=Cost.iou), rules("boxes")
+    alone: dict[str, dict[str, Any]] = {
+        "match_iou 0.7": {"match_iou": best.match_iou},
+        "byte": {"byte": True},
+        "noise_by_score": {"noise_by_score": True},
+        "followed_first": {"followed_first": True},
+        "camera_motion": {"camera_motion": True},
+    }
+    return {
+        "the paper's, boxes alone": paper,
+        **{f"+ {name}": replace(paper, **keys) for name, keys in alone.items()},
+        "tracker=byte": rules("byte"),
+        "tracker=boxes": best,
+        "- match_iou 0.7": replace(best, match_iou=paper.match_iou),
+        "- byte": replace(best, byte=False),
+        "- noise_by_score": replace(best, noise_by_score=False),
+        "- followed_first": replace(best, followed_first=False),
+    }
+
+
+def at_threshold(config: TrackerConfig, threshold: float) -> TrackerConfig:
+    """Sure detections from `threshold`, weak ones from half of it; published BYTE's new tracks from 0.1 above it."""
+    starts = threshold + 0.1 if config.start_thres else 0.0
+    return replace(config, conf_thres=threshold, low_thres=threshold / 2, start_thres=starts)
+
+
+def read(root: Path) -> dict[str, Sequence]:
+    sequences = {}
+    for truth in find_ground_truth(root)[0]:
+        if truth.name in {part.sequence for part in WHOLE}:
+            assert truth.folder is not None
+            numbered = number_pictures(truth.folder)
+            pictures = {int(frame): str(path) for frame, path in zip(numbered.frames, numbered.paths, strict=True)}
+            found = open_detections(find_detections(str(root), truth.name), CONFIDENCES)
+            sequences[truth.name] = Sequence(truth, found, pictures)
+    return sequences
+
+
+def run_own(config: TrackerConfig, sequences: dict[str, Sequence], parts: list[Part]) -> list[np.ndarray]:
+    tables = []
+    for part in parts:
+        one, tracker, rows = sequences[part.sequence], Tracker(config), [np.zeros((0, 8))]
+        for frame in range(part.first, part.last + 1):
+            picture = cv2.imread(one.pictures[frame]) if config.camera_motion else None
+            rows.append(track_rows(frame, plausible(tracker.update(one.found.at(frame), picture), config), 1))
+        tables.append(np.concatenate(rows)[:, :7])
+    return tables
+
+
+def run_peer(
+    python: str, tracker: str, sequences: dict[str, Sequence], thresholds: list[float], parts: list[Part]
+) -> list[list[np.ndarray]]:
+    with tempfile.TemporaryDirectory() as place:
+        folder, names = Path(place), [f"{part.sequence}-{part.first}-{part.last}" for part in parts]
+        for name, part in zip(names, parts, strict=True):
+            one, frames = sequences[part.sequence], range(part.first, part.last + 1)
+            found = [one.found.at(frame) for frame in frames]
+            np.savez(
+                folder / f"{name}.npz",
+                first=part.first,
+                last=part.last,
+                frame=np.repeat(list(frames), [len(detections) for detections in found]),
+                boxes=np.concatenate([detections.boxes_xyxy for detections in found]),
+                scores=np.concatenate([detections.scores for detections in found]),
+                pictures=[one.pictures[frame] for frame in frames],
+            )
+        jobs = [(tracker, threshold, name) for threshold in thresholds for name in names]
+        (folder / "jobs.json").write_text(json.dumps(jobs))
+        run([python, str(Path(__file__).with_name("tracker_peers.py")), place], {"PYTHONPATH": ""})
+        return [[np.load(folder / f"{tracker}_{at}_{name}.npy") for name in names] for at in thresholds]
+
+
+def score(sequences: dict[str, Sequence], parts: tuple[Part, ...], tables: list[np.ndarray]) -> list[SequenceMetrics]:
+    """One a part, then all of them together."""
+    scored = []
+    for part, rows in zip(parts, tables, strict=True):
+        truth = sequences[part.sequence].truth
+        inside = (truth.gt.frames >= part.first) & (truth.gt.frames <= part.last)
+        results = result_rows(rows[:, 0], rows[:, 1], rows[:, 2:6], rows[:, 6])
+        scored.append(evaluate_pair(SequencePair(part.sequence, truth.gt.select(inside), results, truth.benchmark)))
+    return [*scored, combine(scored)]
+
+
+def figures(metrics: SequenceMetrics) -> str:
+    return f"{metrics.hota_score:.1f} / {metrics.idf1:.1f} / {metrics.mota:.1f} / {metrics.switches}"
+
+
+def show(name: str, run_tracker: Run, thresholds: list[float], sequences: dict[str, Sequence]) -> None:
+    """One row of the table: choose the threshold, then score everything by it."""
+    tables = run_tracker(thresholds, list(CHOSEN_ON))
+    tried = [score(sequences, CHOSEN_ON, of_threshold)[-1] for of_threshold in tables]
+    best = int(np.argmax([metrics.hota_score for metrics in tried]))
+    (tables_at_best,) = run_tracker([thresholds[best]], [*HELD_OUT, *WHOLE])
+    held_out = score(sequences, HELD_OUT, tables_at_best[: len(HELD_OUT)])[-1]
+    whole = score(sequences, WHOLE, tables_at_best[len(HELD_OUT) :])
+    cells = [name, f"{thresholds[best]:g}", *map(figures, (tried[best], held_out, whole[-1], *whole[:-1]))]
+    print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def main() -> None:
+    given = options(__doc__, data="", thresholds="0.1,0.2,0.3,0.4", own="yes", peers="")
+    thresholds = [float(threshold) for threshold in given["thresholds"].split(",")]
+    sequences = read(Path(given["data"]))
+    print("HOTA / IDF1 / MOTA / switches\n| tracker | threshold | chosen on | held out | whole | ", end="")
+    print(" | ".join(part.sequence for part in WHOLE), "|\n", "|---" * (5 + len(WHOLE)), "|", sep="")
+    for name, config in own_trackers().items() if given["own"] == "yes" else ():
+        ours: Run = lambda those, parts, config=config: [  # noqa: E731
+            run_own(at_threshold(config, threshold), sequences, parts) for threshold in those
+        ]
+        show(name, ours, thresholds, sequences)
+    for place in filter(None, given["peers"].split(",")):
+        package, python = place.split(":", 1)
+        for name in PEERS[package]:
+            show(f"{package} {name}", partial(run_peer, python, f"{package} {name}", sequences), thresholds, sequences)
+
+
+if __name__ == "__main__":
+    main()

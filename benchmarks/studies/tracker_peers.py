@@ -1,0 +1,97 @@
+"""Other projects' trackers on detections that `tracker_options` lays out; run by it, with a Python that has them.
+
+    <python> benchmarks/studies/tracker_peers.py <folder>
+
+The folder holds jobs.json, a list of [tracker, threshold, part], and <part>.npz of each part: `first` and `last` frame,
+`frame`, `boxes` (left, top, right, bottom) and `scores` of its detections, `pictures`. Each job gives
+<tracker>_<threshold>_<part>.npy: rows of frame, id, left, top, width, height, score. What is not said here is as the
+project has it; the threshold is of detections that count as sure.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+Update = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+"""Boxes [N, 4], scores [N] and picture to rows [T, 6] of left, top, right, bottom, id, score."""
+
+STARTS_ABOVE = 0.1
+"""A threshold of its own for new tracks is so much above that of sure detections, as in ByteTrack."""
+
+
+def of_trackers(name: str, threshold: float) -> Update:
+    """Roboflow's `trackers`."""
+    import supervision  # noqa: PLC0415
+    import trackers  # noqa: PLC0415
+
+    surer = {"track_activation_threshold": threshold + STARTS_ABOVE, "high_conf_det_threshold": threshold}
+    kind, keys = {
+        "SORT": (trackers.SORTTracker, {"track_activation_threshold": threshold}),
+        "ByteTrack": (trackers.ByteTrackTracker, surer),
+        "OC-SORT": (trackers.OCSORTTracker, {"high_conf_det_threshold": threshold}),
+        "BoT-SORT": (trackers.BoTSORTTracker, surer),
+        "C-BIoU": (trackers.CBIoUTracker, surer),
+    }[name]
+    tracker = kind(**keys)
+
+    def update(boxes: np.ndarray, scores: np.ndarray, picture: np.ndarray) -> np.ndarray:
+        found = supervision.Detections(xyxy=boxes, confidence=scores, class_id=np.zeros(len(boxes), int))
+        moves = {"frame": picture} if name == "BoT-SORT" else {}
+        tracks = tracker.update(found, **moves)
+        if tracks.tracker_id is None:
+            return np.zeros((0, 6))
+        rows = np.column_stack([tracks.xyxy, tracks.tracker_id, tracks.confidence])
+        return rows[tracks.tracker_id >= 0]
+
+    return update
+
+
+def of_boxmot(name: str, threshold: float) -> Update:
+    """BoxMOT, boxes alone."""
+    import boxmot  # noqa: PLC0415
+
+    kind, keys = {
+        "ByteTrack": (boxmot.ByteTrack, {"track_thresh": threshold, "min_conf": threshold / 2}),
+        "OC-SORT": (boxmot.OcSort, {"det_thresh": threshold, "min_conf": threshold / 2}),
+        "BoostTrack": (boxmot.BoostTrack, {"det_thresh": threshold, "use_embeddings": False, "use_cmc": False}),
+    }[name]
+    tracker = kind(**keys)
+
+    def update(boxes: np.ndarray, scores: np.ndarray, picture: np.ndarray) -> np.ndarray:
+        tracks = np.asarray(tracker.update(np.column_stack([boxes, scores, np.zeros(len(boxes))]), picture))
+        return tracks[:, :6] if len(tracks) else np.zeros((0, 6))
+
+    return update
+
+
+MAKERS = {"trackers": of_trackers, "boxmot": of_boxmot}
+
+
+def run(update: Update, part: np.lib.npyio.NpzFile) -> np.ndarray:
+    rows = [np.zeros((0, 7))]
+    frames, boxes, scores = part["frame"], part["boxes"].astype(np.float32), part["scores"]
+    for picture, frame in zip(part["pictures"], range(int(part["first"]), int(part["last"]) + 1), strict=True):
+        here = frames == frame
+        tracks = update(boxes[here], scores[here], cv2.imread(str(picture)))
+        sides = tracks[:, 2:4] - tracks[:, :2]
+        here = np.column_stack([np.full(len(tracks), frame), tracks[:, 4], tracks[:, :2], sides, tracks[:, 5]])
+        rows.append(here[(sides > 0).all(axis=1)])
+    return np.concatenate(rows)
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    for tracker, threshold, part in json.loads((folder / "jobs.json").read_text()):
+        package, name = tracker.split()
+        print(f"{package} {version(package)}: {name}, threshold {threshold}, {part}", file=sys.stderr)
+        with np.load(folder / f"{part}.npz") as inputs:
+            np.save(folder / f"{tracker}_{threshold}_{part}.npy", run(MAKERS[package](name, threshold), inputs))
+
+
+if __name__ == "__main__":
+    main()
