@@ -148,7 +148,7 @@ class JointDataset:
         pictures = tiles * (2 if self._chance(chances.mixup_probability) else 1)
         needed = -(-max(index.max_objects_per_image * pictures, 1) // _SLOTS_A_STEP) * _SLOTS_A_STEP
         self.slots = config.max_objects or min(needed, _MOST_SLOTS)
-        self._packed = None if config.packed is None else PackedImages(config.packed, config.pack_cache)
+        self._packed = None if config.packed is None else PackedImages(config.packed, config.pack_cache, index)
         self._check_labels()
 
     def _check_labels(self) -> None:

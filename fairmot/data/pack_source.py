@@ -32,7 +32,7 @@ class FolderPack:
     """A pack in a folder."""
 
     def __init__(self, folder: str) -> None:
-        self.name = folder
+        self.name = str(Path(folder))
         self._folder = Path(folder)
         self._streams: list[BinaryIO] = []
 

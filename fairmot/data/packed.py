@@ -14,7 +14,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +31,15 @@ from fairmot.files import sync_directory, write_atomic, write_json_atomic
 from fairmot.media.picture import check_whole, read_content
 
 
+@dataclass(frozen=True, eq=False)
 class PackedIndex(LabelIndex):
-    """Labels that came out of a pack: there are no label files to point at."""
+    """Labels that came out of a pack: there are no label files to point at.
+
+    Attributes:
+        pack_sha256: of the pack's index, which holds labels, places and checksums of images.
+    """
+
+    pack_sha256: str = ""
 
     def place(self, row: int) -> str:
         """Where a row stands: `<pack>: <image>, object <number>`."""
@@ -83,25 +90,33 @@ def open_index(
         rows=np.concatenate([arrays["rows"][offsets[starts[k]] : offsets[starts[k + 1]]] for k in chosen]),
         row_offsets=np.concatenate([[0], np.cumsum(sizes[images])]).astype(np.int64),
         identities=IdentityTable(list(lists), [counts[k] for k in chosen]),
+        pack_sha256=manifest.index_sha256,
     )
 
 
 class PackedImages:
     """Reads images out of a pack by their names; any number of threads may."""
 
-    def __init__(self, packed: str, pack_cache: PackCacheConfig | None = None) -> None:
+    def __init__(
+        self, packed: str, pack_cache: PackCacheConfig | None = None, labels: LabelIndex | None = None
+    ) -> None:
         """Open all shards.
 
         Args:
             packed: the pack's folder or address.
             pack_cache: for a pack that is far away; None: the defaults.
+            labels: what `open_index` has given, if images and labels must belong together.
 
         Raises:
-            DataError: the pack is not whole.
+            DataError: the pack is not whole, or another one than that of the labels.
             ConfigError: see `open_source`.
         """
         self._source = open_source(packed, pack_cache or PackCacheConfig())
         manifest, arrays, paths = _open(self._source)
+        if isinstance(labels, PackedIndex) and labels.pack_sha256 != manifest.index_sha256:
+            raise DataError(
+                f"{self._source.name}: was replaced by another pack while its labels were read; start again"
+            )
         self._source.open_shards(manifest.shards)
         self._shards = manifest.shards
         columns = (arrays[f"image_{name}"].tolist() for name in Place._fields)

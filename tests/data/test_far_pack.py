@@ -4,9 +4,10 @@ import base64
 import contextlib
 import hashlib
 import logging
-import multiprocessing
 import os
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -196,26 +197,28 @@ def test_a_damaged_copy_is_noticed_and_fetched_again(
     assert not server.requests
 
 
-def _use(address: str, folder: Path, root: Path) -> None:
-    shard_cache._LEFT_FREE_BYTES = 0
-    images = PackedImages(address, cache(folder))
-    fetch_all(images)
-    assert all_right(images, root)
+RANK = """
+import sys
+from fairmot.data import shard_cache
+from fairmot.data.packed import PackedImages
+
+shard_cache._LEFT_FREE_BYTES = 0
+images = PackedImages(sys.argv[1], shard_cache.PackCacheConfig(sys.argv[2]))
+images.prefetch(images._places)
+images._source._fetcher.join()
+for path in images._places:
+    assert images.read(path) == open(f"{sys.argv[3]}/{path}", "rb").read()
+"""
 
 
 def test_processes_share_the_cache_and_fetch_each_shard_once(
     tmp_path: Path, server: FarServer, made: tuple[Path, dict[str, str]]
 ) -> None:
     server.fault = lambda file, number: 0.02
-    processes = [
-        multiprocessing.get_context("fork").Process(target=_use, args=(server.address, tmp_path, made[0]))
-        for _ in range(2)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(30)
-        assert process.exitcode == 0
+    words = [sys.executable, "-c", RANK, server.address, str(tmp_path), str(made[0])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    processes = [subprocess.Popen(words, env=environment) for _ in range(2)]
+    assert [process.wait(60) for process in processes] == [0, 0]
     sizes = {shard.name: shard.bytes for shard in pack_source.FolderPack(str(made[0] / "pack")).manifest().shards}
     whole = [file for _, file, first in server.requests if first == 0 and file in sizes]
     assert sorted(whole) == sorted(sizes)

@@ -108,6 +108,7 @@ def shard_said(key: str, value: Any) -> Callable[[Arrays, dict[str, Any]], None]
         (said("format", "1"), "format"),
         (shard_said("name", "../images-00001.zip"), "'../images-00001.zip' and not images-00001.zip"),
         (shard_said("name", "/etc/passwd"), "'/etc/passwd'"),
+        (shard_said("sha256", "../passwd"), "images-00001.zip: '../passwd' is no SHA-256"),
         (shard_said("bytes", 7), "bytes instead of 7"),
         (shard_said("bytes", 2**70), "bytes"),
         (put("image_starts", 1, 0), "image_starts"),

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 import zipfile
@@ -140,6 +141,18 @@ def test_labels_that_do_not_fit_name_image_and_object(tmp_path: Path) -> None:
     write_pack(build_index(str(tmp_path), lists, progress=False), tmp_path / "pack", 1 << 20, progress=False)
     with pytest.raises(DataError, match=r"pack: a/images/001\.png, object 2: class 3, but data\.num_classes is 1"):
         samples(tmp_path, lists, tmp_path / "pack")
+
+
+def test_a_pack_replaced_between_labels_and_images_is_refused(
+    tmp_path: Path, lists: dict[str, str], folder: Path
+) -> None:
+    index = open_index(str(folder), "", lists, None, progress=False)
+    shutil.rmtree(folder)
+    Path(tmp_path / "a/images/000.png").write_bytes((tmp_path / "a/images/001.png").read_bytes())  # same names, labels
+    write_pack(build_index(str(tmp_path), lists, progress=False), folder, SMALL_SHARD, progress=False)
+    config = DataConfig(root=str(tmp_path), train=lists, input_size=[64, 96], packed=str(folder))
+    with pytest.raises(DataError, match=f"{folder}: was replaced .*; start again"):
+        JointDataset(index, config, seed=5, ltrb=True, down_ratio=4, msra=False)
 
 
 def test_a_data_set_that_was_not_packed(folder: Path) -> None:
