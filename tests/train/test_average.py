@@ -8,7 +8,7 @@ from tiny import call, tiny_batch, tiny_parts, values
 
 from fairmot.model.layers import batch_norm
 from train.average import WeightAverage
-from train.batch_norm import BatchNorm, replace_batch_norms, set_batch_norm
+from train.batch_norm import BatchNorm, SyncBatchNorm2d, replace_batch_norms, set_batch_norm
 from train.optimizer import LrScaling, OptimConfig, batch_factor
 from train.packing import read_arrays
 from train.step import TrainOneStep
@@ -89,6 +89,24 @@ def test_frozen_statistics_stay_and_are_used():
     unfrozen.set_train()
     unfrozen(image)
     assert not np.array_equal(unfrozen.last.moving_mean.asnumpy(), before)
+
+
+def test_a_synchronised_norm_of_one_rank_is_an_ordinary_one(monkeypatch):
+    """Its running statistics too, though its operator is no longer marked as one that writes."""
+    for name, answer in (("get_rank", 0), ("get_group_size", 1)):
+        monkeypatch.setattr(f"mindspore.nn.layer.normalization.{name}", lambda answer=answer: answer)
+    ordinary, synchronised = Normalised(), Normalised()
+    for ours, theirs in zip(synchronised.get_parameters(), ordinary.get_parameters(), strict=True):
+        ours.set_data(theirs)
+    set_batch_norm(synchronised, BatchNorm.sync)
+    assert isinstance(synchronised.last, SyncBatchNorm2d)
+    image = ms.Tensor(np.random.default_rng(0).random((2, 3, 4, 4)).astype(np.float32) + 5)
+    for is_training in (True, False):
+        found, expected = (network.set_train(is_training)(image).asnumpy() for network in (synchronised, ordinary))
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    for ours, theirs in zip(synchronised.get_parameters(), ordinary.get_parameters(), strict=True):
+        np.testing.assert_array_equal(ours.asnumpy(), theirs.asnumpy(), err_msg=theirs.name)
+    assert synchronised.last.moving_mean.asnumpy().any()
 
 
 def test_batch_norms_are_replaced_wherever_they_stand_and_keep_their_parameters():

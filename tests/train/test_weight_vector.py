@@ -29,7 +29,7 @@ class Gradients(nn.Cell):
 
 
 @pytest.mark.usefixtures("ascend_layers_on_cpu")
-@pytest.mark.parametrize("head_conv", [0, 8])
+@pytest.mark.parametrize("head_conv", [pytest.param(0, marks=pytest.mark.slow), 8])
 def test_what_the_layers_read_and_their_gradients(head_conv):
     image = Tensor(np.random.default_rng(0).integers(0, 256, (2, 16, 32, 3), dtype=np.uint8))
     found = []

@@ -18,7 +18,6 @@ from train.batch_norm import BatchNorm
 from train.build import build_state, build_step
 from train.distributed import ALONE
 from train.optimizer import OptimConfig
-from train.packing import read_arrays
 from train.selfcheck.check import Measurement, Session, largest_difference, worst_of
 from train.selfcheck.config import SelfcheckConfig
 from train.selfcheck.drawn import drawn_pictures, fill_by_rule, targets_of, torch_name
@@ -160,8 +159,7 @@ def measure_deformable_network(session: Session) -> Measurement:
 def _measure_network(session: Session, name: str, file: str) -> Measurement:
     """Difference as a share of the tolerance of its mode, so that one limit serves both."""
     expected = load(file)
-    trained = _parity_state(session.config, name)
-    network = trained.network
+    network = _parity_state(session.config, name).network
     tolerances = {"eval_": EVAL.of(session), "train_": TRAIN.of(session)}
     found: dict[str, float] = {}
     for mode, tolerance in tolerances.items():
@@ -169,9 +167,8 @@ def _measure_network(session: Session, name: str, file: str) -> Measurement:
         heads = zip(HEADS, network(Tensor(drawn_pictures(_PICTURES))), strict=True)
         ours = {mode + head: output.asnumpy()[:, : _stored_channels(expected), ::2, ::2] for head, output in heads}
         found |= {key: each / tolerance for key, each in largest_difference(ours, _like(expected, ours))[2].items()}
-    arrays = read_arrays(trained.parameters("network"))
-    state = {f"after_train_{torch_name(key)}": array for key, array in arrays.items()}
-    buffers = {key: state[key] for key in expected if key in state}
+    state = {f"after_train_{torch_name(key)}": parameter for key, parameter in network.state().items()}
+    buffers = {key: state[key].asnumpy() for key in expected if key in state}
     shares = largest_difference(buffers, _like(expected, buffers))[2]
     found |= {key: each / tolerances["train_"] for key, each in shares.items()}
     worst, value = worst_of(found)
