@@ -78,6 +78,7 @@ def own_trackers() -> dict[str, TrackerConfig]:
     alone: dict[str, dict[str, Any]] = {
         "match_iou 0.7": {"match_iou": best.match_iou},
         "byte": {"byte": True},
+        "byte, byte_lost": {"byte": True, "byte_lost": True},
         "match_lost 0.4": {"match_lost": best.match_lost},
     }
     return {
@@ -86,7 +87,8 @@ def own_trackers() -> dict[str, TrackerConfig]:
         "tracker=byte": rules("byte"),
         "tracker=boxes": best,
         "without match_iou 0.7": replace(best, match_iou=paper.match_iou),
-        "without byte": replace(best, byte=False),
+        "without byte_lost": replace(best, byte_lost=False),
+        "without byte, byte_lost": replace(best, byte=False),
         "without match_lost 0.4": replace(best, match_lost=None),
         "+ camera_motion": replace(paper, camera_motion=True),
     }

@@ -35,6 +35,7 @@ class TrackerConfig:
         appearance_weight: share of the cosine distance in the fused cost; the rest is the squared Mahalanobis distance.
         smoothing: share of a track's running embedding that survives an update.
         byte: match weak detections too (Zhang et al., ECCV 2022).
+        byte_lost: weak detections find lost tracks again too.
         low_thres: weak detections score more than this and at most conf_thres.
         match_low: largest IoU distance of a match with a weak detection.
         camera_motion: carry the tracks along with the background; `update` then needs the frames.
@@ -55,6 +56,7 @@ class TrackerConfig:
     appearance_weight: float = 0.98
     smoothing: float = 0.9
     byte: bool = False
+    byte_lost: bool = False
     low_thres: float = 0.2
     match_low: float = 0.4
     camera_motion: bool = False

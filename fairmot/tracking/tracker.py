@@ -120,7 +120,7 @@ class Tracker:
         strong, weak = np.flatnonzero(is_strong), np.flatnonzero(~is_strong)
         overlap = self._overlap_pairs
         stages: list[_Stage] = [
-            (followed, weak, config.match_low, overlap),
+            (pool if config.byte_lost else followed, weak, config.match_low, overlap),
             (unconfirmed, strong, config.match_unconfirmed, overlap),
         ]
         if config.cost is not Cost.iou and tracks.features.shape[1]:

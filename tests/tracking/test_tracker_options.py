@@ -32,14 +32,15 @@ def test_weak_detections_continue_tracks(byte, expected):
     assert [ids_of(tracker, people(PLACE, WHO[1:2], score=0.3)) for _ in range(4)] == expected
 
 
-def test_weak_detections_start_no_tracks_and_find_no_lost_ones():
-    tracker = Tracker(TrackerConfig(byte=True))
+@pytest.mark.parametrize(("byte_lost", "expected"), [(False, []), (True, [1])])
+def test_weak_detections_start_no_tracks_and_find_lost_ones_where_they_may(byte_lost, expected):
+    tracker = Tracker(TrackerConfig(byte=True, byte_lost=byte_lost))
     weak = people(PLACE, WHO[:1], score=0.3)
     assert [ids_of(tracker, weak) for _ in range(3)] == [[], [], []]
     for _ in range(3):
         tracker.update(people(PLACE, WHO[:1]))
     tracker.update(nobody())
-    assert ids_of(tracker, weak) == []
+    assert ids_of(tracker, weak) == expected
     assert ids_of(tracker, people(PLACE, WHO[:1], score=0.1)) == []
     assert ids_of(tracker, people(PLACE, WHO[:1])) == [1]
 
@@ -192,7 +193,7 @@ def test_every_file_of_the_group_composes():
             made[file.stem] = OmegaConf.to_object(composed).get("tracker")
     assert made["default"] == TrackerConfig()
     assert made["byte"] == TrackerConfig(byte=True, cost=Cost.iou, match_iou=0.8, start_thres=0.5)
-    assert made["boxes"] == TrackerConfig(cost=Cost.iou, match_iou=0.7, match_lost=0.4, byte=True)
+    assert made["boxes"] == TrackerConfig(cost=Cost.iou, match_iou=0.7, match_lost=0.4, byte=True, byte_lost=True)
     assert made["camera_motion"] == TrackerConfig(camera_motion=True)
     assert made["giou_embedding"] == TrackerConfig(cost=Cost.giou_embedding, match_embedding=0.2)
     assert made["mot20"] == TrackerConfig(conf_thres=0.3)
