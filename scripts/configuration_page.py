@@ -21,6 +21,7 @@ from fairmot.demo.__main__ import DemoConfig
 from fairmot.evaluate import EvaluateConfig
 from fairmot.export.__main__ import ExportConfig
 from fairmot.files import write_atomic
+from fairmot.link.__main__ import LinkCommandConfig
 from fairmot.pack import PackConfig
 from fairmot.prepare.config import PrepareConfig
 from fairmot.submit import SubmitConfig
@@ -40,6 +41,7 @@ COMMANDS: dict[str, tuple[str, type]] = {
     "track": ("python -m fairmot.track", TrackConfig),
     "evaluate": ("python -m fairmot.evaluate", EvaluateConfig),
     "submit": ("python -m fairmot.submit", SubmitConfig),
+    "link": ("python -m fairmot.link", LinkCommandConfig),
     "tune": ("python -m fairmot.tune", TuneConfig),
     "convert": ("python -m fairmot.convert", ConvertConfig),
     "export": ("python -m fairmot.export", ExportConfig),

@@ -61,6 +61,7 @@ ELSEWHERE = {
     r"python (file\.py|-m)": f"{BY_HAND}kinds of commands, not commands",
     r"python (train|track|demo)\.py mot .*": f"{BY_HAND}the original's, for comparison",
     r"mlflow ui": "tests/browser/test_mlflow_pages.py::test_both_curves_are_in_one_chart",
+    r"python -m fairmot\.link .*": "tests/link/test_link_command.py",
     r"python -m fairmot\.tune .*": "tests/tune/test_tune_command.py",
     r"python -m train\.deliver .*": "tests/train/report/test_mlflow_delivery.py",
     r"python -m fairmot\.pack output=https://.*": "tests/data/test_far_pack.py::test_the_command_checks_a_far_pack",

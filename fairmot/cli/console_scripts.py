@@ -17,6 +17,7 @@ MODULES = {
     "fairmot-convert": "fairmot.convert",
     "fairmot-export": "fairmot.export",
     "fairmot-tune": "fairmot.tune",
+    "fairmot-link": "fairmot.link",
 }
 """Console script -> the module it runs; pyproject.toml lists the same."""
 

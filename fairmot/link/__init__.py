@@ -1,0 +1,1 @@
+"""The command that looks over finished tracks: splits what is two people, joins what is one."""
