@@ -3,6 +3,9 @@
     python scripts/make_demo.py runs/demo      # 480 steps of the quickstart, on twice as many drawn people
 
 A run that is already in the folder is continued; one that is done is written again.
+
+The file that comes with the package is the checkpoint of such a run after step 240, which follows the demo's street
+without an identity switch.
 """
 
 import subprocess

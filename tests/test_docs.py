@@ -55,7 +55,9 @@ def test_pictures_are_whole_and_light():
     pictures = sorted((DOCS / "images").iterdir())
     assert len(pictures) > 5
     assert not [path.name for path in pictures if f"images/{path.name})" not in shown]
-    assert not [path.name for path in pictures if path.stat().st_size > 200_000]
+    moving = [path for path in pictures if path.suffix == ".webp"]
+    assert len(moving) == 1 and moving[0].stat().st_size <= 1_000_000
+    assert not [path.name for path in pictures if path not in moving and path.stat().st_size > 200_000]
     assert not [path.name for path in pictures if path.suffix != ".svg" and cv2.imread(str(path)) is None]
 
 
@@ -101,7 +103,7 @@ def test_the_chinese_readme_has_the_same_sections_and_commands():
     english, chinese = REPOSITORY / "README.md", REPOSITORY / "README.zh.md"
     assert headings(chinese) == headings(english)
     assert commands(chinese) == commands(english)
-    targets = re.compile(r"\]\(((?!README)[^)]+)\)")
+    targets = re.compile(r"\]\(((?!README|docs/\w+\.zh)[^)]+)\)")
     assert targets.findall(chinese.read_text(encoding="utf-8")) == targets.findall(english.read_text(encoding="utf-8"))
     keys = re.compile(r"^\| (`.*?) \|", re.MULTILINE)
     assert len(keys.findall(chinese.read_text(encoding="utf-8"))) == len(

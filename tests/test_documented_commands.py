@@ -40,6 +40,7 @@ ELSEWHERE = {
     r"python scripts/audit\.py": ".ci/run",
     r"source \.venv/bin/activate": f"{BY_HAND}made by the line before it, or by scripts/environment.sh",
     r"pip install -e '\.\[(notebook|tune|s3)\]'": f"{BY_HAND}a download; scripts/environment.sh installs more",
+    r"python -m fairmot\.demo": "tests/test_demo.py::test_everybody_is_followed_without_a_switch",
     r"jupyter lab notebooks/fairmot\.ipynb": "tests/test_notebook.py::test_it_runs_from_top_to_bottom",
     r"jupyter nbconvert .*": "tests/test_notebook.py::test_its_outputs_are_cleared_by_the_documented_command",
     r"python -m sphinx .*": "tests/test_docs.py::test_the_site_builds_without_a_warning",
@@ -322,7 +323,7 @@ def test_the_quickstart_script(tmp_path):
         text=True,
         check=True,
     )
-    (environment / ".installed").write_text(stamp.stdout)
+    (environment / ".installed-dev").write_text(stamp.stdout)  # which holds the base set
     run_dir = tmp_path / "run"
     words = [f"run_dir={run_dir}", f"data.root={tmp_path}/data", "max_steps=3", "log_every_steps=1"]
     words += ["validate_every_epochs=0", f"mlflow.tracking_uri=sqlite:///{tmp_path}/mlflow.db"]
@@ -336,6 +337,8 @@ def test_the_quickstart_script(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert f"samples    {run_dir}/pictures/training_samples.jpg: " in done.stdout
+    assert "\ncompiling  " in done.stdout
     assert f"curves      {run_dir}/losses.png" in done.stdout
     assert "mlflow ui --backend-store-uri sqlite:///" in done.stdout
     assert "step 3/3  loss " in done.stderr

@@ -84,7 +84,7 @@ def test_the_wheel_holds_code_configuration_and_licences(archives):
         for path in REPOSITORY.glob(f"{package}/**/*.py")
     }
     assert modules <= names
-    assert "fairmot/media/font/DroidSansFallback-GB2312.ttf" in names
+    assert {"fairmot/media/font/DroidSansFallback-GB2312.ttf", "fairmot/demo/drawn_people.safetensors"} <= names
     assert {Path(name).name for name in names if "/licenses/" in name} == {"LICENSE", "NOTICE"}
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"fairmot", "train"}
     assert f"Version: {fairmot.__version__}\n" in about
@@ -125,7 +125,7 @@ def test_the_commands_work_from_any_folder(installed, tmp_path):
     composed = run(installed, "-m", "train", "experiment=quickstart", "--cfg", "job", cwd=tmp_path)
     assert composed.returncode == 0, composed.stderr
     assert "name: quickstart" in composed.stdout
-    helped = run(installed, "-m", "fairmot.track", "--help", cwd=tmp_path)
+    helped = run(installed.with_name("fairmot-track"), "--help", cwd=tmp_path)
     assert helped.returncode == 0, helped.stderr
     assert "checkpoint= (required)" in helped.stdout
     planned = run(installed, "-m", "train.launch", "2", "--dry-run", "experiment=quickstart", cwd=tmp_path)
