@@ -40,7 +40,8 @@ class TrackConfig(TrackerOfCheckpoint):
     Attributes:
         source: a video file, a folder of pictures, a MOTChallenge sequence folder, an address such as rtsp://camera/1
             or https://host/street.mp4, or a camera: /dev/video0 or its number.
-        checkpoint: a checkpoint or run directory, or a file of fairmot.convert or fairmot.export.
+        checkpoint: a checkpoint or run directory, best or newest alone or behind a run directory, or a file of
+            fairmot.convert or fairmot.export.
         output: folder for <name>.txt (MOTChallenge rows), <name>.mp4 and <name>_frames; name is the source's.
         conf_thres: detections must score more than this; null: tracker.conf_thres.
         video: write the annotated MP4.

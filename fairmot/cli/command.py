@@ -99,11 +99,11 @@ def compose(words: list[str], schema: type[Config], config_name: str) -> Config:
         raise ConfigError(explain(error, schema)) from error
 
 
-def run_command(function: Callable[[Any], None], schema: type, config_name: str) -> None:
+def run_command(function: Callable[[Any], Any], schema: type, config_name: str) -> None:
     """Compose `conf/<config_name>.yaml` with the command line, call `function(config)`, leave with the exit code.
 
     Args:
-        function: the work, given an instance of `schema`.
+        function: the work, given an instance of `schema`; what it returns is the value that Hydra's sweepers search by.
         schema: the dataclass that the composed configuration must become.
         config_name: the YAML file's name without its ending.
     """
@@ -128,17 +128,23 @@ def run_command(function: Callable[[Any], None], schema: type, config_name: str)
     look_through_files(CONF_DIR)
     sys.argv[1:] = literal_words(words, schema, CONF_DIR)  # where Hydra, and sweeps, read them
     failures: list[FairMOTError] = []
-    stdout = sys.stdout
+    command_line, process_id = list(sys.argv), os.getpid()
 
     @hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)
-    def compose_and_call(composed: DictConfig) -> None:
+    def compose_and_call(composed: DictConfig) -> Any:
+        elsewhere = os.getpid() != process_id  # a launcher of Hydra's plugins runs the jobs of a sweep in others
+        if elsewhere:
+            sys.argv[:] = command_line
         try:
             words_of_job = list(HydraConfig.get().overrides.task)
             config: Any = to_config(_with_defaults_in_file(composed, words_of_job, schema, config_name), schema)
-            with contextlib.redirect_stdout(stdout):
-                function(config)
-        except FairMOTError as error:  # kept from Hydra, which would print a line of its own before ours
-            failures.append(error)
+            with contextlib.redirect_stdout(_unmasked(sys.stdout)):
+                return function(config)
+        except FairMOTError as error:
+            if elsewhere:
+                raise
+            failures.append(error)  # kept from Hydra, which would print a line of its own before ours
+            return None
 
     # While a graph runs MindSpore turns Ctrl-C into SIGTERM; both must leave time to clean up.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -146,11 +152,11 @@ def run_command(function: Callable[[Any], None], schema: type, config_name: str)
     # Hydra would print its own errors and leave with 1; told not to, it raises, and this function explains.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        with contextlib.redirect_stdout(_Masking(stdout)):  # for what Hydra prints, as by --cfg job
+        with contextlib.redirect_stdout(_Masking(sys.stdout)):  # for what Hydra prints, as by --cfg job
             compose_and_call()
     except (HydraException, OmegaConfBaseException) as error:
         _leave(explain(error, schema), ConfigError.exit_code)
-    except ConfigError as error:  # of a file that Hydra was to read
+    except FairMOTError as error:  # of a file that Hydra was to read, or of a job in another process
         _leave(str(error), error.exit_code)
     except KeyboardInterrupt as interruption:
         _leave(str(interruption) or "interrupted", 130)
@@ -170,6 +176,11 @@ class _Masking:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def _unmasked(stream: Any) -> Any:
+    """What stands behind the masking; a job in another process prints to a stream of its own."""
+    return stream._stream if isinstance(stream, _Masking) else stream
 
 
 def _leave(message: str, exit_code: int) -> None:

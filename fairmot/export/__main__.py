@@ -20,6 +20,7 @@ from fairmot.files import sync_directory
 from fairmot.inference.exported_file import INPUT, INSTALL, OUTPUTS, Description, description_path, write_exported
 from fairmot.inference.network import MAX_OBJECTS, DetectionGraph, TrainedNetwork, load_network
 from fairmot.input_size import check_input_size
+from fairmot.weights.named import say_which
 
 
 class Format(Enum):
@@ -34,7 +35,8 @@ class ExportConfig:
     """Everything `python -m fairmot.export` can be told.
 
     Attributes:
-        checkpoint: a checkpoint or run directory, or a .safetensors file of fairmot.convert.
+        checkpoint: a checkpoint or run directory, best or newest alone or behind a run directory, or a .safetensors
+            file of fairmot.convert.
         output: the file to write; its name ends in .mindir or .onnx.
         format: mindir or onnx.
         input_size: height and width of its input, pixels; null: as the checkpoint says.
@@ -79,7 +81,9 @@ def export(config: ExportConfig) -> None:
     if config.format is Format.onnx:
         _require("onnx", "onnxruntime")
     use_device(Device.cpu)
-    trained = load_network(Path(config.checkpoint).expanduser())
+    checkpoint = Path(config.checkpoint)
+    say_which(checkpoint)
+    trained = load_network(checkpoint.expanduser())
     trained.network.set_train(False)
     description = _description(config, trained)
     graph = _graph(config, trained, description.input_size_hw)
