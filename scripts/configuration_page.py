@@ -75,17 +75,18 @@ completes keys and groups by asking Hydra, which starts the program and takes so
 
 ## Hydra plugins
 
-`python -m train -m` trains the jobs of a sweep one after the other. Plugins of Hydra, which are not among this project's
-packages, start them otherwise or choose the values:
+`python -m train -m` trains the jobs of a sweep one after the other. Plugins of Hydra, which are not among this
+project's packages, start them otherwise or choose the values:
 
-| plugin | words | seen |
-|---|---|---|
-| `hydra-joblib-launcher` 1.2 | `hydra/launcher=joblib hydra.launcher.n_jobs=2 seed=1,2` | jobs at the same time, each in its own process and folder |
-| `hydra-submitit-launcher` 1.2 | `hydra/launcher=submitit_local seed=1,2` | the same; `submitit_slurm` starts them on a cluster, which was not tried |
-| `hydra-optuna-sweeper` 1.3 | `hydra/sweeper=optuna hydra.sweeper.direction=maximize 'optim.lr=interval(1e-4,1e-2)'` | the best value is found by the objective |
+- `hydra-joblib-launcher` 1.2: jobs at the same time, each in its own process.
+  `hydra/launcher=joblib hydra.launcher.n_jobs=2 seed=1,2`
+- `hydra-submitit-launcher` 1.2: the same with `hydra/launcher=submitit_local seed=1,2`; `submitit_slurm` starts them on
+  a cluster, which was not tried.
+- `hydra-optuna-sweeper` 1.3: looks for the best value.
+  `hydra/sweeper=optuna hydra.sweeper.direction=maximize 'optim.lr=interval(1e-4,1e-2)'`
 
-The objective is the best value of `best_metric`, so validate (`validate_every_epochs`). All were tried with a stand-in for
-the training, Hydra 1.3 and Python 3.11. A sweep trains on one rank a job.
+A job's objective is its best value of `best_metric`, so validate (`validate_every_epochs`). The plugins were tried with
+a stand-in for the training, on Hydra 1.3 and Python 3.11. A job trains on one rank.
 
 ## Output
 

@@ -4,7 +4,6 @@ Exit codes: see `fairmot.cli.help.EXIT_CODES`.
 """
 
 import contextlib
-import difflib
 import logging
 import os
 import re
@@ -26,7 +25,7 @@ from fairmot.addresses import masked
 from fairmot.cli.defaults import DefaultsInFile
 from fairmot.cli.help import group_help, help_text
 from fairmot.cli.keys import IGNORED, kinds_of
-from fairmot.cli.mistakes import HYDRAS_FLAGS, line_to_type, meant
+from fairmot.cli.mistakes import HYDRAS_FLAGS, explain_value, line_to_type, meant, nearest_key
 from fairmot.cli.recorded import Recorded, written_with_environment
 from fairmot.cli.user_files import look_through_files
 from fairmot.cli.words import literal_words
@@ -201,8 +200,7 @@ def explain(error: Exception, schema: type) -> str:
         choices = sorted(path.stem for path in (CONF_DIR / group).glob("*.yaml"))
         return f"unknown {group} '{wanted}'{_suggest(wanted, choices)}; there are: {', '.join(choices)}"
     if full_key:
-        hint = "; CUDA has no support here" if re.search("'(cuda|gpu)", text, re.IGNORECASE) else ""
-        return f"{full_key.group(1)}: {text.splitlines()[0]}{hint}"
+        return explain_value(full_key.group(1), text.splitlines()[0])
     if isinstance(error.__cause__, OmegaConfBaseException):  # which of the values was refused, and what is allowed
         return explain(error.__cause__, schema)
     return _explain_grammar(text)
@@ -237,10 +235,8 @@ def _open_keys(schema: type) -> set[str]:
 
 
 def _suggest(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    if not close:  # a key typed without its group, such as lr for optim.lr
-        close = [key for key in known if key.rsplit(".", 1)[-1] == name.rsplit(".", 1)[-1]][:1]
-    return f": did you mean '{close[0]}'?" if close else ""
+    found = nearest_key(name, known)
+    return f": did you mean '{found}'?" if found else ""
 
 
 def known_keys(schema: type) -> Iterator[str]:
