@@ -51,7 +51,7 @@ class EvaluateConfig(TrackerOfCheckpoint):
     Attributes:
         gt: folder of sequences (`<name>/gt/gt.txt`, or `<name>.txt`), or one sequence's folder.
         results: folder with `<name>.txt` for every sequence; instead of checkpoint.
-        checkpoint: a checkpoint or run directory, or a file of fairmot.convert or fairmot.export: its network tracks
+        checkpoint: as for fairmot.track: its network tracks
             the sequences first; instead of results.
         output: folder for tables and plots.
         benchmark: whose pre-processing applies (which classes distract, rows with flag 0); null: that of each

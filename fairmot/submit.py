@@ -36,7 +36,7 @@ class SubmitConfig(TrackerOfCheckpoint):
 
     Attributes:
         root: the data set's folder, with test/ (and train/) in it, to track; with checkpoint.
-        checkpoint: a checkpoint or run directory whose network tracks the sequences.
+        checkpoint: as for fairmot.track: its network tracks the sequences.
         results: folder with `<sequence>.txt` of all sequences, tracked before; instead of root and checkpoint.
         output: folder for the submission's files and their archive.
         overwrite: write over an earlier submission.

@@ -51,7 +51,8 @@ class TrackConfig(TrackerOfCheckpoint):
     Attributes:
         source: a video file, a folder of pictures, a MOTChallenge sequence folder, an address such as rtsp://camera/1
             or https://host/street.mp4, or a camera: /dev/video0 or its number.
-        checkpoint: a checkpoint or run directory, or a file of fairmot.convert or fairmot.export.
+        checkpoint: a checkpoint or run directory, best or newest alone or behind a run directory, or a file of
+            fairmot.convert or fairmot.export.
         detections: instead of checkpoint, what was found before: a detector's det.txt (frame,-1,x,y,w,h,confidence),
             a file of store_detections, or a folder with such a file for the source's name.
         score_range: confidences of a det.txt that count as 0 and 1, such as [0,100]; null: they are from 0 to 1.

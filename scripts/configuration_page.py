@@ -79,6 +79,21 @@ completes keys and groups by asking Hydra, which starts the program and takes so
 `key=./` and `key=~/`, with their names quoted. Hydra's own completion
 (`python -m train --shell-completion install=bash`) knows `python file.py` and installed commands, but not `python -m`.
 
+## Hydra plugins
+
+`python -m train -m` trains the jobs of a sweep one after the other. Plugins of Hydra, which are not among this
+project's packages, start them otherwise or choose the values:
+
+- `hydra-joblib-launcher` 1.2: jobs at the same time, each in its own process.
+  `hydra/launcher=joblib hydra.launcher.n_jobs=2 seed=1,2`
+- `hydra-submitit-launcher` 1.2: the same with `hydra/launcher=submitit_local seed=1,2`; `submitit_slurm` starts them on
+  a cluster, which was not tried.
+- `hydra-optuna-sweeper` 1.3: looks for the best value.
+  `hydra/sweeper=optuna hydra.sweeper.direction=maximize 'optim.lr=interval(1e-4,1e-2)'`
+
+A job's objective is its best value of `best_metric`, so validate (`validate_every_epochs`). The plugins were tried with
+a stand-in for the training, on Hydra 1.3 and Python 3.11. A job trains on one rank.
+
 ## Output
 
 Progress bars are drawn on terminals only; log files and pipes get complete lines, training one line each

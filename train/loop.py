@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _HOPELESS_OVERFLOWS = 50
 # Ranks learn of a request to stop from the step's scalars; reading them makes the host wait for an accelerator.
 _STEPS_BETWEEN_STOPS = {Device.cpu: 1, Device.ascend: 10}
-_SHOWN = ("loss", "hm_loss", "wh_loss", "off_loss", "id_loss")
+_SHOWN = {"loss": "loss", "id_loss": "id_loss", "images_per_second": "images/s"}
 _IN_EPOCH_MEANS = ("loss", "hm_loss", "wh_loss", "off_loss", "id_loss", "det_loss")
 
 Batch = tuple[Tensor, ...]
@@ -292,7 +292,7 @@ class Meter:
             values["data_wait_ms"] = self._waited_s / self._window_steps * 1e3
             values["step_call_ms"] = self._called_s / self._window_steps * 1e3
         trainer.logger.metrics(progress.step, values)
-        shown = {name: values[name] for name in (*_SHOWN, "images_per_second") if name in values}
+        shown = {label: values[name] for name, label in _SHOWN.items() if name in values}
         trainer.logger.progress(progress.step, shown)
         self._window_began_at_s, self._window_steps, self._waited_s, self._called_s = now, 0, 0.0, 0.0
 

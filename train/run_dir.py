@@ -90,11 +90,21 @@ def opened_run_dir(config: TrainConfig, world: World) -> Iterator[Path]:
                 stack.enter_context(lock_run_dir(run_dir))
                 clean_up(run_dir / "checkpoints")
                 world.clean_up(run_dir)
-                write_atomic(run_dir / "config.yaml", as_yaml(config))
         try:
             yield run_dir
         except OSError as error:
             raise FairMOTError(f"{error.filename or run_dir}: {error.strerror or error}") from error
+
+
+def record_config(config: TrainConfig, world: World, run_dir: Path) -> None:
+    """Keep the composed configuration with the run, once nothing of it is refused; the lead rank writes it.
+
+    Raises:
+        FairMOTError: it cannot be written.
+    """
+    if world.is_lead:
+        with _refusals_explained(config):
+            write_atomic(run_dir / "config.yaml", as_yaml(config))
 
 
 @contextlib.contextmanager

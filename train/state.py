@@ -24,6 +24,7 @@ from train.packing import Part, read_arrays, whole_parameters, write_arrays
 from train.step import SCALARS, LossScale
 
 _OFFSETS = ".conv_offset_mask."
+_LEAST_SHARE = 1 / 3  # of the network's tensors that weights= must bring
 _MOST = 2**48
 """What all ranks can agree on."""
 
@@ -229,7 +230,8 @@ def load_weights(wanted: Mapping[str, Parameter | Part], path: Path) -> WeightsR
         path: a .safetensors file of network weights, a checkpoint directory or a run directory.
 
     Raises:
-        CheckpointError: nothing there, unreadable, or not one tensor fits.
+        CheckpointError: nothing there, unreadable, or less than a third of the network fits, as of another network;
+            a backbone alone is more, another number of classes or embeddings leaves little out.
     """
     if not path.exists():
         raise CheckpointError(
@@ -245,12 +247,16 @@ def load_weights(wanted: Mapping[str, Parameter | Part], path: Path) -> WeightsR
     taken = {
         name: array for name, array in found.items() if name in wanted and tuple(wanted[name].shape) == array.shape
     }
-    if not taken:
-        raise CheckpointError(f"weights={path}: none of its {len(found)} tensors fits this network by name and shape")
-    write_arrays(wanted, taken)
-    return WeightsReport(
+    report = WeightsReport(
         taken=list(taken),
         other_shape=[name for name in found if name in wanted and name not in taken],
         unknown=[name for name in found if name not in wanted],
         left_at_init=[name for name in wanted if name not in found],
     )
+    if len(taken) < _LEAST_SHARE * len(wanted):
+        raise CheckpointError(
+            f"weights={path}: only {len(taken)} of this network's {len(wanted)} tensors are there by name and shape "
+            f"({report}); set model= to the network of the weights, or weights=null to start from scratch"
+        )
+    write_arrays(wanted, taken)
+    return report

@@ -13,7 +13,7 @@ import dataclasses
 import hashlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -24,6 +24,7 @@ from omegaconf import OmegaConf
 
 from fairmot.addresses import masked
 from fairmot.errors import ConfigError, FairMOTError
+from fairmot.locks import lock
 from train.config import TrainConfig
 from train.report.record import SPOOL_NAME, RunRecord
 from train.run_dir import RUN_DIR_VARIABLE
@@ -53,19 +54,29 @@ def job_of_sweep(config: TrainConfig) -> Iterator[TrainConfig]:
     swept = _swept_values([*(f"{key}={values}" for key, values in (hydra.sweeper.params or {}).items()), *sys.argv[1:]])
     name = _job_name([word for word in hydra.overrides.task if word.partition("=")[0] in swept]) or str(hydra.job.num)
     folder = Path(hydra.sweep.dir)
-    if not (folder / SPOOL_NAME).exists():
-        record = RunRecord(folder)
-        record.append("params", values={key: masked(values) for key, values in swept.items()})
-        note = "\n".join(f"- **{key}**: {masked(values)}" for key, values in swept.items())
-        tags = {"experiment": config.name, "sweep_dir": str(folder.absolute())}
-        record.append("tags", values={**tags, "mlflow.note.content": f"A sweep; its runs differ in\n{note}"})
-        record.close()
+    _record_sweep(folder, config, swept)
     print(f"\nsweep {folder}, job {hydra.job.num}: {name}", flush=True)
     try:
         written = {place: words for place, words in config.as_written.items() if place != ("run_dir",)}
         yield dataclasses.replace(config, run_dir=str(folder / name), as_written=written)
     except FairMOTError as error:
         raise type(error)(f"{name}: {error}") from error
+
+
+def _record_sweep(folder: Path, config: TrainConfig, swept: Mapping[str, str]) -> None:
+    """Begin the sweep's own record, once: a launcher of Hydra's plugins starts several jobs at the same time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".sweep.lock").open("a") as stream:
+        with contextlib.suppress(OSError):  # a file system without locks
+            lock(stream, wait=True)
+        if (folder / SPOOL_NAME).exists():
+            return
+        record = RunRecord(folder)
+        record.append("params", values={key: masked(values) for key, values in swept.items()})
+        note = "\n".join(f"- **{key}**: {masked(values)}" for key, values in swept.items())
+        tags = {"experiment": config.name, "sweep_dir": str(folder.absolute())}
+        record.append("tags", values={**tags, "mlflow.note.content": f"A sweep; its runs differ in\n{note}"})
+        record.close()
 
 
 def _swept_values(words: list[str]) -> dict[str, str]:

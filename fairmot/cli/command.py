@@ -4,7 +4,6 @@ Exit codes: see `fairmot.cli.help.EXIT_CODES`.
 """
 
 import contextlib
-import difflib
 import logging
 import os
 import re
@@ -26,7 +25,7 @@ from fairmot.addresses import masked
 from fairmot.cli.defaults import DefaultsInFile
 from fairmot.cli.help import group_help, help_text
 from fairmot.cli.keys import IGNORED, kinds_of
-from fairmot.cli.mistakes import HYDRAS_FLAGS, line_to_type, meant
+from fairmot.cli.mistakes import HYDRAS_FLAGS, explain_value, line_to_type, meant, nearest_key
 from fairmot.cli.recorded import Recorded, written_with_environment
 from fairmot.cli.user_files import look_through_files
 from fairmot.cli.words import literal_words
@@ -100,12 +99,12 @@ def compose(words: list[str], schema: type[Config], config_name: str) -> Config:
 
 
 def run_command(
-    function: Callable[[Any], None], schema: type, config_name: str, *, runs_without_words: bool = False
+    function: Callable[[Any], Any], schema: type, config_name: str, *, runs_without_words: bool = False
 ) -> None:
     """Compose `conf/<config_name>.yaml` with the command line, call `function(config)`, leave with the exit code.
 
     Args:
-        function: the work, given an instance of `schema`.
+        function: the work, given an instance of `schema`; what it returns is the value that Hydra's sweepers search by.
         schema: the dataclass that the composed configuration must become.
         config_name: the YAML file's name without its ending.
         runs_without_words: whether the bare command starts, as one that costs seconds may; others then show their help.
@@ -131,17 +130,23 @@ def run_command(
     look_through_files(CONF_DIR)
     sys.argv[1:] = literal_words(words, schema, CONF_DIR)  # where Hydra, and sweeps, read them
     failures: list[FairMOTError] = []
-    stdout = sys.stdout
+    command_line, process_id = list(sys.argv), os.getpid()
 
     @hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)
-    def compose_and_call(composed: DictConfig) -> None:
+    def compose_and_call(composed: DictConfig) -> Any:
+        elsewhere = os.getpid() != process_id  # a launcher of Hydra's plugins runs the jobs of a sweep in others
+        if elsewhere:
+            sys.argv[:] = command_line
         try:
             words_of_job = list(HydraConfig.get().overrides.task)
             config: Any = to_config(_with_defaults_in_file(composed, words_of_job, schema, config_name), schema)
-            with contextlib.redirect_stdout(stdout):
-                function(config)
-        except FairMOTError as error:  # kept from Hydra, which would print a line of its own before ours
-            failures.append(error)
+            with contextlib.redirect_stdout(_unmasked(sys.stdout)):
+                return function(config)
+        except FairMOTError as error:
+            if elsewhere:
+                raise
+            failures.append(error)  # kept from Hydra, which would print a line of its own before ours
+            return None
 
     # While a graph runs MindSpore turns Ctrl-C into SIGTERM; both must leave time to clean up.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -149,11 +154,11 @@ def run_command(
     # Hydra would print its own errors and leave with 1; told not to, it raises, and this function explains.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        with contextlib.redirect_stdout(_Masking(stdout)):  # for what Hydra prints, as by --cfg job
+        with contextlib.redirect_stdout(_Masking(sys.stdout)):  # for what Hydra prints, as by --cfg job
             compose_and_call()
     except (HydraException, OmegaConfBaseException) as error:
         _leave(explain(error, schema), ConfigError.exit_code)
-    except ConfigError as error:  # of a file that Hydra was to read
+    except FairMOTError as error:  # of a file that Hydra was to read, or of a job in another process
         _leave(str(error), error.exit_code)
     except KeyboardInterrupt as interruption:
         _leave(str(interruption) or "interrupted", 130)
@@ -175,6 +180,11 @@ class _Masking:
         return getattr(self._stream, name)
 
 
+def _unmasked(stream: Any) -> Any:
+    """What stands behind the masking; a job in another process prints to a stream of its own."""
+    return stream._stream if isinstance(stream, _Masking) else stream
+
+
 def _leave(message: str, exit_code: int) -> None:
     print(f"error: {masked(message)}", file=sys.stderr, flush=True)
     sys.exit(exit_code)
@@ -193,8 +203,7 @@ def explain(error: Exception, schema: type) -> str:
         choices = sorted(path.stem for path in (CONF_DIR / group).glob("*.yaml"))
         return f"unknown {group} '{wanted}'{suggest(wanted, choices)}; there are: {', '.join(choices)}"
     if full_key:
-        hint = "; CUDA has no support here" if re.search("'(cuda|gpu)", text, re.IGNORECASE) else ""
-        return f"{full_key.group(1)}: {text.splitlines()[0]}{hint}"
+        return explain_value(full_key.group(1), text.splitlines()[0])
     if isinstance(error.__cause__, OmegaConfBaseException):  # which of the values was refused, and what is allowed
         return explain(error.__cause__, schema)
     return _explain_grammar(text)
@@ -230,10 +239,8 @@ def _open_keys(schema: type) -> set[str]:
 
 def suggest(name: str, known: list[str]) -> str:
     """What to append to a refusal of an unknown name: the nearest known one, or nothing."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    if not close:  # a key typed without its group, such as lr for optim.lr
-        close = [key for key in known if key.rsplit(".", 1)[-1] == name.rsplit(".", 1)[-1]][:1]
-    return f": did you mean '{close[0]}'?" if close else ""
+    found = nearest_key(name, known)
+    return f": did you mean '{found}'?" if found else ""
 
 
 def known_keys(schema: type) -> Iterator[str]:

@@ -4,6 +4,7 @@
 Hydra answers each in words of its grammar, and takes some of them, such as `--experiment`, for a switch of its own.
 """
 
+import difflib
 import re
 import shlex
 import sys
@@ -16,6 +17,8 @@ HYDRAS_FLAGS = {
     "--cfg", "--config-dir", "--config-name", "--config-path", "--experimental-rerun", "--help", "--hydra-help",
     "--info", "--multirun", "--package", "--resolve", "--run", "--shell-completion", "--version",
 }  # fmt: skip
+_SYNONYMS = {"learning_rate": "lr"}
+_OF_GROUP, _OF_ALL = 0.4, 0.5  # how much alike, by difflib
 _KEY = re.compile(r"\+{0,2}[\w.]+")
 
 
@@ -96,3 +99,33 @@ def _with_brackets(word: str, kinds: dict[str, str]) -> str:
     key, _, value = word.partition("=")
     is_list = kinds.get(key, "").startswith("[") and "," in value
     return f"{key}=[{value}]" if is_list and not re.match(r"[\[\"'$]|\w+\(", value) else word
+
+
+def explain_value(key: str, reason: str) -> str:
+    """A value that OmegaConf refuses, and how to write one; its own words where there is no more to say."""
+    if re.search("'(cuda|gpu)", reason, re.IGNORECASE):
+        return f"{key}: {reason}; CUDA has no support here"
+    if "is not a ListConfig" in reason:
+        return f"{key}: takes a list, such as {key}=[...,...]"
+    if "Cannot assign" in reason and "Dict[" in reason:
+        return f"{key}: holds entries of your own; add one: +{key}.mine=..."
+    wanted = re.match(r"Invalid value '(.*)', expected one of \[(.*)\]", reason)
+    if wanted:
+        choices = {choice.lower(): choice for choice in wanted.group(2).split(", ")}
+        near = difflib.get_close_matches(wanted.group(1).lower(), choices, n=1)
+        reason += f": did you mean '{choices[near[0]]}'?" if near else ""
+    return f"{key}: {reason}"
+
+
+def nearest_key(name: str, known: list[str]) -> str | None:
+    """The key that was meant: one of its group, one that looks alike, or one typed without its group."""
+    group, _, last = name.rpartition(".")
+    last = _SYNONYMS.get(last, last)
+    if group:
+        of_group = {key.rpartition(".")[2]: key for key in known if key.rpartition(".")[0] == group}
+        near = difflib.get_close_matches(last, of_group, n=1, cutoff=_OF_GROUP)
+        if near:
+            return of_group[near[0]]
+    near = difflib.get_close_matches(f"{group}.{last}" if group else last, known, n=1, cutoff=_OF_ALL)
+    without_group = [key for key in known if key.rpartition(".")[2] == last]
+    return next(iter([*near, *without_group]), None)

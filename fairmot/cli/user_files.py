@@ -34,5 +34,7 @@ def look_through_files(ours: Path) -> None:
                     raise ConfigError(f"{path}: cannot be read as YAML: {reason}") from error
             return super().load_config(config_path)
 
+    # Hydra compares names: where a job runs in another process this one is there before Hydra's own.
+    LookedThrough.__name__ = FileConfigSource.__name__
     Plugins.instance()  # registers Hydra's own, which Hydra would not replace
     SourcesRegistry.instance().types[LookedThrough.scheme()] = LookedThrough

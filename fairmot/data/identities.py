@@ -36,15 +36,21 @@ class IdentityTable:
         return sum(self.counts) + 1
 
     def differences(self, other: "IdentityTable") -> list[str]:
-        """Sentences that say how `other` differs from this table; none when ids mean the same in both."""
+        """How a checkpoint's table, `other`, differs from this run's; nothing when ids mean the same in both."""
         mine, theirs = (dict(zip(table.names, table.counts, strict=True)) for table in (self, other))
-        found = [f"data set '{name}' is missing" for name in self.names if name not in theirs]
-        found += [f"data set '{name}' is new" for name in other.names if name not in mine]
+        found = [
+            f"data set '{name}': the checkpoint lacks it, this run has it" for name in self.names if name not in theirs
+        ]
         found += [
-            f"data set '{name}' has {theirs[name]} identities instead of {mine[name]}"
+            f"data set '{name}': the checkpoint has it, this run lacks it" for name in other.names if name not in mine
+        ]
+        found += [
+            f"identities of data set '{name}': checkpoint {theirs[name]}, this run {mine[name]}"
             for name in self.names
             if name in theirs and theirs[name] != mine[name]
         ]
         if not found and self.names != other.names:
-            found.append(f"the data sets come as {', '.join(other.names)} instead of {', '.join(self.names)}")
+            found.append(
+                f"order of the data sets: checkpoint {', '.join(other.names)}, this run {', '.join(self.names)}"
+            )
         return found

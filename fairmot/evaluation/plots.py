@@ -68,7 +68,7 @@ def plot_frames(path: str | Path, name: str, events: MatchEvents) -> None:
     line_width = 1.6 if last - first < 300 else 0.8
     # y=1, here and below: to place a title itself, matplotlib measures all labels once more.
     per = "frame" if width == 1 else f"{width} frames"
-    counts.set_title(fitted_title(figure, f"{name}: objects per {per}"), loc="left", y=1)
+    counts.set_title(fitted_title(figure.get_figwidth(), f"{name}: objects per {per}"), loc="left", y=1)
     _fill(counts, edges, found, color=_FOUND, label="correctly tracked")
     for values, colour, label in ((found + missed, _GT, "ground truth"), (found + false, _TRACKED, "tracked")):
         counts.step(edges, _held(values), where="post", color=colour, linewidth=line_width, label=label)
@@ -125,7 +125,8 @@ def plot_tracks(path: str | Path, name: str, events: MatchEvents) -> None:
     axes.set_xlim(first - 0.5, last + 0.5)
     tidy(axes)
     axes.grid(visible=False, axis="y")
-    _title_over_legend(axes, f"{name}: tracks of the ground truth{omitted}", columns=3)
+    title = fitted_title(figure.get_figwidth(), f"{name}: tracks of the ground truth{omitted}")
+    _title_over_legend(axes, title, columns=3)
     save_figure(figure, path)
 
 
@@ -157,7 +158,7 @@ def plot_identities(path: str | Path, name: str, events: MatchEvents) -> None:
     axes.axvline(len(tracks) - 0.5, color=_GT, linewidth=0.8)
     axes.set_xlabel("track")
     axes.set_ylabel("identity of ground truth")
-    axes.set_title(fitted_title(figure, f"{name}: which track covers which identity"), loc="left", y=1)
+    axes.set_title(fitted_title(figure.get_figwidth(), f"{name}: which track covers which identity"), loc="left", y=1)
     save_figure(figure, path)
 
 
@@ -263,4 +264,4 @@ def _title_over_legend(axes: Axes, title: str, columns: int) -> None:
     axes.legend(
         loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, frameon=False, borderaxespad=0.1, handletextpad=0.4
     )
-    axes.set_title(fitted_title(axes.figure, title), loc="left", y=1, pad=28)
+    axes.set_title(title, loc="left", y=1, pad=28)

@@ -14,6 +14,7 @@ from fairmot.export.write import describe, require_onnx, write_checked
 from fairmot.inference.exported_file import description_path
 from fairmot.inference.network import MAX_OBJECTS, load_network
 from fairmot.input_size import check_input_size
+from fairmot.weights.named import say_which
 
 
 class Format(Enum):
@@ -28,7 +29,8 @@ class ExportConfig:
     """Everything `python -m fairmot.export` can be told.
 
     Attributes:
-        checkpoint: a checkpoint or run directory, or a .safetensors file of fairmot.convert.
+        checkpoint: a checkpoint or run directory, best or newest alone or behind a run directory, or a .safetensors
+            file of fairmot.convert.
         output: the file to write; its name ends in .mindir or .onnx.
         format: mindir or onnx.
         input_size: height and width of its input, pixels; null: as the checkpoint says.
@@ -73,7 +75,9 @@ def export(config: ExportConfig) -> None:
     if config.format is Format.onnx:
         require_onnx("format=onnx")
     use_device(Device.cpu)
-    trained = load_network(Path(config.checkpoint).expanduser())
+    checkpoint = Path(config.checkpoint)
+    say_which(checkpoint)
+    trained = load_network(checkpoint.expanduser())
     height, width = config.input_size or trained.input_size_hw
     description = describe(trained, output.suffix, (height, width), config.batch_size, config.max_objects)
     try:

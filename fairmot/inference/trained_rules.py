@@ -12,6 +12,7 @@ from fairmot.cli.defaults import DefaultsInFile
 from fairmot.errors import LONGEST_REASON, CheckpointError, ConfigError, excerpt
 from fairmot.tracking.config import TrackerConfig
 from fairmot.weights.checkpoint import read_checkpoint
+from fairmot.weights.named import located, say_which
 
 _CONFIG = "config.yaml"
 
@@ -31,18 +32,20 @@ class TrackerOfCheckpoint(DefaultsInFile):
 
 
 def say_whose_rules(checkpoint: Path) -> None:
-    """One line for people, where a checkpoint's rules took the place of the defaults; said once nothing is refused."""
+    """Which checkpoint and whose rules are used, where the words do not say it; called once nothing is refused."""
+    say_which(checkpoint)
     file = _config_of(checkpoint.expanduser())
     if file is not None:
         print(f"tracker: the rules in {file}; tracker.<rule>=<value> replaces one", file=sys.stderr)
 
 
 def _config_of(checkpoint: Path) -> Path | None:
-    """The configuration of a checkpoint or run directory; None where there is none, as beside weights alone."""
-    if not checkpoint.is_dir():
-        return None
+    """The configuration of a checkpoint (see `located`); None where there is none, as beside weights alone."""
     try:
-        file = read_checkpoint(checkpoint).path / _CONFIG
+        found = located(checkpoint)
+        if not found.is_dir():
+            return None
+        file = read_checkpoint(found).path / _CONFIG
     except CheckpointError:  # who opens it for its weights says what is wrong
         return None
     return file if file.is_file() else None

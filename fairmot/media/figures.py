@@ -22,9 +22,9 @@ _LETTER_SHARE = 0.62  # of a letter's size, its width; the title's is that of ma
 _TITLE_PT = 12
 
 
-def fitted_title(figure: Figure, text: str) -> str:
-    """A title in as many lines as the figure's width asks for; matplotlib would cut off what does not fit."""
-    letters = int(72 * figure.get_figwidth() / (_LETTER_SHARE * _TITLE_PT))
+def fitted_title(width_inches: float, text: str) -> str:
+    """A title in as many lines as a figure of this width asks for; matplotlib would cut off what does not fit."""
+    letters = int(72 * width_inches / (_LETTER_SHARE * _TITLE_PT))
     return textwrap.fill(text, max(letters, 12), break_on_hyphens=False)
 
 

@@ -40,11 +40,11 @@ EMA = "ema"
 
 MANIFEST = "checkpoint.json"
 _CONFIG = "config.yaml"
-_LATEST = "latest"
+LATEST = "latest"
 _UNFINISHED = ".unfinished-"
 _DOOMED = ".deleting-"
 _ASIDE = ".damaged"
-_NAME = re.compile(r"step_(\d{8}|[1-9]\d{8,14})", re.ASCII)
+NAME = re.compile(r"step_(\d{8}|[1-9]\d{8,14})", re.ASCII)
 """Copies, backups and notes beside the checkpoints are called otherwise; 15 digits are what all ranks can agree on."""
 
 Tensors = dict[str, np.ndarray]
@@ -180,7 +180,7 @@ def _open(path: Path, refuse: Refuse) -> Checkpoint:
 
 def whole_checkpoints(directory: Path) -> list[Path]:
     """Checkpoints below a run's checkpoints folder, oldest first. A name appears only once it is whole."""
-    found = (path for path in directory.glob("step_*") if _NAME.fullmatch(path.name) and (path / MANIFEST).is_file())
+    found = (path for path in directory.glob("step_*") if NAME.fullmatch(path.name) and (path / MANIFEST).is_file())
     return sorted(found, key=step_of)
 
 
@@ -238,7 +238,7 @@ def save_checkpoint(
             _remove(final)
         unfinished.rename(final)
         sync_directory(directory)
-        write_atomic(directory / _LATEST, final.name + "\n")
+        write_atomic(directory / LATEST, final.name + "\n")
     except (OSError, SafetensorError) as error:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise CheckpointError(_why_not_saved(final, groups, error)) from error
@@ -265,7 +265,7 @@ def amend_checkpoint(directory: Path, step: int, manifest: Mapping[str, Any]) ->
 def _way_out(damaged: Path) -> str:
     """What to do about a damaged checkpoint, with the older one that is whole; reads checkpoints from end to end."""
     aside = [damaged]
-    older = whole_checkpoints(damaged.parent) if _NAME.fullmatch(damaged.name) else []
+    older = whole_checkpoints(damaged.parent) if NAME.fullmatch(damaged.name) else []
     for path in reversed([path for path in older if step_of(path) < step_of(damaged)]):
         if _is_whole(path):
             whole = f"or take the older {path}, which is whole: name it, or for a run that continues"
@@ -332,7 +332,7 @@ def tensor_differences(wanted: Mapping[str, tuple[int, ...]], found: Tensors) ->
     missing = [name for name in wanted if name not in found]
     unexpected = [name for name in found if name not in wanted]
     shapes = [
-        f"{name} {list(found[name].shape)} here {list(shape)}"
+        f"{name}: checkpoint {list(found[name].shape)}, this network {list(shape)}"
         for name, shape in wanted.items()
         if name in found and shape != found[name].shape
     ]

@@ -17,6 +17,7 @@ from fairmot.errors import LONGEST_REASON, CheckpointError, excerpt
 from fairmot.files import open_bounded
 from fairmot.json_files import parse_json
 from fairmot.weights.checkpoint import FORMAT_VERSION, Checkpoint, Tensors, read_checkpoint
+from fairmot.weights.named import located
 
 _HEADER_KEY = "fairmot"
 _LOSS = "loss."
@@ -94,11 +95,12 @@ def weights_file(tensors: Tensors, manifest: dict[str, Any]) -> bytes:
 
 
 def open_weights(path: Path) -> Checkpoint:
-    """What a trained network is loaded from: a checkpoint or run directory, or a converted file.
+    """What a trained network is loaded from: a checkpoint (see `located`) or a converted file.
 
     Raises:
         CheckpointError: there is none, it cannot be read, or the file does not say of which network it is.
     """
+    path = located(path)
     if not path.is_file():
         return read_checkpoint(path)
     weights = read_weights_file(path)

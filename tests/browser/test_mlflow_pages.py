@@ -3,6 +3,7 @@
 Pictures for the documentation (FAIRMOT_SCREENSHOTS, see chromium.py) are of longer trainings, which take minutes.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator
@@ -62,17 +63,22 @@ def runs(server) -> dict[str, str]:
     return {run.info.run_name: run.info.run_id for run in client.search_runs([experiment.experiment_id])}
 
 
+@pytest.fixture(scope="module")
+def room(server, page) -> None:
+    """MLflow's assistant, which stands over the page's right side, is closed; it stays so."""
+    page.goto(server.uri)
+    with contextlib.suppress(sync_api.TimeoutError):  # not every version has one
+        page.get_by_role("button", name="Close").first.click(timeout=20_000)
+
+
 @pytest.fixture
-def look(server, page, runs, request):
+def look(server, page, room, runs, request):
     """Opens a page of the server; `{runs}` stands for the two runs of the sweep."""
 
     def open_page(address: str) -> "sync_api.Page":
         both = json.dumps([runs[name] for name in NAMES], separators=(",", ":"))
         page.goto(f"{server.uri}/#/{address.replace('{runs}', both)}")
         page.reload()  # another address after the # alone keeps the old page's state
-        page.wait_for_load_state("networkidle")
-        if (assistant := page.get_by_role("button", name="Close")).count():  # MLflow's own, over the page's right side
-            assistant.first.click()
         return page
 
     yield open_page

@@ -73,6 +73,45 @@ def test_refusals(words, said, monkeypatch, capfd):
     assert errors.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("epochs=three", "epochs: Value 'three' of type 'str' could not be converted to Integer"),
+        ("epochs=0", "epochs=0: must be at least 1"),
+        ("seed=-1", "seed=-1: must be at least 0"),
+        ("batch_size=4", "unknown key 'batch_size': did you mean 'batch_size_per_rank'?"),
+        ("epoch=3", "unknown key 'epoch': did you mean 'epochs'?"),
+        ("optim.learning_rate=1", "unknown key 'optim.learning_rate': did you mean 'optim.lr'?"),
+        ("learning_rate=1", "unknown key 'learning_rate': did you mean 'optim.lr'?"),
+        ("mlflow.uri=http://h:5000", "unknown key 'mlflow.uri': did you mean 'mlflow.tracking_uri'?"),
+        ("tracker.conf_thresh=0.4", "unknown key 'tracker.conf_thresh': did you mean 'tracker.conf_thres'?"),
+        ("+foo=1", "unknown key 'foo'"),
+        ("optim.lr=-1", "optim.lr=-1.0: must be above 0"),
+        ("optim.lr=fast", "optim.lr: Value 'fast' of type 'str' could not be converted to Float"),
+        ("optim.schedule=cosin", "optim.schedule: Invalid value 'cosin', expected one of [constant, step, cosine, "),
+        ("best_metric=mota", "expected one of [MOTA, IDF1, HOTA, AP]: did you mean 'MOTA'?"),
+        ("device=gpu", "expected one of [auto, cpu, ascend]; CUDA has no support here"),
+        ("model=dla34", "unknown model 'dla34': did you mean 'dla_34'?; there are: dla_34, "),
+        ("data=mot71", "unknown data 'mot71': did you mean 'mot17'?"),
+        ("experiment=quikstart", "unknown experiment 'quikstart': did you mean 'quickstart'?"),
+        ("data.input_size=[224]", "data.input_size=[224]: give [height,width] in pixels"),
+        ("data.input_size=[100,100]", "sides must be multiples of 32; try [96, 96]"),
+        ("data.input_size=224x384", "data.input_size: takes a list, such as data.input_size=[...,...]"),
+        ("data.train=a.train", "data.train: holds entries of your own; add one: +data.train.mine=..."),
+        ("data.workers=-1", "data.workers must be at least 1, got -1"),
+        ("tracker.conf_thres=2", "tracker.conf_thres must be from 0 to 1, got 2.0"),
+        ("mlflow.enabled=maybe", "mlflow.enabled: Value 'maybe' is not a valid bool"),
+        ("mlflow.tracking_uri=", "mlflow.tracking_uri is empty: give a value or leave the key out"),
+        ("validate_every_epochs=1 data=custom +data.train.a=b", "data.validation is empty: name folders of sequences"),
+    ],
+)
+def test_refused_values(word, said):
+    experiment = [] if "experiment" in word or "data=" in word else ["experiment=quickstart"]
+    with pytest.raises(ConfigError) as refused:
+        compose([*experiment, *word.split(" ")], TrainConfig, "train")
+    assert said in str(refused.value)
+
+
 def test_a_bare_command_shows_its_help_and_trains_nothing(monkeypatch, capfd, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert run_command_in_process(monkeypatch, "train", []) == 2

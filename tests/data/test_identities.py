@@ -43,18 +43,21 @@ def test_refuses_what_is_no_table(values: dict, message: str) -> None:
     ("other", "sentences"),
     [
         (TABLE, []),
-        (IdentityTable(["mot17", "caltech"], [546, 0]), ["data set 'prw' is missing"]),
-        (IdentityTable([*TABLE.names, "eth"], [*TABLE.counts, 5]), ["data set 'eth' is new"]),
+        (IdentityTable(["mot17", "caltech"], [546, 0]), ["data set 'prw': the checkpoint lacks it, this run has it"]),
+        (
+            IdentityTable([*TABLE.names, "eth"], [*TABLE.counts, 5]),
+            ["data set 'eth': the checkpoint has it, this run lacks it"],
+        ),
         (
             IdentityTable(TABLE.names, [546, 3, 900]),
             [
-                "data set 'caltech' has 3 identities instead of 0",
-                "data set 'prw' has 900 identities instead of 934",
+                "identities of data set 'caltech': checkpoint 3, this run 0",
+                "identities of data set 'prw': checkpoint 900, this run 934",
             ],
         ),
         (
             IdentityTable(["prw", "mot17", "caltech"], [934, 546, 0]),
-            ["the data sets come as prw, mot17, caltech instead of mot17, caltech, prw"],
+            ["order of the data sets: checkpoint prw, mot17, caltech, this run mot17, caltech, prw"],
         ),
     ],
 )

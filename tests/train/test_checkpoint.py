@@ -310,25 +310,26 @@ def test_tensors_that_differ_are_listed(tmp_path):
         state.restore(read_checkpoint(tmp_path))
     text = str(refused.value)
     assert "network: 1 missing: reg.bias" in text
-    assert "network: 1 other shape: hm.weight [2, 3, 1, 1] here [1, 3, 1, 1]" in text
+    assert "network: 1 other shape: hm.weight: checkpoint [2, 3, 1, 1], this network [1, 3, 1, 1]" in text
     assert "loss: 1 unexpected: extra" in text
 
 
 def test_weights_alone_report_what_they_took(tmp_path):
     network = tiny_state().network
+    fitting = {name: np.ones(network.state()[name].shape, np.float32) for name in ("hm.weight", "hm.bias", "reg.bias")}
     found = {
-        "hm.weight": np.ones((1, 3, 1, 1), np.float32),
+        **fitting,
         "wh.weight": np.ones((9, 3, 1, 1), np.float32),
         "fc": np.ones(1, np.float32),
     }
     save_file(found, tmp_path / "w.safetensors")
     kept = network.state()["wh.weight"].asnumpy().copy()
     report = load_weights(network.state(), tmp_path / "w.safetensors")
-    assert report.taken == ["hm.weight"]
+    assert sorted(report.taken) == sorted(fitting)
     assert report.other_shape == ["wh.weight"]
     assert report.unknown == ["fc"]
     assert "wh.bias" in report.left_at_init
-    assert "1 tensors taken; 1 skipped, other shape (wh.weight); 1 skipped, not in this network (fc)" in str(report)
+    assert "3 tensors taken; 1 skipped, other shape (wh.weight); 1 skipped, not in this network (fc)" in str(report)
     assert (network.state()["hm.weight"].asnumpy() == 1).all()
     np.testing.assert_array_equal(network.state()["wh.weight"].asnumpy(), kept)
 
@@ -352,7 +353,11 @@ def test_unusable_weights_are_refused(tmp_path, content, message):
         load_weights(tiny_state().network.state(), Path(path))
 
 
-def test_weights_that_fit_nowhere_are_refused(tmp_path):
-    save_file({"x": np.zeros(2, np.float32)}, tmp_path / "w.safetensors")
-    with pytest.raises(CheckpointError, match="none of its 1 tensors"):
-        load_weights(tiny_state().network.state(), tmp_path / "w.safetensors")
+@pytest.mark.parametrize("name", ["x", "hm.bias"])
+def test_weights_that_fit_badly_are_refused_and_nothing_is_taken(tmp_path, name):
+    state = tiny_state().network.state()
+    kept = state["hm.bias"].asnumpy().copy()
+    save_file({name: np.full(kept.shape, 7, np.float32)}, tmp_path / "w.safetensors")
+    with pytest.raises(CheckpointError, match=rf"only [01] of this network's {len(state)} tensors .* model="):
+        load_weights(state, tmp_path / "w.safetensors")
+    np.testing.assert_array_equal(state["hm.bias"].asnumpy(), kept)

@@ -20,27 +20,40 @@ class Console:
     def __init__(self, total_steps: int) -> None:
         self._total_steps = total_steps
         self._first_step = 0
-        self._begun_at_s = time.monotonic()
+        self._begun_at_s: float | None = None
         self._bar: tqdm | None = None
 
     def begin(self, first_step: int) -> None:
-        """Start the clock after `first_step` steps, those of earlier processes."""
-        self._first_step, self._begun_at_s = first_step, time.monotonic()
+        """Training starts after `first_step` steps, those of earlier processes."""
+        self._first_step = first_step
         if sys.stderr.isatty() and not os.environ.get("NO_COLOR") and not os.environ.get("CI"):
             self._bar = tqdm(total=self._total_steps, initial=first_step, unit="step", dynamic_ncols=True)
 
     def show(self, step: int, values: Mapping[str, float] | None) -> None:
         """Show that `step` steps are done; a line is printed only where there are values."""
+        if self._begun_at_s is None:
+            self._begin_clock(step)
         if self._bar is not None:
             if values:
                 self._bar.set_postfix({name: f"{value:.4g}" for name, value in values.items()}, refresh=False)
             self._bar.update(step - self._bar.n)
         elif values:
-            elapsed_s = time.monotonic() - self._begun_at_s
-            left_s = elapsed_s / max(1, step - self._first_step) * (self._total_steps - step)
             shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
-            line = f"step {step}/{self._total_steps}  {shown}  left {tqdm.format_interval(left_s)}"
-            print(line, file=sys.stderr, flush=True)
+            print(f"step {step}/{self._total_steps}  {shown}{self._time_left(step)}", file=sys.stderr, flush=True)
+
+    def _begin_clock(self, step: int) -> None:
+        """Count from the end of the first step, which compiles: it says nothing of those that follow."""
+        self._first_step, self._begun_at_s = step, time.monotonic()
+        if self._bar is not None:
+            self._bar.n = self._bar.initial = step
+            self._bar.start_t = self._bar.last_print_t = time.time()
+            self._bar.refresh()
+
+    def _time_left(self, step: int) -> str:
+        if step == self._first_step or self._begun_at_s is None:
+            return ""
+        left_s = (time.monotonic() - self._begun_at_s) / (step - self._first_step) * (self._total_steps - step)
+        return f"  left {tqdm.format_interval(left_s)}"
 
     def end(self) -> None:
         """Leave the terminal to others."""
