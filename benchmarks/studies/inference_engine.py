@@ -3,8 +3,9 @@
     python -m benchmarks.studies.inference_engine [model=dla_34] [size=608x1088] [frames=6] [rounds=3]
 
 Random weights and a drawn street of 1080p, read, tracked and written as text. Every run is the real command in a
-process of its own, and the engines take turns, so that other load meets both. Seconds a frame are those that the command
-says, without loading and compiling; the other columns are of the whole command. Load hardly moves processor time.
+process of its own, and the engines take turns, so that other load meets both. Seconds a frame are those that the
+command says, without loading and compiling; the other columns are of the whole command. Load hardly moves processor
+time.
 """
 
 import sys
