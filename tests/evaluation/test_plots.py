@@ -1,9 +1,13 @@
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from evaluation_data import rows, walk
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from fairmot.evaluation.metrics import SequencePair, evaluate_sequence, score_pair
 from fairmot.evaluation.plots import (
@@ -90,3 +94,30 @@ def test_overall(tmp_path: Path, count: int) -> None:
     sequences = [evaluate_sequence(*walk(seed), f"MOT17-{seed:02}-FRCNN") for seed in range(count)]
     plot_overall(tmp_path / "overall.png", sequences)
     assert size(tmp_path / "overall.png")[1] > 600
+
+
+def drawn(monkeypatch: pytest.MonkeyPatch, plot: Callable[..., None], *arguments: object) -> Figure:
+    """The figure that a plot would write, laid out."""
+    figures: list[Figure] = []
+    monkeypatch.setattr("fairmot.evaluation.plots.save_figure", lambda figure, path: figures.append(figure))
+    plot("no file", *arguments)
+    FigureCanvasAgg(figures[0]).draw()
+    return figures[0]
+
+
+def test_a_negative_scores_label_stands_clear_of_the_axis(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, _ = walk(3)
+    noise = rows(*((frame, 100 + n, 700, 700, 5, 5) for frame in range(1, 40) for n in range(9)))
+    figure = drawn(monkeypatch, plot_overall, [evaluate_sequence(found, noise, "noisy")])
+    axes = figure.axes[0]
+    labels = [text for text in axes.texts if text.get_text().startswith("-")]
+    assert labels
+    for label in labels:
+        assert label.get_window_extent().y0 > axes.get_window_extent().y0
+
+
+def test_the_title_of_a_narrow_picture_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, events = score_pair(SequencePair("walk", *ONE_FRAME, Benchmark.none))
+    figure = drawn(monkeypatch, plot_identities, "MOT17-13-FRCNN-second-half", events)
+    (title,) = [text for text in figure.findobj(Text) if "which track" in text.get_text()]
+    assert title.get_window_extent().x1 <= figure.bbox.x1
