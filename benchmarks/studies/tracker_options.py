@@ -78,19 +78,19 @@ def own_trackers() -> dict[str, TrackerConfig]:
     alone: dict[str, dict[str, Any]] = {
         "match_iou 0.7": {"match_iou": best.match_iou},
         "byte": {"byte": True},
-        "noise_by_score": {"noise_by_score": True},
-        "followed_first": {"followed_first": True},
-        "camera_motion": {"camera_motion": True},
+        "byte, byte_lost": {"byte": True, "byte_lost": True},
+        "match_lost 0.4": {"match_lost": best.match_lost},
     }
     return {
         "the paper's, boxes alone": paper,
         **{f"+ {name}": replace(paper, **keys) for name, keys in alone.items()},
         "tracker=byte": rules("byte"),
         "tracker=boxes": best,
-        "- match_iou 0.7": replace(best, match_iou=paper.match_iou),
-        "- byte": replace(best, byte=False),
-        "- noise_by_score": replace(best, noise_by_score=False),
-        "- followed_first": replace(best, followed_first=False),
+        "without match_iou 0.7": replace(best, match_iou=paper.match_iou),
+        "without byte_lost": replace(best, byte_lost=False),
+        "without byte, byte_lost": replace(best, byte=False),
+        "without match_lost 0.4": replace(best, match_lost=None),
+        "+ camera_motion": replace(paper, camera_motion=True),
     }
 
 

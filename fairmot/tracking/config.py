@@ -25,6 +25,8 @@ class TrackerConfig:
         frame_rate: frames a second of the sequence.
         match_embedding: largest cost of a match by appearance and motion.
         match_iou: largest IoU distance of a match by overlap.
+        match_lost: where the first matching is by overlap, lost tracks choose after the followed ones, with this as
+            their limit (compare the cascade of Wojke et al., ICIP 2017); null: together, with match_iou.
         match_unconfirmed: the same for tracks seen only once.
         match_duplicate: a followed and a lost track closer than this are one; the one with the shorter history goes.
         cost: `embedding`, the cosine distance fused with the motion model's; or `giou_embedding`, the product of
@@ -32,11 +34,8 @@ class TrackerConfig:
             where detections come without embeddings.
         appearance_weight: share of the cosine distance in the fused cost; the rest is the squared Mahalanobis distance.
         smoothing: share of a track's running embedding that survives an update.
-        noise_by_score: the surer a detection, the closer the motion model follows it: its measurement noise is
-            multiplied by 1 - score (NSA Kalman; Du et al., ICCV Workshops 2021).
-        followed_first: where the first matching is by overlap, followed tracks choose before lost ones (as in the
-            cascade of Wojke et al., ICIP 2017).
         byte: match weak detections too (Zhang et al., ECCV 2022).
+        byte_lost: weak detections find lost tracks again too.
         low_thres: weak detections score more than this and at most conf_thres.
         match_low: largest IoU distance of a match with a weak detection.
         camera_motion: carry the tracks along with the background; `update` then needs the frames.
@@ -50,14 +49,14 @@ class TrackerConfig:
     frame_rate: float = 30.0
     match_embedding: float = 0.4
     match_iou: float = 0.5
+    match_lost: float | None = None
     match_unconfirmed: float = 0.7
     match_duplicate: float = 0.15
     cost: Cost = Cost.embedding
     appearance_weight: float = 0.98
     smoothing: float = 0.9
-    noise_by_score: bool = False
-    followed_first: bool = False
     byte: bool = False
+    byte_lost: bool = False
     low_thres: float = 0.2
     match_low: float = 0.4
     camera_motion: bool = False
@@ -70,6 +69,8 @@ class TrackerConfig:
         for key in (*shares, *distances):
             if not 0 <= getattr(self, key) <= 1:
                 raise ValueError(f"tracker.{key} must be from 0 to 1, got {getattr(self, key)}")
+        if self.match_lost is not None and not 0 <= self.match_lost <= 1:
+            raise ValueError(f"tracker.match_lost must be from 0 to 1, got {self.match_lost}")
         for key in ("track_buffer", "match_embedding", "min_box_area"):
             if not 0 <= getattr(self, key) < np.inf:
                 raise ValueError(f"tracker.{key} must be finite and not negative, got {getattr(self, key)}")

@@ -51,22 +51,14 @@ def predict(means: np.ndarray, variances: np.ndarray) -> tuple[np.ndarray, np.nd
     return later_means, later
 
 
-def innovation_variances(means: np.ndarray, variances: np.ndarray, noise: np.ndarray | float = 1.0) -> np.ndarray:
-    """How far measurements are expected to fall from the means: variances [T, 4] of x, y, a, h.
-
-    Args:
-        means: [T, 8].
-        variances: [T, 3, 4].
-        noise: factor of the measurements' own variances, for all or [T, 1].
-    """
-    return variances[:, 0] + noise * _noise(means[:, _HEIGHT], _POSITION_PER_HEIGHT, _ASPECT_MEASURED_STD)
+def innovation_variances(means: np.ndarray, variances: np.ndarray) -> np.ndarray:
+    """How far measurements are expected to fall from the means: variances [T, 4] of x, y, a, h."""
+    return variances[:, 0] + _noise(means[:, _HEIGHT], _POSITION_PER_HEIGHT, _ASPECT_MEASURED_STD)
 
 
-def update(
-    means: np.ndarray, variances: np.ndarray, measurements_xyah: np.ndarray, noise: np.ndarray | float = 1.0
-) -> tuple[np.ndarray, np.ndarray]:
-    """The states corrected by one measurement [T, 4] each, as new arrays; `noise` as in `innovation_variances`."""
-    expected = innovation_variances(means, variances, noise)
+def update(means: np.ndarray, variances: np.ndarray, measurements_xyah: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The states corrected by one measurement [T, 4] each, as new arrays of the same shapes."""
+    expected = innovation_variances(means, variances)
     gains = variances[:, :2] / expected[:, None]  # [T, 2, 4]: of positions, of velocities
     innovations = measurements_xyah - means[:, :4]
     corrected_means = means + (gains * innovations[:, None]).reshape(-1, 8)

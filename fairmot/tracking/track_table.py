@@ -86,14 +86,12 @@ class TrackTable:
         means[is_lost, 7] = 0
         self.means[rows], self.variances[rows] = kalman.predict(means, self.variances[rows])
 
-    def correct(
-        self, rows: np.ndarray, detections: Detections, frame: int, clock: float, noise: np.ndarray | float = 1.0
-    ) -> None:
-        """Take in one detection for each of these rows [M], which confirms them; `noise` as in `kalman.update`."""
+    def correct(self, rows: np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray, frame: int, clock: float) -> None:
+        """Take in one detection for each of these rows [M], which confirms them."""
         self.means[rows], self.variances[rows] = kalman.update(
-            self.means[rows], self.variances[rows], xyxy_to_xyah(detections.boxes_xyxy), noise
+            self.means[rows], self.variances[rows], xyxy_to_xyah(boxes_xyxy)
         )
-        self.scores[rows] = detections.scores
+        self.scores[rows] = scores
         self.last_frames[rows] = frame
         self.last_seen[rows] = clock
         self.confirmed[rows] = True

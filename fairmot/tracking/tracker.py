@@ -6,6 +6,8 @@ only once. Without embeddings the first is by overlap too. The rules, thresholds
 are those of the original.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from fairmot.structures import Detections, Tracks
@@ -23,6 +25,9 @@ from fairmot.tracking.matching import (
     xyxy_to_xyah,
 )
 from fairmot.tracking.track_table import TrackTable
+
+_Stage = tuple[np.ndarray, np.ndarray, float, Callable[[np.ndarray, Detections, np.ndarray, float], Pairs]]
+"""A matching: rows of tracks, columns of detections, the largest cost, and what lists the pairs with their costs."""
 
 
 class Tracker:
@@ -78,11 +83,11 @@ class Tracker:
         self._clock = self.n_frames if time_s is None else time_s * self._config.frame_rate
         is_strong = detections.scores > np.float32(self._config.conf_thres)
         rows, columns = self._associate(detections, is_strong)
-        matched = detections.select(columns)
-        noise = 1 - matched.scores[:, None].astype(np.float64) if self._config.noise_by_score else 1.0
-        self._tracks.correct(rows, matched, self.n_frames, self._clock, noise)
+        self._tracks.correct(
+            rows, detections.boxes_xyxy[columns], detections.scores[columns], self.n_frames, self._clock
+        )
         trusted = is_strong[columns]  # weak detections are blurred or covered: they show where, not who
-        self._tracks.blend(rows[trusted], matched.embeddings[trusted], self._config.smoothing)
+        self._tracks.blend(rows[trusted], detections.embeddings[columns[trusted]], self._config.smoothing)
         is_strong[columns] = False
         self._turn_over(rows, self._start(detections.select(is_strong)))
         self._drop_duplicates()
@@ -109,23 +114,23 @@ class Tracker:
         config, tracks = self._config, self._tracks
         confirmed = tracks.confirmed[: self.n_tracked]
         followed, unconfirmed = np.flatnonzero(confirmed), np.flatnonzero(~confirmed)
-        pool = np.concatenate([followed, np.arange(self.n_tracked, len(tracks))])
+        lost = np.arange(self.n_tracked, len(tracks))
+        pool = np.concatenate([followed, lost])
         tracks.predict(pool, is_lost=pool >= self.n_tracked)
         strong, weak = np.flatnonzero(is_strong), np.flatnonzero(~is_strong)
-        overlap, by_appearance = self._overlap_pairs, config.cost is not Cost.iou and tracks.features.shape[1] > 0
-        appearance_stages = (
-            (pool, strong, config.match_embedding, self._appearance_pairs),
-            (followed, strong, config.match_iou, overlap),
-        )
-        overlap_stages = (
-            (followed if config.followed_first else pool, strong, config.match_iou, overlap),
-            (pool, strong, config.match_iou, overlap),
-        )
-        stages = (
-            *(appearance_stages if by_appearance else overlap_stages),
-            (followed, weak, config.match_low, overlap),
+        overlap = self._overlap_pairs
+        stages: list[_Stage] = [
+            (pool if config.byte_lost else followed, weak, config.match_low, overlap),
             (unconfirmed, strong, config.match_unconfirmed, overlap),
-        )
+        ]
+        if config.cost is not Cost.iou and tracks.features.shape[1]:
+            appearance = (pool, strong, config.match_embedding, self._appearance_pairs)
+            stages = [appearance, (followed, strong, config.match_iou, overlap), *stages]
+        elif config.match_lost is None:
+            stages = [(pool, strong, config.match_iou, overlap), *stages]
+        else:
+            found_again = (lost, strong, config.match_lost, overlap)
+            stages = [(followed, strong, config.match_iou, overlap), found_again, *stages]
         column_of = np.full(len(tracks), -1)
         is_free = np.ones(len(detections), bool)
         for candidates, seen, limit, pairs_of in stages:

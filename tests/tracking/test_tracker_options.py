@@ -32,14 +32,15 @@ def test_weak_detections_continue_tracks(byte, expected):
     assert [ids_of(tracker, people(PLACE, WHO[1:2], score=0.3)) for _ in range(4)] == expected
 
 
-def test_weak_detections_start_no_tracks_and_find_no_lost_ones():
-    tracker = Tracker(TrackerConfig(byte=True))
+@pytest.mark.parametrize(("byte_lost", "expected"), [(False, []), (True, [1])])
+def test_weak_detections_start_no_tracks_and_find_lost_ones_where_they_may(byte_lost, expected):
+    tracker = Tracker(TrackerConfig(byte=True, byte_lost=byte_lost))
     weak = people(PLACE, WHO[:1], score=0.3)
     assert [ids_of(tracker, weak) for _ in range(3)] == [[], [], []]
     for _ in range(3):
         tracker.update(people(PLACE, WHO[:1]))
     tracker.update(nobody())
-    assert ids_of(tracker, weak) == []
+    assert ids_of(tracker, weak) == expected
     assert ids_of(tracker, people(PLACE, WHO[:1], score=0.1)) == []
     assert ids_of(tracker, people(PLACE, WHO[:1])) == [1]
 
@@ -107,27 +108,15 @@ def test_weaker_detections_continue_tracks_than_start_them():
     assert ids_of(tracker, people(PLACE, WHO[:1], score=0.5)) == [1]
 
 
-@pytest.mark.parametrize(("followed_first", "expected"), [(False, [2]), (True, [1])])
-def test_followed_tracks_choose_before_lost_ones(followed_first, expected):
-    """Boxes 40 wide, 18 beside the followed track (IoU 22/58) and 12 beside the lost one (28/52), who is nearer."""
-    tracker = Tracker(TrackerConfig(cost=Cost.iou, match_iou=0.7, followed_first=followed_first))
-    tracker.update(people(np.concatenate([PLACE, shifted(PLACE, 30.0)]), WHO[:2]))
+@pytest.mark.parametrize(
+    ("match_lost", "right_px", "expected"), [(None, 24.0, [2]), (0.7, 24.0, [1]), (0.7, 60.0, [2]), (0.5, 60.0, [])]
+)
+def test_lost_tracks_choose_after_followed_ones_by_a_limit_of_their_own(match_lost, right_px, expected):
+    """One is followed at 0, one lost at 42, boxes 40 wide: 24 is at IoU 16/64 and 22/58, 60 at nothing and 22/58."""
+    tracker = Tracker(TrackerConfig(cost=Cost.iou, match_iou=0.9, match_lost=match_lost))
+    tracker.update(people(np.concatenate([PLACE, shifted(PLACE, 42.0)]), WHO[:2]))
     assert ids_of(tracker, people(PLACE, WHO[:1])) == [1]
-    assert ids_of(tracker, people(shifted(PLACE, 18.0), WHO[:1])) == expected
-
-
-@pytest.mark.parametrize("noise_by_score", [True, False])
-def test_sure_detections_move_the_motion_model_more(noise_by_score):
-    """A second box, 12.5 to the right, score 2/3.
-
-    Variances in units of (height / 20)^2: at first 4, and (10 / 160 * 20)^2 = 1.5625 of the velocity; predicted
-    4 + 1.5625 + 1 = 6.5625; measured 1, by the score 1/3.
-    """
-    tracker = Tracker(TrackerConfig(noise_by_score=noise_by_score))
-    tracker.update(people(PLACE, WHO[:1]))
-    tracks = tracker.update(people(shifted(PLACE, 12.5), WHO[:1], score=2 / 3))
-    expected_px = 400 + 12.5 * 6.5625 / (6.5625 + (1 / 3 if noise_by_score else 1))
-    assert tracks.boxes_xyxy[0, [0, 2]].mean() == pytest.approx(expected_px)
+    assert ids_of(tracker, people(shifted(PLACE, right_px), WHO[:1])) == expected
 
 
 def test_classes_are_followed_apart_under_one_numbering():
@@ -172,6 +161,7 @@ def test_camera_motion_without_pictures_is_refused():
         ("frame_rate", 0.0),
         ("match_embedding", -0.1),
         ("match_iou", 1.5),
+        ("match_lost", 1.5),
         ("match_unconfirmed", -1.0),
         ("match_duplicate", 2.0),
         ("match_low", 2.0),
@@ -203,9 +193,7 @@ def test_every_file_of_the_group_composes():
             made[file.stem] = OmegaConf.to_object(composed).get("tracker")
     assert made["default"] == TrackerConfig()
     assert made["byte"] == TrackerConfig(byte=True, cost=Cost.iou, match_iou=0.8, start_thres=0.5)
-    assert made["boxes"] == TrackerConfig(
-        cost=Cost.iou, match_iou=0.7, byte=True, followed_first=True, noise_by_score=True
-    )
+    assert made["boxes"] == TrackerConfig(cost=Cost.iou, match_iou=0.7, match_lost=0.4, byte=True, byte_lost=True)
     assert made["camera_motion"] == TrackerConfig(camera_motion=True)
     assert made["giou_embedding"] == TrackerConfig(cost=Cost.giou_embedding, match_embedding=0.2)
     assert made["mot20"] == TrackerConfig(conf_thres=0.3)
