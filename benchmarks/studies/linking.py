@@ -1,7 +1,7 @@
 """What fairmot.link is worth on sequences with ground truth: scores before and after, a line a sequence.
 
     python -m benchmarks.studies.linking gt=<sequences> detections=<folder of stored detections> [conf_thres=0.4]
-        [match_iou=0.5] [frame_rate=30]
+        [match_iou=0.5] [frame_rate=30] [split_distance=0.7]
     python -m benchmarks.studies.linking gt=<sequences> detections=<folder with det.txt files> score_range=0,120
 
 Tracks are made by the paper's tracker and by one that goes by boxes alone. Boxes of det.txt files have no embeddings;
@@ -60,7 +60,16 @@ def cells(before: SequenceMetrics, after: SequenceMetrics) -> list[str]:
 
 
 def main() -> None:
-    given = options(__doc__, gt="", detections="", score_range="", conf_thres="0.4", match_iou="0.5", frame_rate="30")
+    given = options(
+        __doc__,
+        gt="",
+        detections="",
+        score_range="",
+        conf_thres="0.4",
+        match_iou="0.5",
+        frame_rate="30",
+        split_distance="",
+    )
     scale = tuple(float(part) for part in given["score_range"].split(",")) if given["score_range"] else None
     rng, sequences = np.random.default_rng(0), find_ground_truth(Path(given["gt"]))[0]
     rules = TrackerConfig(
@@ -68,6 +77,7 @@ def main() -> None:
         match_iou=float(given["match_iou"]),
         frame_rate=float(given["frame_rate"]),
     )
+    limits = LinkConfig(split_distance=float(given["split_distance"]) if given["split_distance"] else None)
     lines = []
     for tracker, config in (("paper's", rules), ("boxes alone", replace(rules, cost=Cost.iou))):
         before, after = [], []
@@ -76,7 +86,7 @@ def main() -> None:
             if not found.embedding_length:
                 found = with_ideal_embeddings(found, truth.counted(), rng)
             rows = track_detections(found, config, None if truth.frames is None else truth.frames.tolist())
-            linked = link(rows, embeddings_of_rows(as_result(rows), found), LinkConfig())
+            linked = link(rows, embeddings_of_rows(as_result(rows), found), limits)
             before.append(scored(truth, rows))
             after.append(scored(truth, linked.rows))
             lines.append([tracker, truth.name, str(linked.splits), str(linked.joins), *cells(before[-1], after[-1])])

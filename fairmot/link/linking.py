@@ -25,14 +25,17 @@ class LinkConfig:
         split_rows: rows with an embedding that each part must have.
         max_gap_frames: longest time between the end of one track and the beginning of another that are joined.
         join_distance: largest cosine distance of the mean embeddings of two tracks that are joined.
+        join_mistakes: share of the pairs of people seen at the same time, who cannot be one, that may look as much
+            alike as two tracks that are joined: where embeddings tell people apart badly, fewer are joined.
         join_motion: largest miss, in heights of the box, of where each of the two would be at the other's end if it
             went on as it moved; it grows to twice as much over max_gap_frames.
     """
 
-    split_distance: float | None = 0.7
+    split_distance: float | None = None
     split_rows: int = 10
     max_gap_frames: int = 120
     join_distance: float = 0.3
+    join_mistakes: float = 0.1
     join_motion: float = 2.0
 
     def __post_init__(self) -> None:
@@ -40,6 +43,8 @@ class LinkConfig:
             raise ValueError(f"link.split_distance must be from 0 to 2 and not 0, or null, got {self.split_distance}")
         if not 0 < self.join_distance <= 2:
             raise ValueError(f"link.join_distance must be from 0 to 2 and not 0, got {self.join_distance}")
+        if not 0 <= self.join_mistakes <= 1:
+            raise ValueError(f"link.join_mistakes must be from 0 to 1, got {self.join_mistakes}")
         for key in ("split_rows", "max_gap_frames"):
             if getattr(self, key) < 1:
                 raise ValueError(f"link.{key} must be at least 1, got {getattr(self, key)}")
@@ -125,7 +130,9 @@ def _join(
     gaps = gaps[earlier, later]
     misses = _misses(ends, earlier, later, gaps) / (config.join_motion * (1 + gaps / config.max_gap_frames))
     means = normalize(sums)
-    looks = (1 - (means[earlier] * means[later]).sum(axis=1)) / config.join_distance
+    distances = 1 - means @ means.T
+    limit = min(config.join_distance, _least_of_strangers(distances, ends, has_known, config.join_mistakes))
+    looks = distances[earlier, later] / max(limit, 1e-9)
     # Shares of the two limits: both must be within theirs, and the sum chooses between several.
     fits = (misses <= 1) & (looks <= 1) & has_known[earlier] & has_known[later]
     pairs = Pairs(earlier, later, (misses + looks) / 2).where(fits)
@@ -136,6 +143,18 @@ def _join(
     ):
         follower[next_one] = follower[one]
     return np.unique(follower[parts], return_inverse=True)[1], len(earlier)
+
+
+def _least_of_strangers(distances: np.ndarray, ends: "_Ends", has_known: np.ndarray, mistakes: float) -> float:
+    """The cosine distance that a share `mistakes` of those people fall below who are seen at the same time.
+
+    They are certainly not one person, so they tell how well these embeddings tell people of this sequence apart.
+    """
+    together = np.minimum.outer(ends.last_frames, ends.last_frames) >= np.maximum.outer(
+        ends.first_frames, ends.first_frames
+    )
+    strangers = np.triu(together & np.logical_and.outer(has_known, has_known), 1)
+    return float(np.quantile(distances[strangers], mistakes)) if strangers.any() else np.inf
 
 
 @dataclass(frozen=True)

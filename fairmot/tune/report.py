@@ -43,6 +43,8 @@ def as_word(value: Any) -> str:
     """A value of the tracker's as the command line and YAML take it."""
     if isinstance(value, Enum):
         return value.name
+    if value is None:
+        return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -129,6 +131,7 @@ def _plot_key(axes: Axes, one: Dimension, done: Search, scores: np.ndarray, best
         words = list(dict.fromkeys([*one.choices, *map(as_word, values)]))
         values = [words.index(as_word(value)) for value in values]
         axes.set_xticks(range(len(words)), words)
+    values = [np.nan if value is None else value for value in values]
     axes.plot(values, scores, "o", color=_BLUE, markersize=3)
     axes.plot(values[best], scores[best], "o", color=_ORANGE, markersize=7)
     axes.set_xlabel(one.key)

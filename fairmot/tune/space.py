@@ -4,13 +4,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any, get_type_hints
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
 from fairmot.cli.command import suggest
 from fairmot.errors import ConfigError
 from fairmot.tracking.config import Cost, TrackerConfig
 
-Value = float | int | bool | Enum
+Value = float | int | bool | Enum | None
 
 _SPAN = re.compile(r"(.+)\.\.(.+)")
 _FIXED = ("frame_rate", "camera_motion")
@@ -53,6 +54,8 @@ class Dimension:
 
     def contains(self, value: Value) -> bool:
         """Whether the search could come upon this value."""
+        if value is None:
+            return False
         if self.choices:
             return any(_parsed(self.kind, word) == value for word in self.choices)
         return self.low is not None and self.high is not None and self.low <= value <= self.high  # type: ignore[operator]
@@ -67,7 +70,7 @@ def parse_space(words: Sequence[str]) -> list[Dimension]:
     Raises:
         ConfigError: a key the tracker does not have, or values it cannot take; the message says which.
     """
-    kinds = get_type_hints(TrackerConfig)
+    kinds = {key: _kind(hint) for key, hint in get_type_hints(TrackerConfig).items()}
     found: dict[str, Dimension] = {}
     for word in words:
         key, equals, values = (part.strip() for part in word.partition("="))
@@ -95,11 +98,20 @@ def default_space(rules: TrackerConfig, *, embeddings: bool, least_score: float)
         least_score: what scores less was not kept; thresholds begin there.
     """
     by_appearance = embeddings and rules.cost is not Cost.iou
-    words = (*_DEFAULT, *(_WITH_EMBEDDINGS if by_appearance else ()), *(_WITH_BYTE if rules.byte else ()))
+    words = (
+        *_DEFAULT,
+        *(_WITH_EMBEDDINGS if by_appearance else ()),
+        *(_WITH_BYTE if rules.byte else ()),
+    )
     return [
         replace(one, low=max(one.low or 0, least_score)) if one.key in ("conf_thres", "low_thres") else one
         for one in parse_space(words)
     ]
+
+
+def _kind(hint: Any) -> type:
+    """The type of a key's values; of one that may be null, of the others."""
+    return next(one for one in (*get_args(hint), hint) if one is not NoneType)
 
 
 def _dimension(key: str, values: str, kind: type) -> Dimension:

@@ -44,6 +44,18 @@ def test_what_is_not_one_person_stays_apart(second):
     assert result.joins == 0 and set(result.rows[:, 1]) == {1, 7}
 
 
+def test_people_seen_together_who_look_alike_keep_others_apart():
+    """The cosine distance of what may be joined is 0.1, that of two who are there at once 0.02."""
+    later = np.array([0.9, np.sqrt(1 - 0.9**2)], np.float32)
+    again = walk(1, ANNA, range(1, 21)), walk(7, later, range(41, 52))
+    assert linked(*again).joins == 1
+    like = np.array([0.98, np.sqrt(1 - 0.98**2)], np.float32)
+    together = walk(3, ANNA, range(60, 70), x=900), walk(4, like, range(60, 70), x=1800)
+    assert linked(*again, *together).joins == 0
+    third = walk(5, BERT, range(60, 70), x=2700)
+    assert linked(*again, *together, third, join_mistakes=0.5).joins == 1
+
+
 def test_rows_without_an_embedding_neither_join_nor_split():
     rows, _ = walk(7, ANNA, range(41, 52))
     result = linked(walk(1, ANNA, range(1, 21)), (rows, np.full((len(rows), 2), np.nan, np.float32)))
@@ -54,13 +66,13 @@ def test_a_swap_of_two_people_is_undone():
     """They meet in frame 30, and the tracker goes on with the wrong one."""
     result = linked(
         walk(1, ANNA, range(1, 31), 0, 2), walk(1, BERT, range(31, 61), 120, -2),
-        walk(2, BERT, range(1, 31), 120, -2), walk(2, ANNA, range(31, 61), 0, 2),
+        walk(2, BERT, range(1, 31), 120, -2), walk(2, ANNA, range(31, 61), 0, 2), split_distance=0.7,
     )  # fmt: skip
     assert (result.splits, result.joins) == (2, 2)
     for identity in np.unique(result.rows[:, 1]):
         x = result.rows[result.rows[:, 1] == identity, 2]
         assert len(x) == 60 and len(set(np.diff(x))) == 1
-    assert linked(walk(1, ANNA, range(1, 31)), walk(1, BERT, range(31, 61)), split_distance=None).splits == 0
+    assert linked(walk(1, ANNA, range(1, 31)), walk(1, BERT, range(31, 61))).splits == 0
 
 
 def test_the_nearest_of_several_is_joined():
@@ -75,8 +87,15 @@ def test_nothing_is_a_valid_result():
 
 
 @pytest.mark.parametrize(
-    "changes", [{"split_distance": 0.0}, {"join_distance": 3.0}, {"split_rows": 0}, {"join_motion": float("inf")}]
+    ("key", "value"),
+    [
+        ("split_distance", 0.0),
+        ("join_distance", 3.0),
+        ("join_mistakes", 1.5),
+        ("split_rows", 0),
+        ("join_motion", float("inf")),
+    ],
 )
-def test_limits_that_mean_nothing_are_refused(changes):
-    with pytest.raises(ValueError, match=f"link.{next(iter(changes))} must be"):
-        LinkConfig(**changes)
+def test_limits_that_mean_nothing_are_refused(key, value):
+    with pytest.raises(ValueError, match=f"link.{key} must be"):
+        LinkConfig(**{key: value})

@@ -15,6 +15,7 @@ def test_words_become_dimensions():
     assert (buffer.low, buffer.high, buffer.value(20)) == (10, 60, 20)
     assert byte.value("true") is True and byte.drawn(False) == "false"
     assert cost.value("iou") is Cost.iou and cost.contains(Cost.embedding) and not cost.contains(Cost.giou_embedding)
+    assert iou.contains(0.5) and not iou.contains(None)
     assert str(iou) == "match_iou=0.3..0.9" and str(byte) == "byte=true/false"
 
 
