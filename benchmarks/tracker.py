@@ -4,19 +4,21 @@
                                  [original=<the original's repository>]
 
 People walk at random through a 1920x1080 picture, come late, leave early, are hidden for up to 44 frames, are missed in
-10 % of the frames; false detections join them. Each size is timed in several passes over one sequence, ours and the
-original's (benchmarks/original/tracker.py) in turn; printed are the median frame of the fastest pass and the 99th
-percentile over all of them, in milliseconds. Less than a minute.
+10 % of the frames; false detections join them. Each size is timed in several passes over one sequence, ours, ours with
+tracker=boxes and the original's (benchmarks/original/tracker.py) in turn; printed are the median frame of the fastest
+pass and the 99th percentile over all of them, in milliseconds. Less than a minute.
 """
 
 import time
 from collections.abc import Callable
 
 import numpy as np
+from omegaconf import OmegaConf
 
 from benchmarks.measuring import options
 from benchmarks.original.tracker import original_tracker
 from benchmarks.report import Curve, Part, Row, publish
+from fairmot.cli.command import CONF_DIR
 from fairmot.structures import Detections
 from fairmot.tracking.config import TrackerConfig
 from fairmot.tracking.tracker import Tracker
@@ -59,6 +61,14 @@ def crowd(objects: int, frames: int = 150, seed: int = 0) -> list[Detections]:
     return sequence
 
 
+def rules(name: str) -> TrackerConfig:
+    """A file of conf/tracker."""
+    merged = OmegaConf.merge(OmegaConf.structured(TrackerConfig), OmegaConf.load(CONF_DIR / "tracker" / f"{name}.yaml"))
+    config = OmegaConf.to_object(merged)
+    assert isinstance(config, TrackerConfig)
+    return config
+
+
 def unit(rows: np.ndarray) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
@@ -75,7 +85,10 @@ def time_frames(update: Callable[[Detections], object], sequence: list[Detection
 
 def main() -> None:
     given = options(__doc__, objects="20,60,120,250", frames="150", passes="3", output="", original="")
-    makers: dict[str, Callable[[], Callable[[Detections], object]]] = {"ours": lambda: Tracker(TrackerConfig()).update}
+    makers: dict[str, Callable[[], Callable[[Detections], object]]] = {
+        "ours": lambda: Tracker(TrackerConfig()).update,
+        "tracker=boxes": lambda: Tracker(rules("boxes")).update,
+    }
     if given["original"]:
         makers["original"] = original_tracker(given["original"])
     counts = [int(count) for count in given["objects"].split(",")]
@@ -90,9 +103,9 @@ def main() -> None:
         p99_ms = {name: float(np.percentile(several, 99)) for name, several in passes.items()}
         reference = "the original's tracker" if given["original"] else ""
         for what, found in (("median", median_ms), ("99th percentile", p99_ms)):
-            rows.append(
-                Row(f"a frame, {objects} objects, {what}", found["ours"], "ms", reference, found.get("original"))
-            )
+            frame = f"a frame, {objects} objects, {what}"
+            rows.append(Row(frame, found["ours"], "ms", reference, found.get("original")))
+            rows.append(Row(f"{frame}, tracker=boxes", found["tracker=boxes"], "ms", "the default", found["ours"]))
         detections_per_frame = float(np.mean([len(detections) for detections in sequence]))
         details.append({"objects": objects, "detections_per_frame": detections_per_frame} | median_ms)
     lines = [[row[name] for row in details] for name in makers]

@@ -19,10 +19,9 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from omegaconf import OmegaConf
 
 from benchmarks.measuring import options, run
-from fairmot.cli.command import CONF_DIR
+from benchmarks.tracker import rules
 from fairmot.detections.find import find_detections, open_detections
 from fairmot.detections.sequence import SequenceDetections
 from fairmot.evaluation.metrics import SequenceMetrics, SequencePair, combine, evaluate_pair
@@ -64,14 +63,6 @@ Run = Callable[[list[float], list[Part]], list[list[np.ndarray]]]
 """Thresholds and parts to the rows of each part for each threshold: frame, id, left, top, width, height, score."""
 
 
-def rules(name: str) -> TrackerConfig:
-    """A file of conf/tracker."""
-    merged = OmegaConf.merge(OmegaConf.structured(TrackerConfig), OmegaConf.load(CONF_DIR / "tracker" / f"{name}.yaml"))
-    config = OmegaConf.to_object(merged)
-    assert isinstance(config, TrackerConfig)
-    return config
-
-
 def own_trackers() -> dict[str, TrackerConfig]:
     """The paper's tracker, each option alone beside it, published BYTE and the combination."""
     paper, best = TrackerConfig(cost=Cost.iou), rules("boxes")
@@ -86,10 +77,10 @@ def own_trackers() -> dict[str, TrackerConfig]:
         **{f"+ {name}": replace(paper, **keys) for name, keys in alone.items()},
         "tracker=byte": rules("byte"),
         "tracker=boxes": best,
-        "without match_iou 0.7": replace(best, match_iou=paper.match_iou),
-        "without byte_lost": replace(best, byte_lost=False),
-        "without byte, byte_lost": replace(best, byte=False),
-        "without match_lost 0.4": replace(best, match_lost=None),
+        "tracker=boxes without match_iou 0.7": replace(best, match_iou=paper.match_iou),
+        "tracker=boxes without byte_lost": replace(best, byte_lost=False),
+        "tracker=boxes without byte, byte_lost": replace(best, byte=False),
+        "tracker=boxes without match_lost 0.4": replace(best, match_lost=None),
         "+ camera_motion": replace(paper, camera_motion=True),
     }
 

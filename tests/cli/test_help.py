@@ -79,7 +79,8 @@ def test_help_fits_the_terminal(monkeypatch):
 def test_keys_come_from_docstrings():
     keys = {key.name: key for key in keys_of(TrackerConfig, "tracker.")}
     assert keys["tracker.track_buffer"].meaning.startswith("frames, at 30 frames a second, for which a lost track")
-    assert (keys["tracker.cost"].kind, keys["tracker.cost"].default) == ("embedding | giou_embedding | iou", "embedding")
+    cost = keys["tracker.cost"]
+    assert (cost.kind, cost.default) == ("embedding | giou_embedding | iou", "embedding")
     required = {key.name for key in keys_of(PrepareConfig) if key.default is None}
     assert "root" in required
     assert "sequences" not in required
