@@ -1,4 +1,4 @@
-"""From a sequence's detections to its tracks, without pictures and without a network: thousands of frames a second."""
+"""From a sequence's detections to its tracks, without pictures and without a network."""
 
 from collections.abc import Sequence
 

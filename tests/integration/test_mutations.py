@@ -29,6 +29,8 @@ from fairmot.data.index import build_index
 from fairmot.data.labels import usable
 from fairmot.data.layout import Built, build_data_set
 from fairmot.data.packed import PackedImages, open_index, write_pack
+from fairmot.detections.file import read_detections, write_detections
+from fairmot.detections.recorder import DetectionRecorder
 from fairmot.errors import FairMOTError
 from fairmot.inference.exported_file import Description, read_description, write_exported
 from fairmot.inference.network import load_network
@@ -37,6 +39,7 @@ from fairmot.json_files import sealed
 from fairmot.mot.rows import first_fault, read_ground_truth, read_results
 from fairmot.mot.sequence import read_frame_rate, read_length
 from fairmot.prepare.sets.coco_video import parse_coco
+from fairmot.structures import Detections
 from fairmot.tracking.config import TrackerConfig
 from fairmot.weights.checkpoint import GROUPS, read_checkpoint, save_checkpoint
 from fairmot.weights.weights_file import weights_file
@@ -57,7 +60,7 @@ FORMATS = (
         "record",
         "dry_run_report",
     ),
-    *("data_manifest", "coco", "data", "results", "ground_truth", "seqinfo"),
+    *("data_manifest", "coco", "data", "results", "ground_truth", "seqinfo", "stored_detections"),
 )
 TIMES = int(os.environ.get("FAIRMOT_MUTATIONS", 8 * len(FORMATS))) // len(FORMATS)
 LONGEST_S, LONGEST_MESSAGE = 5, 2000
@@ -269,6 +272,21 @@ def seqinfo(folder: Path) -> Format:
         read_frame_rate(folder / "seqinfo.ini", (48, 64))
 
     return Format({"seqinfo.ini": (*BYTES, words, words)}, read)
+
+
+def stored_detections(folder: Path) -> Format:
+    recorder = DetectionRecorder(0.1)
+    for frame in (1, 2, 4):
+        boxes_xyxy, embeddings = np.array([[1, 2, 30, 40], [5, 6, 7, 8]]), np.ones((2, 3))
+        recorder.add(frame, frame / 7, Detections(boxes_xyxy, [0.9, 0.5], embeddings, [1, 0]))
+    path = folder / "a_detections.safetensors"
+    write_detections(path, recorder.finished("a", (96, 160), 30.0, 2))
+
+    def read(folder: Path) -> None:
+        found = read_detections(path)
+        assert sum(len(detections) for _, _, detections in found.timed()) == len(found.rows)
+
+    return Format({path.name: (*BYTES, safetensors_header, safetensors_header)}, read)
 
 
 def change(one: Format, folder: Path, rng: np.random.Generator) -> str:
