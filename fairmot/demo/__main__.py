@@ -19,7 +19,7 @@ from fairmot.media.drawing import sheet
 from fairmot.media.video import open_source
 from fairmot.text_tables import aligned
 from fairmot.track import Report, TrackConfig, track
-from fairmot.tracking.tracker import TrackerConfig
+from fairmot.tracking.config import TrackerConfig
 
 _DRAWN, _TRACKED, _SCORES, _SHEET = "drawn", "tracked", "scores", "sheet.jpg"
 _SHEET_PICTURES, _SHEET_COLUMNS = 9, 3
