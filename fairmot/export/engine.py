@@ -31,7 +31,7 @@ from fairmot.weights.checkpoint import Checkpoint, digest
 from fairmot.weights.weights_file import open_weights
 
 WORTH_FRAMES = 100
-"""From so many on `auto` exports: what exporting costs is then saved, by the measurements in docs/experiments.md."""
+"""From so many on `auto` exports: by docs/experiments.md processor time is then saved even in the run that exports."""
 
 _KEPT = 4  # files of one folder: batch sizes, and weights that were replaced
 
