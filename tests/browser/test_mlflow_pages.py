@@ -152,8 +152,7 @@ def test_the_pictures_of_two_runs_are_compared_by_a_slider_over_epochs(look):
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("slider").press("ArrowRight")  # it stands before the first picture
     sync_api.expect(dialog.locator("img")).to_have_count(len(NAMES))
-    for name, image in zip(NAMES, dialog.locator("img").all(), strict=True):
-        sync_api.expect(dialog.get_by_text(name, exact=True)).to_be_visible()
+    for image in dialog.locator("img").all():
         sync_api.expect(image).to_have_js_property("complete", True)
         assert image.evaluate("element => element.naturalWidth") >= 200
 

@@ -24,7 +24,7 @@ def send_image(client: Any, run_id: str, record: dict[str, Any]) -> None:
     """Store a picture where MLflow's image grid finds it, which has a slider over steps and compares runs.
 
     The names are those of MLflow's own `log_image`; that puts chance and the clock into them, so that a picture sent
-    twice would be shown twice. WebP takes a tenth of the room of its PNG.
+    twice would be shown twice. WebP takes a third to a thirteenth of the room of PNG.
 
     Args:
         client: MLflow's, of the server in use.
