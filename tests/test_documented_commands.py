@@ -59,7 +59,7 @@ ELSEWHERE = {
     r"python -m train .*simulate\.chip=.*": "tests/train/simulate/test_simulate_run.py",
     r"FAIRMOT_SCREENSHOTS=.*": f"{BY_HAND}the same tests as in CI, with longer trainings to show",
     r"FAIRMOT_MUTATIONS=.*": f"{BY_HAND}the same tests as in CI, with more changes",
-    r"python (file\.py|-m)": f"{BY_HAND}kinds of commands, not commands",
+    r"python (file\.py|-m|-m train -m)": f"{BY_HAND}kinds of commands, not commands",
     r"python (train|track|demo)\.py mot .*": f"{BY_HAND}the original's, for comparison",
     r"mlflow ui": "tests/browser/test_mlflow_pages.py::test_both_curves_are_in_one_chart",
     r"python -m fairmot\.link .*": "tests/link/test_link_command.py",

@@ -127,7 +127,7 @@ def test_the_commands_work_from_any_folder(installed, tmp_path):
     assert "name: quickstart" in composed.stdout
     helped = run(installed.with_name("fairmot-track"), "--help", cwd=tmp_path)
     assert helped.returncode == 0, helped.stderr
-    assert "checkpoint= (required)" in helped.stdout
+    assert "source= (required)" in helped.stdout
     planned = run(installed, "-m", "train.launch", "2", "--dry-run", "experiment=quickstart", cwd=tmp_path)
     assert planned.returncode == 0, planned.stderr
     assert planned.stdout.count("RANK_ID") or "msrun" in planned.stdout

@@ -23,7 +23,14 @@ BATCH_SIZES = (1, 4)
 
 def measure(checkpoint: str, source: str, batch_size: int, device: Device) -> dict[str, float | int | str]:
     with tempfile.TemporaryDirectory() as output:
-        config = TrackConfig(source, checkpoint, output, max_frames=MAX_FRAMES, batch_size=batch_size, device=device)
+        config = TrackConfig(
+            source=source,
+            checkpoint=checkpoint,
+            output=output,
+            max_frames=MAX_FRAMES,
+            batch_size=batch_size,
+            device=device,
+        )
         report = track(config)
     row: dict[str, float | int | str] = {"source": Path(source).name, "batch": batch_size, "frames": report.n_frames}
     row |= {f"{stage}_ms": round(report.stage_s[stage] * 1e3 / report.n_frames, 2) for stage in STAGES}

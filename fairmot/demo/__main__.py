@@ -65,7 +65,14 @@ def demo(config: DemoConfig) -> None:
     tracked, scores = str(output / _TRACKED), str(output / _SCORES)
     rules, overwrite = TrackerConfig(**RULES), config.overwrite
     report = track(
-        TrackConfig(sequence, str(CHECKPOINT), tracked, tracker=rules, device=config.device, overwrite=overwrite)
+        TrackConfig(
+            source=sequence,
+            checkpoint=str(CHECKPOINT),
+            output=tracked,
+            tracker=rules,
+            device=config.device,
+            overwrite=overwrite,
+        )
     )
     found = evaluate(EvaluateConfig(gt=sequence, results=tracked, output=scores, plots=False, overwrite=overwrite))
     video = next(path for path in report.written if path.suffix == ".mp4")

@@ -70,7 +70,11 @@ def test_the_channel_of_a_peak_is_its_class(detector):
 def run_track(monkeypatch, detector, sequence, output):
     monkeypatch.setattr(NetworkDetector, "from_checkpoint", lambda *_, **__: detector)
     tracker = TrackerConfig(conf_thres=0.5)
-    return track(TrackConfig(str(sequence), "run", str(output), tracker=tracker, frames=True, video=False))
+    return track(
+        TrackConfig(
+            source=str(sequence), checkpoint="run", output=str(output), tracker=tracker, frames=True, video=False
+        )
+    )
 
 
 def test_classes_reach_the_text_file_with_ids_unique_over_them(monkeypatch, detector, sequence, tmp_path):

@@ -7,17 +7,16 @@ import numpy as np
 import pytest
 from mindspore import Parameter, Tensor
 
-from train.flat_optimizer import FlatOptimizer
 from train.optimizer import OptimConfig, Optimizer, OptimizerName, Schedule, learning_rate
 
 WEIGHT = np.arange(6, dtype=np.float32).reshape(2, 3) - 2
 BIAS = np.array([0.5, -0.5], np.float32)
 
 
-def optimise(config, steps=4, rate=0.1, make=Optimizer):
+def optimise(config, steps=4, rate=0.1):
     """Weight and bias after a few steps whose gradient is 0.3 * value + 0.1."""
     weight, bias = Parameter(Tensor(WEIGHT), name="w"), Parameter(Tensor(BIAS), name="b")
-    optimizer = make(config, [bias, weight])
+    optimizer = Optimizer(config, [bias, weight])
     for _ in range(steps):
         gradients = tuple(Tensor(0.3 * parameter.asnumpy() + 0.1) for parameter in optimizer.weights)
         optimizer(optimizer.pack(gradients), Tensor(1.0), Tensor(rate, ms.float32), Tensor(True))
@@ -40,17 +39,15 @@ def graph_mode():
     ms.set_context(mode=ms.GRAPH_MODE)
 
 
-@pytest.mark.parametrize("make", [Optimizer, pytest.param(FlatOptimizer, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("name", "in_gradient", "decoupled"), [("adam", 0.2, 0.0), ("adamw", 0.0, 0.2)])
-def test_adam_and_adamw_decay_weights_only(name, in_gradient, decoupled, make):
-    weight, bias = optimise(OptimConfig(name=OptimizerName[name], weight_decay=0.2), make=make)
+def test_adam_and_adamw_decay_weights_only(name, in_gradient, decoupled):
+    weight, bias = optimise(OptimConfig(name=OptimizerName[name], weight_decay=0.2))
     np.testing.assert_allclose(weight, adam(WEIGHT, in_gradient, decoupled), rtol=2e-4, atol=1e-5)
     np.testing.assert_allclose(bias, adam(BIAS, 0.0, 0.0), rtol=2e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("make", [Optimizer, pytest.param(FlatOptimizer, marks=pytest.mark.slow)])
-def test_sgd_with_momentum(make):
-    weight, _ = optimise(OptimConfig(name=OptimizerName.sgd, momentum=0.5, weight_decay=0.2), make=make)
+def test_sgd_with_momentum():
+    weight, _ = optimise(OptimConfig(name=OptimizerName.sgd, momentum=0.5, weight_decay=0.2))
     value, velocity = WEIGHT.astype(np.float64), 0.0
     for _ in range(4):
         velocity = 0.5 * velocity + (0.3 * value + 0.1 + 0.2 * value)
