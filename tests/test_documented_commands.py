@@ -41,6 +41,7 @@ ELSEWHERE = {
     r"source \.venv/bin/activate": f"{BY_HAND}made by the line before it, or by scripts/environment.sh",
     r"pip install -e '\.\[(notebook|tune|s3)\]'": f"{BY_HAND}a download; scripts/environment.sh installs more",
     r"python -m fairmot\.demo": "tests/test_demo.py::test_everybody_is_followed_without_a_switch",
+    r"pip install onnx onnxruntime": f"{BY_HAND}a download; scripts/environment.sh installs them",
     r"jupyter lab notebooks/fairmot\.ipynb": "tests/test_notebook.py::test_it_runs_from_top_to_bottom",
     r"jupyter nbconvert .*": "tests/test_notebook.py::test_its_outputs_are_cleared_by_the_documented_command",
     r"python -m sphinx .*": "tests/test_docs.py::test_the_site_builds_without_a_warning",

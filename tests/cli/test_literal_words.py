@@ -62,9 +62,9 @@ def test_text_is_taken_as_it_stands(value):
 
 @pytest.mark.parametrize("value", [value for value in VALUES if value != "null"])
 def test_so_is_text_that_may_be_missing_and_text_in_groups(value):
-    words = [f"weights={value}", f"data.root={value}", "data=custom", f"+data.train.mine={value}"]
+    words = [f"weights={value}", f"data.cache_dir={value}", "data=custom", f"+data.train.mine={value}"]
     config = compose(words, TrainConfig, "train")
-    assert (config.weights, config.data.root, config.data.train) == (value, value, {"mine": value})
+    assert (config.weights, config.data.cache_dir, config.data.train) == (value, value, {"mine": value})
 
 
 def test_interpolations_stay_interpolations(monkeypatch, tmp_path):

@@ -136,7 +136,10 @@ def test_a_checkpoint_or_its_run_directory_gives_the_network_back(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"num_classes": 3}, r"2 other shape: hm.2.weight \[1, 8, 1, 1\] here \[3, 8, 1, 1\], hm.2.bias"),
+        (
+            {"num_classes": 3},
+            r"2 other shape: hm.2.weight: checkpoint \[1, 8, 1, 1\], this network \[3, 8, 1, 1\], hm.2.bias",
+        ),
         ({"drop": ("wh.2.bias", "reg.0.weight")}, "2 missing: (wh.2.bias|reg.0.weight), "),
         ({"model": {**dataclasses.asdict(NARROW), "head_conv": 0}}, "8 unexpected: .*; 8 other shape: "),
         ({"model": {**dataclasses.asdict(NARROW), "name": "dla_60"}}, "cannot be built: model.name=dla_60"),

@@ -41,8 +41,9 @@ def test_the_rules_come_from_the_checkpoint(run, capsys, words, schema, name):
 
 def test_whose_rules_they_are_is_said(run, tmp_path, capsys):
     say_whose_rules(run)
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "step_00000003/config.yaml" in line
+    which, whose = capsys.readouterr().err.splitlines()
+    assert which.endswith("step_00000003 (step 3)")
+    assert "step_00000003/config.yaml" in whose
     say_whose_rules(tmp_path / "elsewhere")
     assert capsys.readouterr().err == ""
 

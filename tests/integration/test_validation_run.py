@@ -63,7 +63,7 @@ def test_every_epoch_is_validated_and_recorded(validated):
     metrics = read_metrics(validated)
     assert {name.rsplit("/", 1)[1] for name in metrics if name.startswith("epoch/validation/")} == NAMES
     assert list(validations(validated)) == [1, 2]
-    sheets = [record["path"] for record, _ in read_records(validated) if record["kind"] == "artifact"]
+    sheets = [record["path"] for record, _ in read_records(validated) if record["kind"] == "image"]
     for epoch in (1, 2):
         path = validated / "validation" / f"epoch_{epoch:03d}" / f"validation_epoch_{epoch:03d}.png"
         assert path.is_file()
