@@ -62,6 +62,9 @@ ELSEWHERE = {
     r"FAIRMOT_MUTATIONS=.*": f"{BY_HAND}the same tests as in CI, with more changes",
     r"python (file\.py|-m|-m train -m)": f"{BY_HAND}kinds of commands, not commands",
     r"python (train|track|demo)\.py mot .*": f"{BY_HAND}the original's, for comparison",
+    r"python -m train -m experiment=quickstart optim\.lr=1e-4,5e-4 seed=1,2 .*": (
+        "tests/integration/test_sweep.py::test_a_sweep_leaves_everything_a_comparison_needs"
+    ),
     r"mlflow ui": "tests/browser/test_mlflow_pages.py::test_both_curves_are_in_one_chart",
     r"python -m fairmot\.link .*": "tests/link/test_link_command.py",
     r"python -m fairmot\.tune .*": "tests/tune/test_tune_command.py",

@@ -15,7 +15,7 @@ from fairmot.weights.checkpoint import GROUPS, read_checkpoint, whole_checkpoint
 from train.__main__ import train
 
 STEPS = 10  # two epochs of five
-KILLS = 4
+KILLS = 3
 SECRET = "named-by-the-environment"
 
 
