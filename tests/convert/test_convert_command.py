@@ -236,7 +236,9 @@ def test_an_encoder_alone(convert, places):
     source.write_bytes(torch_file({**encoder, "fc.weight": random(3, 2, 1, 1), "fc.bias": random(3)}))
     code, said = convert(*SETTINGS, "skip=[ida_up.*,hm.*,wh.*,id.*,reg.*]", source=source, output=output)
     assert code == 0, said
-    assert len(load_file(output).keys() & network().state().keys()) == 5
+    state = network().state()
+    fitting = [name for name, array in load_file(output).items() if state[name].shape == array.shape]
+    assert len(fitting) == 5
 
 
 def test_other_types_are_made_float32_and_it_says_so(convert, places):
