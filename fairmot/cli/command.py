@@ -24,6 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from fairmot.addresses import masked
 from fairmot.cli.defaults import DefaultsInFile
 from fairmot.cli.help import group_help, help_text
+from fairmot.cli.interpolations import check_interpolations
 from fairmot.cli.keys import IGNORED, kinds_of
 from fairmot.cli.mistakes import HYDRAS_FLAGS, explain_value, line_to_type, meant, nearest_key
 from fairmot.cli.recorded import Recorded, written_with_environment
@@ -71,6 +72,7 @@ def to_config(composed: DictConfig, schema: type[Config]) -> Config:
 
 def _with_defaults_in_file(composed: DictConfig, words: list[str], schema: type, config_name: str) -> DictConfig:
     """Composed anew from a file's defaults where it names such a file, so that all the words say wins over them."""
+    check_interpolations(composed)
     defaults = schema.defaults_in_file(composed) if issubclass(schema, DefaultsInFile) else {}
     if not defaults:
         return composed
@@ -138,7 +140,8 @@ def run_command(
         if elsewhere:
             sys.argv[:] = command_line
         try:
-            words_of_job = list(HydraConfig.get().overrides.task)
+            # As they were written: read one by one, each would be worked out.
+            words_of_job: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
             config: Any = to_config(_with_defaults_in_file(composed, words_of_job, schema, config_name), schema)
             with contextlib.redirect_stdout(_unmasked(sys.stdout)):
                 return function(config)
