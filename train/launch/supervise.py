@@ -72,7 +72,8 @@ def supervise(
         signals: requests to stop.
 
     Returns:
-        The exit code: 0 done, 1 failed, 2 a rank refused its configuration, 130 ended by a signal.
+        The exit code: 0 done, 1 failed (also to save what a signal asked for), 2 a rank refused its configuration, 130
+        ended by a signal.
     """
     processes.adopt_orphans()
     attempt = 1
@@ -104,6 +105,7 @@ class _Attempt:
         self._hosts, self._signals, self._attempt = hosts, signals, attempt
         self._tail = LogTail(local_ranks.ranks[0].log) if local_ranks.ranks[0].rank == 0 else None
         self._stop_until_s: float | None = None
+        self._failed_to_stop = False
 
     def run(self) -> Verdict:
         """Start, watch, end; returns what all hosts do next."""
@@ -170,14 +172,27 @@ class _Attempt:
             return
         if event.kind is Kind.hung and not self._local_ranks.ended:
             say(self._local_ranks.explain_hang())
+        if event.kind is Kind.stopped:
+            self._notice_failed_stop()
         self._local_ranks.end()
         self._hosts.report()
+
+    def _notice_failed_stop(self) -> None:
+        """Whether ranks failed when asked to stop, as the one does that cannot save; a killed one fails others."""
+        fallen = self._local_ranks.fallen()
+        codes = {rank.exit_code for rank in fallen}
+        self._failed_to_stop = FairMOTError.exit_code in codes and codes <= {FairMOTError.exit_code, INTERRUPTED}
+        if self._failed_to_stop:
+            failed = [rank for rank in fallen if rank.exit_code == FairMOTError.exit_code]
+            self._show_progress()
+            say("launch: " + "; ".join(rank.how_it_ended() for rank in failed))
+            say("".join(rank.last_lines() for rank in failed))
 
     def _decide(self, event: Event | None) -> Verdict:
         if event is None:
             return Verdict(0)
         if event.kind is Kind.stopped or self._signals.names:
-            return Verdict(INTERRUPTED)
+            return Verdict(FairMOTError.exit_code if self._failed_to_stop else INTERRUPTED)
         if event.kind in (Kind.failed, Kind.hung) and self._attempt <= self._limits.max_restarts:
             return Verdict(None, min(2.0 ** (self._attempt - 1), _LONGEST_PAUSE_S))
         return Verdict(ConfigError.exit_code if event.kind is Kind.refused else FairMOTError.exit_code)

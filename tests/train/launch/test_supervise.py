@@ -195,6 +195,18 @@ def test_a_rank_that_dies_of_the_signal_is_not_waited_for(start):
     assert gone(job)
 
 
+def test_a_rank_that_cannot_save_when_asked_to_stop_fails_the_job(start):
+    failing = ON_SIGTERM.format("(print('the disk is full', flush=True), finish(1))")
+    job = start(failing, GENTLE, restarts=3)
+    for rank in (0, 1):
+        job.wait_for("works", rank)
+    job.process.send_signal(signal.SIGTERM)
+    code, said = job.end()
+    assert code == 1, said
+    assert "rank 0" in said.partition("SIGTERM")[2]
+    assert "the disk is full" in said
+
+
 def test_a_second_signal_kills_at_once(start):
     job = start(DEAF, grace_s=60)
     job.wait_for("works")
