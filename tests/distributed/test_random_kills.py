@@ -17,7 +17,7 @@ from small_run import curves, write_pictures
 
 from fairmot.weights.checkpoint import read_checkpoint, whole_checkpoints
 
-KILLS = int(os.environ.get("FAIRMOT_KILLS", "4"))
+KILLS = int(os.environ.get("FAIRMOT_KILLS", "3"))
 RANKS = int(os.environ.get("FAIRMOT_KILL_RANKS", "2"))
 RESTARTS = 2
 PICTURES = 13
