@@ -1,4 +1,8 @@
-"""Where networks run, and with which settings of MindSpore's executor."""
+"""Where networks run, and with which settings of MindSpore's executor.
+
+Configurations name devices, and help prints configurations: MindSpore is imported by the functions that use it.
+"""
+# ruff: noqa: PLC0415
 
 import ctypes
 import functools
@@ -8,9 +12,6 @@ from dataclasses import dataclass, fields
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
-
-import mindspore as ms
-from mindspore.device_context import ascend
 
 from fairmot.errors import ConfigError
 
@@ -99,6 +100,8 @@ def find_device(wanted: Device, devices: Path | None = None) -> FoundDevice:
     npus = list_npus(devices)
     if not npus:
         return FoundDevice(Device.cpu, f"no NPU here: no {devices or DEVICES}/davinci0")
+    from mindspore.device_context import ascend
+
     if not ascend.is_available():
         raise ConfigError(
             f"device=auto: {len(npus)} NPU(s) are here ({npus[0]}), but MindSpore cannot load CANN; its "
@@ -117,6 +120,8 @@ def say_device(wanted: Device) -> None:
 
 def device_in_use() -> Device:
     """What this process's graphs are compiled for, once `use_device` was called."""
+    import mindspore as ms
+
     return next(device for device, target in _TARGETS.items() if target == ms.get_context("device_target"))
 
 
@@ -132,6 +137,8 @@ def use_device(device: Device, executor: ExecutorConfig | None = None) -> None:
     Raises:
         ConfigError: it is not there, DEVICE_ID is no number, or this process has set up its NPU otherwise.
     """
+    import mindspore as ms
+
     device = find_device(device).device
     ms.set_context(mode=ms.GRAPH_MODE)
     try:
@@ -157,6 +164,9 @@ def _set_executor(
     Raises:
         ConfigError: this process has others already.
     """
+    import mindspore as ms
+    from mindspore.device_context import ascend
+
     try:
         ascend.op_precision.conv_allow_hf32(allow_hf32)
         ascend.op_precision.matmul_allow_hf32(allow_hf32)

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from fairmot.cli.command import compose
-from fairmot.evaluate import EvaluateConfig, Scores, evaluate
-from fairmot.track import Report, TrackConfig, track
+from fairmot.evaluate.command import Scores, evaluate
+from fairmot.evaluate.config import EvaluateConfig
+from fairmot.track.command import Report, track
+from fairmot.track.config import TrackConfig
 
 
 def track_video(source: str | Path, checkpoint: str | Path, output: str | Path, **keys: Any) -> Report:

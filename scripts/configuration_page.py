@@ -16,17 +16,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from fairmot.cli.command import CONF_DIR
 from fairmot.cli.help import EXIT_CODES
 from fairmot.cli.keys import Key, all_keys, keys_of
-from fairmot.convert.__main__ import ConvertConfig
-from fairmot.demo.__main__ import DemoConfig
-from fairmot.evaluate import EvaluateConfig
-from fairmot.export.__main__ import ExportConfig
+from fairmot.convert.config import ConvertConfig
+from fairmot.demo.config import DemoConfig
+from fairmot.evaluate.config import EvaluateConfig
+from fairmot.export.config import ExportConfig
 from fairmot.files import write_atomic
-from fairmot.link.__main__ import LinkCommandConfig
+from fairmot.link.config import LinkCommandConfig
 from fairmot.pack import PackConfig
 from fairmot.prepare.config import PrepareConfig
-from fairmot.submit import SubmitConfig
-from fairmot.track import TrackConfig
-from fairmot.tune.__main__ import TuneConfig
+from fairmot.submit.config import SubmitConfig
+from fairmot.track.config import TrackConfig
+from fairmot.tune.config import TuneConfig
 from train.config import TrainConfig
 from train.deliver import DeliverConfig
 from train.selfcheck.config import SelfcheckConfig

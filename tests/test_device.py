@@ -12,7 +12,8 @@ from mindspore.device_context import ascend
 from fairmot import device as device_module
 from fairmot.device import Device, FoundDevice, device_in_use, find_device, say_device, use_device
 from fairmot.errors import ConfigError
-from fairmot.model.network import ModelConfig, build_network
+from fairmot.model.config import ModelConfig
+from fairmot.model.network import build_network
 from fairmot.weights.weights_file import weights_file
 
 SIMULATED = {"MS_SIMULATION_LEVEL": "1", "RANK_SIZE": "1", "RANK_ID": "0", "DEVICE_ID": "5"}
@@ -153,9 +154,9 @@ def test_an_npu_is_found_and_not_taken(tmp_path):
 
 
 CONVERT = """
-from fairmot.convert.__main__ import convert
+from fairmot.convert.command import convert
 from fairmot.cli.command import compose
-from fairmot.convert.__main__ import ConvertConfig
+from fairmot.convert.config import ConvertConfig
 convert(compose(["source=source.safetensors", "output=output.pth"], ConvertConfig, "convert"))
 from mindspore._c_expression import DeviceContextManager
 npu = DeviceContextManager.get_instance().get_device_context("Ascend")

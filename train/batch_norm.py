@@ -1,26 +1,14 @@
 """Whose statistics batch normalisation uses while training."""
 
 from collections.abc import Callable
-from enum import Enum
 
 import mindspore as ms
 from mindspore import Tensor, nn
 
 from fairmot.model.reading import own
+from train.step_config import BatchNorm
 
 _PARAMETERS = ("gamma", "beta", "moving_mean", "moving_variance")
-
-
-class BatchNorm(Enum):
-    """Statistics of what batch normalisation divides by.
-
-    rank: of each rank's own batch (the original's data parallel). frozen: the running ones, which stay as they are.
-    sync: of all ranks' batches; on Ascend only.
-    """
-
-    rank = "rank"
-    frozen = "frozen"
-    sync = "sync"
 
 
 class SyncBatchNorm2d(nn.SyncBatchNorm):

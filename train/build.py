@@ -18,7 +18,8 @@ from fairmot.data.targets import Targets, empty_targets
 from fairmot.device import device_in_use
 from fairmot.errors import ConfigError
 from fairmot.inference.network import NetworkDetector
-from fairmot.losses.fairmot_loss import FairMOTLoss, HeatmapLoss
+from fairmot.losses.config import HeatmapLoss
+from fairmot.losses.fairmot_loss import FairMOTLoss
 from fairmot.model.network import build_network
 from train.average import WeightAverage
 from train.batch_norm import set_batch_norm

@@ -10,15 +10,12 @@ from fairmot.cli.recorded import Recorded, recorded
 from fairmot.data.dataset import DataConfig
 from fairmot.device import Device, ExecutorConfig, find_device
 from fairmot.evaluation.rules import Rules
-from fairmot.losses.fairmot_loss import LossConfig
-from fairmot.model.network import ModelConfig
+from fairmot.losses.config import LossConfig
+from fairmot.model.config import ModelConfig
 from fairmot.tracking.config import TrackerConfig
-from train.batch_norm import BatchNorm
-from train.optimizer import OptimConfig
-from train.precision import Precision
-from train.report.mlflow_delivery import MlflowConfig
+from train.report.config import MlflowConfig
 from train.simulate.config import SimulateConfig
-from train.step import LossScaleConfig
+from train.step_config import BatchNorm, LossScaleConfig, OptimConfig, Precision
 
 
 @dataclass
@@ -187,3 +184,8 @@ def far_run_dir(address: str) -> str:
 def as_yaml(config: TrainConfig) -> str:
     """The composed configuration, as runs and checkpoints keep it."""
     return OmegaConf.to_yaml(OmegaConf.create(recorded(config)))
+
+
+def register_sweep_folder() -> None:
+    """Let `hydra.sweep.dir` of conf/train.yaml take the first of several values that is given."""
+    OmegaConf.register_new_resolver("first_given", lambda *values: next(filter(None, values)), replace=True)

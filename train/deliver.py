@@ -8,7 +8,8 @@ from omegaconf import MISSING
 from fairmot.addresses import masked_address
 from fairmot.cli.command import run_command
 from fairmot.errors import FairMOTError
-from train.report.mlflow_delivery import MlflowConfig, follow, resolve_tracking_uri
+from train.report.config import MlflowConfig
+from train.report.mlflow_delivery import follow, resolve_tracking_uri
 from train.report.mlflow_run import undelivered_lines
 from train.report.record import SPOOL_NAME, only_deliverer, read_records
 

@@ -4,8 +4,9 @@ import mindspore as ms
 from mindspore import Parameter, ParameterTuple, Tensor, mint, nn, ops
 from mindspore.ops.auto_generate import SplitWithSize
 
-from train.optimizer import OptimConfig, Optimizer, OptimizerName, decay_groups
+from train.optimizer import Optimizer, decay_groups
 from train.packing import Packing, Part, add_in_place
+from train.step_config import OptimConfig, OptimizerName
 from train.weight_vector import WeightVector, members_of
 
 _SHARES_OF_RANKS = (0.5, 0.35)

@@ -1,26 +1,12 @@
 """Which precision the network computes in. Its parameters, and so its checkpoints, are fp32 in any."""
 
-from enum import Enum
-
 import mindspore as ms
 from mindspore import nn
 
 from fairmot.model.ascend_layers import AscendBatchNorm2d
 from fairmot.model.network import FairMOT
 from train.batch_norm import SyncBatchNorm2d
-
-
-class Precision(Enum):
-    """Of the network's convolutions and matrix products; the losses are fp32 always.
-
-    fp32: MindSpore's O0. fp16: half precision around fp32 batch normalisation, after its O2; the loss scale keeps small
-    gradients. bf16: the same with bfloat16, and fp32 max pooling; on Ascend only.
-    """
-
-    fp32 = "fp32"
-    fp16 = "fp16"
-    bf16 = "bf16"
-
+from train.step_config import Precision
 
 _LOW = {Precision.fp16: ms.float16, Precision.bf16: ms.bfloat16}
 

@@ -14,7 +14,8 @@ from mindspore import Parameter, nn
 import fairmot
 from fairmot.data.identities import IdentityTable
 from fairmot.errors import CheckpointError
-from fairmot.model.network import FairMOT, ModelConfig
+from fairmot.model.config import ModelConfig
+from fairmot.model.network import FairMOT
 from fairmot.weights.checkpoint import EMA, GROUPS, Checkpoint, Tensors, read_checkpoint, shortened, tensor_differences
 from fairmot.weights.weights_file import read_weights_file
 from train.average import WeightAverage

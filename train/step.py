@@ -1,8 +1,5 @@
 """One training step as one compiled graph: forward, gradients, loss scale, all-reduce, overflow, clip, update."""
 
-import math
-from dataclasses import dataclass
-
 import mindspore as ms
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.amp import all_finite
@@ -13,35 +10,11 @@ from fairmot.losses.fairmot_loss import SCALARS as LOSS_SCALARS
 from train.average import WeightAverage
 from train.flat_optimizer import FlatOptimizer
 from train.optimizer import Optimizer
+from train.step_config import LossScaleConfig
 
 SCALARS = (*LOSS_SCALARS, "stop", "gradient_norm", "loss_scale", "overflow_steps", "overflow")
 """What a step returns, in this order: loss scalars, the share of ranks that ask to stop, the norm before clipping, the
 scale used, skipped steps so far, and whether this step was skipped."""
-
-
-@dataclass
-class LossScaleConfig:
-    """Loss scaling against underflow of fp16 gradients.
-
-    Attributes:
-        initial: the (first) scale.
-        dynamic: halve it when gradients overflow, double it after growth_steps good steps; else it stays.
-        growth_steps: good steps before it is doubled.
-        maximum: largest scale.
-    """
-
-    initial: float = 1024.0
-    dynamic: bool = True
-    growth_steps: int = 2000
-    maximum: float = 2.0**24
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.initial) and 1 <= self.initial <= self.maximum):
-            raise ValueError(
-                f"runtime.loss_scale.initial={self.initial}: must lie between 1 and maximum={self.maximum}"
-            )
-        if self.growth_steps < 1:
-            raise ValueError(f"runtime.loss_scale.growth_steps={self.growth_steps}: must be at least 1")
 
 
 class LossScale(nn.Cell):

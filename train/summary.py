@@ -22,10 +22,11 @@ from train.config import TrainConfig
 from train.distributed import World
 from train.loop import Trainer
 from train.optimizer import batch_factor
+from train.report.config import MlflowConfig
 from train.report.console import print_summary
 from train.report.curves import draw_curves
 from train.report.data_sets import DataSet, training_sets
-from train.report.mlflow_delivery import MlflowConfig, resolve_tracking_uri
+from train.report.mlflow_delivery import resolve_tracking_uri
 from train.report.mlflow_run import first_line
 from train.report.pictures import draw_samples
 from train.state import Progress

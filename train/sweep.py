@@ -20,7 +20,6 @@ from urllib.parse import quote
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
-from omegaconf import OmegaConf
 
 from fairmot.addresses import masked
 from fairmot.errors import ConfigError, FairMOTError
@@ -30,11 +29,6 @@ from train.report.record import SPOOL_NAME, RunRecord
 from train.run_dir import RUN_DIR_VARIABLE
 
 _LONGEST_NAME = 150
-
-
-def register_sweep_folder() -> None:
-    """Let `hydra.sweep.dir` of conf/train.yaml take the first of several values that is given."""
-    OmegaConf.register_new_resolver("first_given", lambda *values: next(filter(None, values)), replace=True)
 
 
 @contextlib.contextmanager

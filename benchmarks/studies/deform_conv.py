@@ -23,11 +23,12 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from benchmarks.measuring import options, run_again
 from benchmarks.report import progress, ratios, write_output
+from fairmot.model.config import ModelConfig
 from fairmot.model.deform_conv import DeformConv
 from fairmot.model.dla import DLA34_CHANNELS
 from fairmot.model.init import initialize
 from fairmot.model.neck import plain_node_conv
-from fairmot.model.network import DLASeg, FairMOT, ModelConfig
+from fairmot.model.network import DLASeg, FairMOT
 
 SHAPES = {"layer": (4, 64, 64, 112), "network": (4, 3, 256, 448)}
 COLUMNS = {

@@ -22,8 +22,9 @@ from fairmot.detections.sequence import SequenceDetections
 from fairmot.detections.tracks import track_detections
 from fairmot.evaluation.metrics import SequenceMetrics, SequencePair, combine, evaluate_pair
 from fairmot.evaluation.sequences import GroundTruthSequence, find_ground_truth
+from fairmot.link.config import LinkConfig
 from fairmot.link.embeddings import embeddings_of_rows
-from fairmot.link.linking import LinkConfig, link
+from fairmot.link.linking import link
 from fairmot.mot.rows import MotRows, result_rows
 from fairmot.structures import Detections
 from fairmot.tracking.config import Cost, TrackerConfig

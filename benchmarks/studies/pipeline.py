@@ -15,7 +15,8 @@ from pathlib import Path
 from benchmarks.measuring import options
 from benchmarks.report import markdown, write_output
 from fairmot.device import Device
-from fairmot.track import STAGES, TrackConfig, track
+from fairmot.track.command import STAGES, track
+from fairmot.track.config import TrackConfig
 
 MAX_FRAMES = 100
 BATCH_SIZES = (1, 4)

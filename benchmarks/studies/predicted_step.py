@@ -110,8 +110,9 @@ def multiplications(name: str) -> float:
     import mindspore as ms  # noqa: PLC0415 (seconds of import)
     from mindspore import nn  # noqa: PLC0415
 
+    from fairmot.model.config import ModelConfig  # noqa: PLC0415
     from fairmot.model.deform_conv import DeformConv  # noqa: PLC0415
-    from fairmot.model.network import ModelConfig, build_network  # noqa: PLC0415
+    from fairmot.model.network import build_network  # noqa: PLC0415
 
     ms.set_context(mode=ms.PYNATIVE_MODE)
     network = build_network(ModelConfig(name=name), seed=1)
@@ -146,8 +147,10 @@ def step_of(cluster: Cluster, step: str, precision: str, batch: float, level: st
 @cache
 def parameters_without_classifier() -> int:
     """What dlaconv_34 and its losses train, apart from the classifier's rows."""
-    from fairmot.losses.fairmot_loss import FairMOTLoss, LossConfig  # noqa: PLC0415 (seconds of import)
-    from fairmot.model.network import ModelConfig, build_network  # noqa: PLC0415
+    from fairmot.losses.config import LossConfig  # noqa: PLC0415
+    from fairmot.losses.fairmot_loss import FairMOTLoss  # noqa: PLC0415
+    from fairmot.model.config import ModelConfig  # noqa: PLC0415
+    from fairmot.model.network import build_network  # noqa: PLC0415
 
     cells = (build_network(ModelConfig(), seed=1), FairMOTLoss(LossConfig(), 2, EMBEDDING, seed=1))
     return sum(parameter.size for cell in cells for parameter in cell.trainable_params()) - 2 * (EMBEDDING + 1)

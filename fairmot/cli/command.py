@@ -6,6 +6,7 @@ Exit codes: see `fairmot.cli.help.EXIT_CODES`.
 import contextlib
 import logging
 import os
+import pkgutil
 import re
 import signal
 import sys
@@ -167,6 +168,19 @@ def run_command(
         _leave(str(interruption) or "interrupted", 130)
     if failures:
         _leave("\nerror: ".join(map(str, failures)), failures[0].exit_code)
+
+
+def when_called(place: str) -> Callable[[Any], Any]:
+    """A command's function, imported once it is called: help and refused words do not wait for MindSpore.
+
+    Args:
+        place: `module:function`.
+    """
+
+    def call(config: Any) -> Any:
+        return pkgutil.resolve_name(place)(config)
+
+    return call
 
 
 class _Masking:

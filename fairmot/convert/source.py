@@ -18,7 +18,7 @@ from fairmot.convert.names import (
 from fairmot.convert.torch_file import MOST_BYTES, is_torch_file, read_torch_file
 from fairmot.errors import CheckpointError
 from fairmot.files import open_bounded
-from fairmot.model.network import ModelConfig
+from fairmot.model.config import ModelConfig
 from fairmot.weights.checkpoint import Checkpoint, Tensors, read_checkpoint, shortened
 from fairmot.weights.weights_file import read_weights_file
 

@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import sys
-from enum import Enum
 from pathlib import Path
 
 import mindspore as ms
@@ -23,10 +22,11 @@ from fairmot.device import Device, find_device, say_device, use_device
 from fairmot.errors import LONGEST_REASON, CheckpointError, ConfigError, DataError, excerpt
 from fairmot.export.write import describe, require_onnx, write_checked
 from fairmot.files import new_file
+from fairmot.inference.config import MAX_OBJECTS, Engine
 from fairmot.inference.detector import Detector
 from fairmot.inference.exported import is_exported, open_detector, open_exported
 from fairmot.inference.exported_file import FORMAT_VERSION, MINDIR, ONNX, description_path, read_description
-from fairmot.inference.network import MAX_OBJECTS, load_network
+from fairmot.inference.network import load_network
 from fairmot.weights.checkpoint import Checkpoint, digest
 from fairmot.weights.weights_file import open_weights
 
@@ -34,14 +34,6 @@ WORTH_FRAMES = 100
 """From so many on `auto` exports: by docs/experiments.md processor time is then saved even in the run that exports."""
 
 _KEPT = 4  # files of one folder: batch sizes, and weights that were replaced
-
-
-class Engine(Enum):
-    """What runs the network of a checkpoint."""
-
-    auto = "auto"
-    mindspore = "mindspore"
-    onnx = "onnx"
 
 
 _RUNS = {Engine.mindspore: MINDIR, Engine.onnx: ONNX}

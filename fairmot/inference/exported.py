@@ -11,6 +11,7 @@ from mindspore import Tensor, nn
 
 from fairmot.device import Device, say_device, use_device
 from fairmot.errors import CheckpointError, ConfigError, FairMOTError
+from fairmot.inference.config import MAX_OBJECTS
 from fairmot.inference.detector import Detector
 from fairmot.inference.exported_file import (
     INPUT,
@@ -22,7 +23,7 @@ from fairmot.inference.exported_file import (
     description_path,
     read_description,
 )
-from fairmot.inference.network import MAX_OBJECTS, NetworkDetector
+from fairmot.inference.network import NetworkDetector
 
 Run = Callable[[np.ndarray], list[np.ndarray]]
 """Uint8 [B, H, W, 3] RGB -> OUTPUTS."""

@@ -11,17 +11,16 @@ from mindspore import Tensor, nn, ops
 
 from fairmot.device import Device, device_in_use, say_device, use_device
 from fairmot.errors import CheckpointError, ConfigError
+from fairmot.inference.config import MAX_OBJECTS
 from fairmot.inference.detector import Detector
 from fairmot.input_size import check_input_size
+from fairmot.model.config import ModelConfig
 from fairmot.model.decode import Decode
 from fairmot.model.folding import fold_batch_norms
-from fairmot.model.network import FairMOT, ModelConfig, build_network
+from fairmot.model.network import FairMOT, build_network
 from fairmot.ops import gather_at, l2_normalize
 from fairmot.weights.checkpoint import Checkpoint, tensor_differences
 from fairmot.weights.weights_file import open_weights
-
-MAX_OBJECTS = 500
-"""Objects the decoder takes from a picture, as in the original; the tracker picks those that score enough."""
 
 
 class DetectionGraph(nn.Cell):

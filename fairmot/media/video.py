@@ -11,6 +11,7 @@ import numpy as np
 
 from fairmot.addresses import is_address, masked, may_be_file, name_of_address
 from fairmot.errors import DataError
+from fairmot.media import RECONNECT_S
 from fairmot.media.frame import Frame
 from fairmot.media.image_size import MOST_PIXELS
 from fairmot.media.live import OPEN_TIMEOUT_S, READ_TIMEOUT_S, LiveSource
@@ -23,7 +24,6 @@ from fairmot.picture_files import PICTURE_SUFFIXES, is_picture, natural_order
 _CAMERA_FORMAT = "v4l2"
 # UDP loses parts of pictures; a file's connection that breaks goes on at its byte.
 _OPTIONS = {"rtsp_flags": "prefer_tcp", "reconnect": "1"}
-RECONNECT_S = 60.0
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
 
 import mindspore as ms
 import numpy as np
@@ -11,6 +10,7 @@ from mindspore.nn.utils import no_init_parameters
 
 from fairmot.errors import ConfigError
 from fairmot.model.backbone import Backbone, scaled
+from fairmot.model.config import MOST_CHANNELS, ModelConfig
 from fairmot.model.deform_conv import DeformConv
 from fairmot.model.dla import DLA, DLA34_CHANNELS
 from fairmot.model.heads import Heads, head_channels
@@ -22,42 +22,6 @@ from fairmot.model.yolo import YOLO
 
 _LAST_LEVEL = 5
 """The decoder's final merge takes the maps of the levels below this one (the original's last_level)."""
-_MOST_CHANNELS = 4096
-"""Of one head: more is a slip, and would fill the memory."""
-
-
-@dataclass
-class ModelConfig:
-    """Which network to build.
-
-    Attributes:
-        name: the network, as the original names it: dla_34 is the paper's, DLA-34 with deformable convolutions in its
-            neck; dlaconv_34 has plain ones there.
-        width: scales the channels of encoder and decoder; 1.0 is the paper's network.
-        down_ratio: input pixels to a cell of the output maps: 2, 4, 8 or 16.
-        head_conv: hidden channels of each head; 0 leaves the 1x1 convolution alone.
-        reid_dim: length of the embedding.
-        ltrb: regress the distances to the four sides instead of width and height.
-    """
-
-    name: str = "dlaconv_34"
-    width: float = 1.0
-    down_ratio: int = 4
-    head_conv: int = 256
-    reid_dim: int = 128
-    ltrb: bool = True
-
-    def __post_init__(self) -> None:
-        if self.down_ratio not in (2, 4, 8, 16):
-            raise ValueError(f"model.down_ratio={self.down_ratio}: choose 2, 4, 8 or 16")
-        if not 0 < self.width <= 4:
-            raise ValueError(f"model.width={self.width}: choose a factor above 0 and at most 4")
-        if not 0 <= self.head_conv <= _MOST_CHANNELS:
-            raise ValueError(
-                f"model.head_conv={self.head_conv}: choose 0 (no hidden layer) or up to {_MOST_CHANNELS} channels"
-            )
-        if not 1 <= self.reid_dim <= _MOST_CHANNELS:
-            raise ValueError(f"model.reid_dim={self.reid_dim}: choose 1 to {_MOST_CHANNELS} dimensions")
 
 
 class DLASeg(Backbone):
@@ -159,8 +123,8 @@ def build_network(config: ModelConfig, seed: int | None, num_classes: int = 1) -
         ConfigError: `model.name` is none of the networks there are, or has no output at `model.down_ratio`; or no such
             number of classes.
     """
-    if not 1 <= num_classes <= _MOST_CHANNELS:
-        raise ConfigError(f"num_classes={num_classes}: a network tells 1 to {_MOST_CHANNELS} classes apart")
+    if not 1 <= num_classes <= MOST_CHANNELS:
+        raise ConfigError(f"num_classes={num_classes}: a network tells 1 to {MOST_CHANNELS} classes apart")
     if config.name not in BACKBONES:
         raise ConfigError(
             f"model.name={config.name} cannot be built by this version; there are: {', '.join(BACKBONES)}. "

@@ -5,6 +5,8 @@ from enum import Enum
 
 import numpy as np
 
+_LEAST_SMOOTHING_FRAMES = 0.5
+
 
 class Cost(Enum):
     """What the first matching compares: appearance within the gate of the motion model, or overlap alone."""
@@ -80,4 +82,36 @@ class TrackerConfig:
         if self.byte and not self.low_thres < self.conf_thres:
             raise ValueError(
                 f"tracker.low_thres must be less than tracker.conf_thres, got {self.low_thres} and {self.conf_thres}"
+            )
+
+
+class Interpolation(Enum):
+    """What happens to the rows of a finished sequence."""
+
+    none = "none"
+    linear = "linear"
+    gaussian = "gaussian"
+
+
+@dataclass
+class InterpolationConfig:
+    """How the tracks of a finished sequence are mended.
+
+    Attributes:
+        method: `none`; `linear` fills gaps on a straight line; `gaussian` then smooths all boxes as well.
+        max_gap_frames: longer gaps stay open.
+        smoothing_frames: standard deviation of the Gaussian weights, at least 0.5.
+    """
+
+    method: Interpolation = Interpolation.none
+    max_gap_frames: int = 20
+    smoothing_frames: float = 3.0
+
+    def __post_init__(self) -> None:
+        if self.max_gap_frames < 0:
+            raise ValueError(f"interpolation.max_gap_frames must not be negative, got {self.max_gap_frames}")
+        if not _LEAST_SMOOTHING_FRAMES <= self.smoothing_frames < float("inf"):
+            raise ValueError(
+                f"interpolation.smoothing_frames must be finite and at least {_LEAST_SMOOTHING_FRAMES}, "
+                f"got {self.smoothing_frames}"
             )

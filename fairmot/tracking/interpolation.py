@@ -4,47 +4,13 @@ Rows are those of a MOTChallenge result, float [R, 6 or more]: frame, id, left, 
 vary slowly or not at all (score, class).
 """
 
-from dataclasses import dataclass
-from enum import Enum
-
 import numpy as np
 from scipy.ndimage import correlate1d
 
+from fairmot.tracking.config import Interpolation, InterpolationConfig
+
 _FRAME, _ID = 0, 1
 _BOX = slice(2, 6)
-_LEAST_SMOOTHING_FRAMES = 0.5
-
-
-class Interpolation(Enum):
-    """What happens to the rows of a finished sequence."""
-
-    none = "none"
-    linear = "linear"
-    gaussian = "gaussian"
-
-
-@dataclass
-class InterpolationConfig:
-    """How the tracks of a finished sequence are mended.
-
-    Attributes:
-        method: `none`; `linear` fills gaps on a straight line; `gaussian` then smooths all boxes as well.
-        max_gap_frames: longer gaps stay open.
-        smoothing_frames: standard deviation of the Gaussian weights, at least 0.5.
-    """
-
-    method: Interpolation = Interpolation.none
-    max_gap_frames: int = 20
-    smoothing_frames: float = 3.0
-
-    def __post_init__(self) -> None:
-        if self.max_gap_frames < 0:
-            raise ValueError(f"interpolation.max_gap_frames must not be negative, got {self.max_gap_frames}")
-        if not _LEAST_SMOOTHING_FRAMES <= self.smoothing_frames < np.inf:
-            raise ValueError(
-                f"interpolation.smoothing_frames must be finite and at least {_LEAST_SMOOTHING_FRAMES}, "
-                f"got {self.smoothing_frames}"
-            )
 
 
 def interpolate(rows: np.ndarray, config: InterpolationConfig) -> np.ndarray:

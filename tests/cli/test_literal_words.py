@@ -10,10 +10,10 @@ import pytest
 
 from fairmot.cli.command import CONF_DIR, compose
 from fairmot.cli.words import literal_words
-from fairmot.convert.__main__ import ConvertConfig
+from fairmot.convert.config import ConvertConfig
 from fairmot.errors import ConfigError
 from fairmot.prepare.config import PrepareConfig
-from fairmot.track import TrackConfig
+from fairmot.track.config import TrackConfig
 from train.config import TrainConfig
 
 REPOSITORY = Path(__file__).resolve().parents[2]

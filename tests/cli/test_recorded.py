@@ -11,9 +11,9 @@ from fairmot.cli.command import known_keys, run_command, to_config
 from fairmot.cli.keys import all_keys, keys_of
 from fairmot.cli.recorded import recorded
 from train.config import TrainConfig, as_yaml
-from train.precision import Precision
+from train.report.config import MlflowConfig
 from train.report.logger import RunLogger, flatten
-from train.report.mlflow_delivery import MlflowConfig
+from train.step_config import Precision
 from train.sweep import _job_name
 
 SECRET = "s3cret"

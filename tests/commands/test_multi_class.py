@@ -10,7 +10,8 @@ from blob_sequences import gt_text, write_sequence
 from mindspore import ops
 
 from fairmot.errors import ConfigError, DataError
-from fairmot.evaluate import EvaluateConfig, evaluate
+from fairmot.evaluate.command import evaluate
+from fairmot.evaluate.config import EvaluateConfig
 from fairmot.evaluation.metrics import evaluate_sequence
 from fairmot.evaluation.sequences import find_ground_truth
 from fairmot.inference.network import NetworkDetector
@@ -19,7 +20,8 @@ from fairmot.media.drawing import Painter
 from fairmot.mot.benchmarks import Benchmark
 from fairmot.mot.rows import class_column, read_ground_truth, read_results, result_rows, write_results
 from fairmot.structures import Tracks
-from fairmot.track import TrackConfig, track
+from fairmot.track.command import track
+from fairmot.track.config import TrackConfig
 from fairmot.tracking.config import TrackerConfig
 
 ROW_OF_CLASS_2 = 48  # what is below this row of pixels

@@ -23,11 +23,12 @@ from fairmot.inference.network import NetworkDetector
 from fairmot.media import live
 from fairmot.media.video import open_source
 from fairmot.media.video_writer import VideoWriter
-from fairmot.model.network import ModelConfig, build_network
+from fairmot.model.config import ModelConfig
+from fairmot.model.network import build_network
 from fairmot.mot.rows import read_results
-from fairmot.track import STAGES, TrackConfig, track
-from fairmot.tracking.config import Cost, TrackerConfig
-from fairmot.tracking.interpolation import Interpolation, InterpolationConfig
+from fairmot.track.command import STAGES, track
+from fairmot.track.config import TrackConfig
+from fairmot.tracking.config import Cost, Interpolation, InterpolationConfig, TrackerConfig
 from fairmot.weights.checkpoint import GROUPS, save_checkpoint
 
 

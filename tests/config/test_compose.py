@@ -8,9 +8,9 @@ from small_run import compose_config
 from fairmot.cli.command import CONF_DIR, explain, known_keys
 from fairmot.device import Device
 from fairmot.errors import ConfigError
-from train.batch_norm import BatchNorm
 from train.config import TrainConfig
 from train.run_dir import named_run_dir
+from train.step_config import BatchNorm
 
 OVERLAYS = [
     (group, path.stem)

@@ -17,9 +17,10 @@ from fairmot.convert.torch_file import read_torch_file, torch_file
 from fairmot.errors import CheckpointError
 from fairmot.inference.network import NetworkDetector
 from fairmot.model.backbone import Backbone
+from fairmot.model.config import ModelConfig
 from fairmot.model.layers import conv_bn_relu
 from fairmot.model.neck import IDAUp, plain_node_conv
-from fairmot.model.network import BACKBONES, ModelConfig, build_network
+from fairmot.model.network import BACKBONES, build_network
 from fairmot.weights.checkpoint import save_checkpoint
 from fairmot.weights.weights_file import open_weights, read_weights_file
 from train.state import load_weights

@@ -12,12 +12,14 @@ from one_convolution import one_convolution  # noqa: F401
 from fairmot.device import Device
 from fairmot.errors import ConfigError, DataError, FairMOTError
 from fairmot.export import engine as engine_module
-from fairmot.export.engine import _KEPT, WORTH_FRAMES, Engine, _remove_old, open_with_engine
+from fairmot.export.engine import _KEPT, WORTH_FRAMES, _remove_old, open_with_engine
 from fairmot.export.onnx_operators import TRANSLATIONS
+from fairmot.inference.config import Engine
 from fairmot.inference.exported import ExportedDetector
 from fairmot.inference.exported_file import description_path
 from fairmot.inference.network import NetworkDetector
-from fairmot.model.network import ModelConfig, build_network
+from fairmot.model.config import ModelConfig
+from fairmot.model.network import build_network
 from fairmot.weights.checkpoint import GROUPS, save_checkpoint
 from fairmot.weights.weights_file import weights_file
 

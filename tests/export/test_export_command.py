@@ -22,9 +22,10 @@ from fairmot.inference.exported_file import OUTPUTS, description_path, read_desc
 from fairmot.inference.network import NetworkDetector, load_network
 from fairmot.json_files import sealed
 from fairmot.model.backbone import Backbone
+from fairmot.model.config import ModelConfig
 from fairmot.model.deform_conv import DeformConv
 from fairmot.model.layers import Identity, conv_bn_relu, upsample
-from fairmot.model.network import BACKBONES, ModelConfig, build_network
+from fairmot.model.network import BACKBONES, build_network
 from fairmot.mot.rows import read_results
 from fairmot.weights.checkpoint import GROUPS, save_checkpoint
 from train.simulate.graphs import read_log
@@ -96,7 +97,8 @@ def export(monkeypatch, capfd):
 @pytest.fixture(scope="module")
 def files(run_dir, tmp_path_factory):
     """An ONNX file for any batch and a MINDIR file for two pictures."""
-    from fairmot.export.__main__ import ExportConfig, Format, export
+    from fairmot.export.command import export
+    from fairmot.export.config import ExportConfig, Format
 
     folder = tmp_path_factory.mktemp("exported")
     made = {}

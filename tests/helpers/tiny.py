@@ -5,15 +5,17 @@ import numpy as np
 from mindspore import nn
 
 from fairmot.data.identities import IdentityTable
-from fairmot.losses.fairmot_loss import FairMOTLoss, LossConfig
-from fairmot.model.network import ModelConfig
+from fairmot.losses.config import LossConfig
+from fairmot.losses.fairmot_loss import FairMOTLoss
+from fairmot.model.config import ModelConfig
 from fairmot.model.reading import own
 from fairmot.ops import gather_at
 from train.flat_optimizer import FlatOptimizer
-from train.optimizer import OptimConfig, Optimizer
+from train.optimizer import Optimizer
 from train.packing import read_arrays
 from train.state import TrainState
-from train.step import LossScale, LossScaleConfig, TrainOneStep
+from train.step import LossScale, TrainOneStep
+from train.step_config import LossScaleConfig, OptimConfig
 
 HEIGHT, WIDTH, SLOTS, IDENTITIES, REID_DIM = 8, 12, 6, 9, 8
 

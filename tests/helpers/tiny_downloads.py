@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fairmot.prepare.__main__ import DATA_SETS
+from fairmot.prepare.command import DATA_SETS
 from fairmot.prepare.config import BoxIdentity, CustomFormat, PrepareConfig
 
 HEIGHT, WIDTH = 50, 100

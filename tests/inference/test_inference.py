@@ -16,7 +16,8 @@ from fairmot.inference.pipeline import StageTimes
 from fairmot.inference.tracks import track_frames
 from fairmot.json_files import sealed
 from fairmot.media.frame import counted
-from fairmot.model.network import ModelConfig, build_network
+from fairmot.model.config import ModelConfig
+from fairmot.model.network import build_network
 from fairmot.tracking.config import TrackerConfig
 from fairmot.tracking.tracker import Tracker
 from fairmot.weights.checkpoint import GROUPS, save_checkpoint

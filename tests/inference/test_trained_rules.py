@@ -4,10 +4,10 @@ import pytest
 
 from fairmot.cli.command import compose
 from fairmot.errors import ConfigError
-from fairmot.evaluate import EvaluateConfig
+from fairmot.evaluate.config import EvaluateConfig
 from fairmot.inference.trained_rules import say_whose_rules
-from fairmot.submit import SubmitConfig
-from fairmot.track import TrackConfig
+from fairmot.submit.config import SubmitConfig
+from fairmot.track.config import TrackConfig
 from fairmot.tracking.config import Cost, TrackerConfig
 from fairmot.weights.checkpoint import GROUPS, save_checkpoint
 

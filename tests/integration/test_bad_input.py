@@ -10,7 +10,7 @@ import pytest
 from small_run import compose_config, overrides, run_training, write_pictures
 
 from fairmot.errors import CheckpointError, ConfigError, DataError, FairMOTError
-from train.__main__ import train
+from train.command import train
 
 
 @pytest.fixture

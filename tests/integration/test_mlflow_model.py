@@ -22,11 +22,12 @@ from fairmot.media.picture import read_image
 from fairmot.tracking.config import TrackerConfig
 from fairmot.tracking.tracker import Tracker, plausible
 from fairmot.weights.checkpoint import read_checkpoint, save_checkpoint
-from train.__main__ import train
 from train.build import build_state
+from train.command import train
 from train.config import as_yaml
+from train.report.config import MlflowConfig
 from train.report.logger import RunLogger
-from train.report.mlflow_delivery import MlflowConfig, follow
+from train.report.mlflow_delivery import follow
 
 
 @pytest.fixture(autouse=True)

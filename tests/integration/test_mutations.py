@@ -45,7 +45,7 @@ from fairmot.weights.checkpoint import GROUPS, read_checkpoint, save_checkpoint
 from fairmot.weights.weights_file import weights_file
 from train.cluster.rank_table import read_rank_table
 from train.report.record import RunRecord, read_metrics
-from train.selfcheck.__main__ import _planned
+from train.selfcheck.command import _planned
 from train.state import load_weights
 
 FORMATS = (
@@ -112,7 +112,8 @@ MODEL = {"name": "one_convolution", "head_conv": 16, "reid_dim": 16}
 
 
 def weights_safetensors(folder: Path) -> Format:
-    from fairmot.model.network import ModelConfig, build_network
+    from fairmot.model.config import ModelConfig
+    from fairmot.model.network import build_network
 
     model = ModelConfig(**MODEL)
     tensors = {name: value.asnumpy() for name, value in build_network(model, seed=0).state().items()}

@@ -12,10 +12,10 @@ from fairmot.data.identities import IdentityTable
 from fairmot.device import Device, use_device
 from fairmot.model.deform_conv import DeformConv
 from fairmot.weights.checkpoint import read_checkpoint
-from train.__main__ import train
-from train.batch_norm import BatchNorm
 from train.build import build_state
+from train.command import train
 from train.report.record import read_metrics
+from train.step_config import BatchNorm
 
 IDENTITIES = IdentityTable(["small"], [5])
 

@@ -23,7 +23,7 @@ from train.preflight.checks import CHECKS
 from train.preflight.context import Context
 from train.preflight.finding import Status, as_rows, failed, wants_colour
 from train.preflight.run import run_preflight
-from train.report.mlflow_delivery import MlflowConfig
+from train.report.config import MlflowConfig
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from small_run import compose_config, curves, overrides, write_pictures
 from fairmot.data.index import build_index
 from fairmot.data.labels import format_labels, read_labels
 from fairmot.weights.checkpoint import read_checkpoint
-from train.__main__ import train
 from train.build import build_state
+from train.command import train
 from train.start import choose_start
 
 

@@ -3,7 +3,7 @@
 import pytest
 from small_run import compose_config, overrides, write_pictures
 
-from train.__main__ import train
+from train.command import train
 from train.report.record import read_metrics
 
 

@@ -12,7 +12,7 @@ from fairmot.data import far_store
 from fairmot.data.index import build_index
 from fairmot.data.packed import write_pack
 from fairmot.weights.checkpoint import GROUPS, read_checkpoint, whole_checkpoints
-from train.__main__ import train
+from train.command import train
 
 STEPS = 10  # two epochs of five
 KILLS = 3

@@ -8,7 +8,7 @@ from blob_sequences import write_sequence
 from small_run import compose_config, curves, overrides, start_training, write_pictures
 
 from fairmot.weights.checkpoint import read_checkpoint
-from train.__main__ import train
+from train.command import train
 from train.report.record import read_records
 from train.stop import StopRequest
 

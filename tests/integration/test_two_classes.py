@@ -7,7 +7,7 @@ from small_run import compose_config
 
 from fairmot.inference.network import NetworkDetector
 from fairmot.mot.rows import read_ground_truth
-from train.__main__ import train
+from train.command import train
 
 WORDS = {
     "data": "synthetic",

@@ -7,7 +7,7 @@ from small_run import compose_config, curves, overrides, write_pictures
 
 from fairmot.errors import ConfigError
 from fairmot.weights.checkpoint import GROUPS, read_checkpoint, whole_checkpoints
-from train.__main__ import train
+from train.command import train
 from train.report.record import read_metrics, read_records
 
 NAMES = {"MOTA", "IDF1", "HOTA", "switches", "AP", "seconds"}

@@ -6,10 +6,11 @@ import pytest
 from fairmot.detections.file import write_detections
 from fairmot.detections.recorder import DetectionRecorder
 from fairmot.errors import ConfigError, DataError
-from fairmot.link.__main__ import LinkCommandConfig, link_results
+from fairmot.link.command import link_results
+from fairmot.link.config import LinkCommandConfig
 from fairmot.mot.rows import read_results, result_rows, write_results
 from fairmot.structures import Detections
-from fairmot.tracking.interpolation import Interpolation, InterpolationConfig
+from fairmot.tracking.config import Interpolation, InterpolationConfig
 
 N_FRAMES = 60
 HIDDEN = range(21, 41)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from fairmot.link.linking import LinkConfig, link
+from fairmot.link.config import LinkConfig
+from fairmot.link.linking import link
 
 ANNA, BERT = np.eye(2, dtype=np.float32)
 

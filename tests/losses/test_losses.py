@@ -6,16 +6,8 @@ import mindspore as ms
 import numpy as np
 import pytest
 
-from fairmot.losses.fairmot_loss import (
-    SCALARS,
-    FairMOTLoss,
-    HeatmapLoss,
-    IdentityLoss,
-    LossConfig,
-    MultiLoss,
-    Normalizers,
-    RegressionLoss,
-)
+from fairmot.losses.config import HeatmapLoss, IdentityLoss, LossConfig, MultiLoss, Normalizers, RegressionLoss
+from fairmot.losses.fairmot_loss import SCALARS, FairMOTLoss
 from fairmot.losses.focal import heatmap_focal_loss, heatmap_mse_loss
 from fairmot.losses.identity import identity_cross_entropy, identity_focal_loss
 from fairmot.losses.regression import masked_l1_loss, masked_smooth_l1_loss

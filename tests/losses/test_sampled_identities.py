@@ -4,7 +4,8 @@ import mindspore as ms
 import numpy as np
 import pytest
 
-from fairmot.losses.fairmot_loss import FairMOTLoss, IdentityLoss, LossConfig
+from fairmot.losses.config import IdentityLoss, LossConfig
+from fairmot.losses.fairmot_loss import FairMOTLoss
 from fairmot.losses.sampled import IdentitySampler, sampled_cross_entropy
 
 IDENTITIES, DIM = 12, 6

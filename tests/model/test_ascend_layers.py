@@ -6,9 +6,11 @@ import pytest
 from mindspore import Tensor, nn, ops
 
 from fairmot.model import ascend_layers, layers
-from fairmot.model.network import ModelConfig, build_network
-from train.batch_norm import BatchNorm, set_batch_norm
-from train.precision import Precision, set_precision
+from fairmot.model.config import ModelConfig
+from fairmot.model.network import build_network
+from train.batch_norm import set_batch_norm
+from train.precision import set_precision
+from train.step_config import BatchNorm, Precision
 
 
 def random(shape, seed=1):

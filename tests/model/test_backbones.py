@@ -7,11 +7,14 @@ from small_run import compose_config
 from tiny import call
 
 from fairmot.errors import ConfigError
-from fairmot.losses.fairmot_loss import FairMOTLoss, LossConfig
+from fairmot.losses.config import LossConfig
+from fairmot.losses.fairmot_loss import FairMOTLoss
+from fairmot.model.config import ModelConfig
 from fairmot.model.init import SMALL_DEVIATION, bilinear_kernel
-from fairmot.model.network import BACKBONES, ModelConfig, build_network
-from train.optimizer import OptimConfig, Optimizer
-from train.step import LossScale, LossScaleConfig, TrainOneStep
+from fairmot.model.network import BACKBONES, build_network
+from train.optimizer import Optimizer
+from train.step import LossScale, TrainOneStep
+from train.step_config import LossScaleConfig, OptimConfig
 
 NAMES = ["yolov5s", "resdcn_34", "resdcn_50", "resfpndcn_34", "hrnet_18", "hrnet_32"]
 EXPERIMENTS = {

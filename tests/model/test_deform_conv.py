@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from mindspore import nn, ops
 
+from fairmot.model.config import ModelConfig
 from fairmot.model.deform_conv import DeformConv
-from fairmot.model.network import ModelConfig, build_network
+from fairmot.model.network import build_network
 
 BATCH, CHANNELS, OUT_CHANNELS, HEIGHT, WIDTH = 2, 3, 4, 5, 6
 SHAPE = (BATCH, CHANNELS, HEIGHT, WIDTH)

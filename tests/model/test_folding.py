@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from mindspore import nn
 
+from fairmot.model.config import ModelConfig
 from fairmot.model.folding import fold_batch_norms
-from fairmot.model.network import ModelConfig, build_network
+from fairmot.model.network import build_network
 
 
 @pytest.mark.parametrize("name", ["dla_34", "hrnet_18", "resdcn_50", "resfpndcn_34", "yolov5s"])

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from fairmot.errors import ConfigError
+from fairmot.model.config import ModelConfig
 from fairmot.model.init import bilinear_kernel
-from fairmot.model.network import ModelConfig, build_network
+from fairmot.model.network import build_network
 
 NARROW = {"width": 0.25, "head_conv": 16, "reid_dim": 12}
 

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from mindspore import nn, ops
 
+from fairmot.model.config import ModelConfig
 from fairmot.model.heads import HEADS, Heads, head_channels
-from fairmot.model.network import ModelConfig, build_network
+from fairmot.model.network import build_network
 from fairmot.ops import gather_at, windows_at
 
 CHANNELS, HEIGHT, WIDTH = 6, 5, 7

@@ -11,13 +11,15 @@ import mindspore as ms
 import numpy as np
 import pytest
 
-from fairmot.convert.__main__ import ConvertConfig, convert, fit, for_original
+from fairmot.convert.command import convert, fit, for_original
+from fairmot.convert.config import ConvertConfig
 from fairmot.convert.names import COUNTER, counters
 from fairmot.convert.source import read_source
 from fairmot.convert.torch_file import read_torch_file, torch_file
 from fairmot.inference.network import NetworkDetector
+from fairmot.model.config import ModelConfig
 from fairmot.model.heads import HEADS
-from fairmot.model.network import ModelConfig, build_network
+from fairmot.model.network import build_network
 from fairmot.weights.weights_file import weights_file
 from train.selfcheck.drawn import rule_value
 from train.state import load_weights

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from mindspore import nn, ops
 
+from fairmot.model.config import ModelConfig
 from fairmot.model.deform_conv import DeformConv
 from fairmot.model.heads import HEADS
-from fairmot.model.network import ModelConfig, build_network
+from fairmot.model.network import build_network
 from train.selfcheck.drawn import fill_by_rule, torch_name
 
 FIXTURES = Path(__file__).parent / "fixtures"

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from mindspore import nn, ops
 
-from fairmot.losses.fairmot_loss import SCALARS, FairMOTLoss, LossConfig
+from fairmot.losses.config import LossConfig
+from fairmot.losses.fairmot_loss import SCALARS, FairMOTLoss
 from fairmot.ops import gather_at
 from train.selfcheck.drawn import targets_of
 

@@ -8,8 +8,9 @@ import mindspore as ms
 import numpy as np
 import pytest
 
+from fairmot.model.config import ModelConfig
 from fairmot.model.heads import HEADS
-from fairmot.model.network import ModelConfig, build_network
+from fairmot.model.network import build_network
 from train.selfcheck.drawn import fill_by_rule, torch_name
 
 FIXTURES = Path(__file__).parent / "fixtures"

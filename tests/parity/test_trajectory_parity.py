@@ -7,11 +7,14 @@ import mindspore as ms
 import numpy as np
 import pytest
 
-from fairmot.losses.fairmot_loss import FairMOTLoss, LossConfig
-from fairmot.model.network import ModelConfig, build_network
-from train.optimizer import OptimConfig, Optimizer
+from fairmot.losses.config import LossConfig
+from fairmot.losses.fairmot_loss import FairMOTLoss
+from fairmot.model.config import ModelConfig
+from fairmot.model.network import build_network
+from train.optimizer import Optimizer
 from train.selfcheck.drawn import fill_by_rule, targets_of, torch_name
-from train.step import SCALARS, LossScale, LossScaleConfig, TrainOneStep
+from train.step import SCALARS, LossScale, TrainOneStep
+from train.step_config import LossScaleConfig, OptimConfig
 
 FIXTURES = Path(__file__).parent / "fixtures"
 pytestmark = pytest.mark.parity

@@ -14,7 +14,6 @@ from small_data import person, rows, write_data_set
 from fairmot.data.dataset import DataConfig, JointDataset
 from fairmot.data.index import build_index
 from fairmot.errors import DataError
-from fairmot.prepare.__main__ import prepare
 from fairmot.prepare.check.contents import Contents
 from fairmot.prepare.check.examine import examine
 from fairmot.prepare.check.findings import Finding, Kind, Severity
@@ -23,6 +22,7 @@ from fairmot.prepare.check.plots import plot_statistics
 from fairmot.prepare.check.report import as_json, as_text
 from fairmot.prepare.check.run import draw_frames
 from fairmot.prepare.check.statistics import list_table, statistics, track_lengths
+from fairmot.prepare.command import prepare
 from fairmot.prepare.config import PrepareConfig
 
 SOUND = [rows(person(0), person(1, x=0.2)), rows(person(1, width=0.1)), rows(person(-1))]

@@ -14,7 +14,7 @@ import pytest
 from fairmot.data.labels import read_labels
 from fairmot.errors import ConfigError, DataError
 from fairmot.media.image_size import read_image_size
-from fairmot.prepare.__main__ import DATA_SETS, prepare, summary
+from fairmot.prepare.command import DATA_SETS, prepare, summary
 from fairmot.prepare.config import PrepareConfig
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -14,7 +14,7 @@ from tiny_downloads import draw, labels, mot_sequence, prepare_config, run, writ
 from fairmot.data.index import build_index
 from fairmot.errors import ConfigError, DataError
 from fairmot.evaluation.sequences import find_ground_truth
-from fairmot.prepare.__main__ import DATA_SETS, summary
+from fairmot.prepare.command import DATA_SETS, summary
 
 SHARED = Path(os.environ.get("FAIRMOT_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 A_BOX = [0.2, 0.5, 0.2, 0.8]  # 10,5,20,40 in an image of 100x50

@@ -16,7 +16,7 @@ from tiny_downloads import labels, prepare_config
 
 from fairmot.data.labels import read_labels
 from fairmot.errors import DataError
-from fairmot.prepare.__main__ import DATA_SETS
+from fairmot.prepare.command import DATA_SETS
 
 TIMES = 20
 # fmt: off

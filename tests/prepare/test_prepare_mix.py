@@ -8,7 +8,7 @@ from tiny_downloads import ROW, draw, labelled, labels, run, write
 
 from fairmot.data.index import build_index
 from fairmot.errors import DataError
-from fairmot.prepare.__main__ import summary
+from fairmot.prepare.command import summary
 from fairmot.prepare.sets import jde
 
 

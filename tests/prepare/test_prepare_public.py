@@ -10,7 +10,7 @@ from tiny_downloads import labels, run
 from fairmot.data.index import build_index
 from fairmot.errors import ConfigError, DataError
 from fairmot.evaluation.sequences import find_ground_truth
-from fairmot.prepare.__main__ import summary
+from fairmot.prepare.command import summary
 
 A_BOX = [0.2, 0.5, 0.2, 0.8]  # 10,5,20,40 in an image of 100x50
 

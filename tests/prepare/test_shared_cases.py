@@ -17,8 +17,8 @@ from fairmot.evaluation.sequences import find_ground_truth
 from fairmot.media.picture import read_image
 from fairmot.mot.benchmarks import Benchmark
 from fairmot.mot.rows import read_ground_truth, read_results
-from fairmot.prepare.__main__ import DATA_SETS
 from fairmot.prepare.check.examine import examine
+from fairmot.prepare.command import DATA_SETS
 
 pytestmark = pytest.mark.parity
 SIZE_WH = np.array([384, 224])

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from fairmot.tracking.interpolation import Interpolation, InterpolationConfig, fill_gaps, interpolate, smooth
+from fairmot.tracking.config import Interpolation, InterpolationConfig
+from fairmot.tracking.interpolation import fill_gaps, interpolate, smooth
 
 
 def row(frame, identity, left, score=0.8):

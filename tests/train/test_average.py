@@ -8,10 +8,11 @@ from tiny import call, tiny_batch, tiny_parts, values
 
 from fairmot.model.layers import batch_norm
 from train.average import WeightAverage
-from train.batch_norm import BatchNorm, SyncBatchNorm2d, replace_batch_norms, set_batch_norm
-from train.optimizer import LrScaling, OptimConfig, batch_factor
+from train.batch_norm import SyncBatchNorm2d, replace_batch_norms, set_batch_norm
+from train.optimizer import batch_factor
 from train.packing import read_arrays
 from train.step import TrainOneStep
+from train.step_config import BatchNorm, LrScaling, OptimConfig
 
 
 @pytest.fixture(autouse=True)

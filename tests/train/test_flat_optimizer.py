@@ -10,9 +10,10 @@ from tiny import call, tiny_batch, tiny_parts, tiny_state
 from fairmot.weights.checkpoint import EMA, read_checkpoint, save_checkpoint
 from train.average import WeightAverage
 from train.flat_optimizer import FlatOptimizer, build_optimizer
-from train.optimizer import OptimConfig, Optimizer, OptimizerName
+from train.optimizer import Optimizer
 from train.packing import Packing, read_arrays, whole_parameters, write_arrays
 from train.step import TrainOneStep
+from train.step_config import OptimConfig, OptimizerName
 
 SHARES = (0.5, 0.3)
 OF_VECTOR = 4

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from mindspore import Parameter, Tensor
 
-from train.optimizer import OptimConfig, Optimizer, OptimizerName, Schedule, learning_rate
+from train.optimizer import Optimizer, learning_rate
+from train.step_config import OptimConfig, OptimizerName, Schedule
 
 WEIGHT = np.arange(6, dtype=np.float32).reshape(2, 3) - 2
 BIAS = np.array([0.5, -0.5], np.float32)

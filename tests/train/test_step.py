@@ -7,9 +7,8 @@ from mindspore import nn, ops
 from mindspore.amp import all_finite
 from tiny import call, tiny_batch, tiny_step, values
 
-from fairmot.losses.fairmot_loss import LossConfig
-from train.optimizer import OptimConfig, OptimizerName
-from train.step import LossScaleConfig
+from fairmot.losses.config import LossConfig
+from train.step_config import LossScaleConfig, OptimConfig, OptimizerName
 
 
 @pytest.fixture(autouse=True)

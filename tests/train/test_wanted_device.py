@@ -12,7 +12,7 @@ from fairmot import device as device_module
 from fairmot.device import Device
 from fairmot.errors import ConfigError
 from fairmot.weights.checkpoint import read_checkpoint
-from train.__main__ import train
+from train.command import train
 from train.launch import __main__ as launcher
 from train.preflight.checks import CHECKS
 from train.preflight.context import Context

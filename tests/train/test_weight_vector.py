@@ -5,7 +5,8 @@ import pytest
 from ascend_on_cpu import ascend_layers_on_cpu  # noqa: F401
 from mindspore import ParameterTuple, Tensor, nn, ops
 
-from fairmot.model.network import ModelConfig, build_network
+from fairmot.model.config import ModelConfig
+from fairmot.model.network import build_network
 from train.weight_vector import WeightVector, members_of
 
 CENTRES = np.array([[3, 9, 20], [0, 5, 31]], np.int32)

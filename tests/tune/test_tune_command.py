@@ -9,10 +9,11 @@ from fairmot.cli.command import compose
 from fairmot.errors import ConfigError, DataError
 from fairmot.evaluation.sequences import find_ground_truth
 from fairmot.inference.detector import Detector
-from fairmot.track import TrackConfig
+from fairmot.track.config import TrackConfig
 from fairmot.tracking.config import TrackerConfig
 from fairmot.tune import subjects
-from fairmot.tune.__main__ import TuneConfig, tune
+from fairmot.tune.command import tune
+from fairmot.tune.config import TuneConfig
 from fairmot.tune.search import search
 from fairmot.tune.space import parse_space
 

@@ -20,7 +20,8 @@ from packaging.specifiers import SpecifierSet
 from fairmot.addresses import masked_address
 from train.preflight.finding import Finding, failed, passed, skipped, warned
 from train.preflight.npu_smi import read_answer
-from train.report.mlflow_delivery import MlflowConfig, resolve_tracking_uri
+from train.report.config import MlflowConfig
+from train.report.mlflow_delivery import resolve_tracking_uri
 
 DISTRIBUTION = "fairmot-mindspore"
 SUPPORTED_CANN = ("8.2", "8.3", "8.5", "9.0", "9.1")

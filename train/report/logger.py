@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from fairmot.weights.checkpoint import Checkpoint, step_of
+from train.report.config import MlflowConfig
 from train.report.console import Console
 from train.report.data_sets import DataSet
-from train.report.mlflow_delivery import MlflowConfig, deliver_command, start_delivery
+from train.report.mlflow_delivery import deliver_command, start_delivery
 from train.report.mlflow_run import say, undelivered_lines
 from train.report.record import SPOOL_NAME, RunRecord, read_records
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from train.precision import Precision
 from train.selfcheck.check import Session
+from train.step_config import Precision
 
 _FOLDER = Path(__file__).with_name("expected")
 

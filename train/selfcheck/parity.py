@@ -7,23 +7,23 @@ import numpy as np
 from mindspore import ParameterTuple, Tensor, nn, ops
 
 from fairmot.data.identities import IdentityTable
+from fairmot.losses.config import LossConfig
 from fairmot.losses.fairmot_loss import SCALARS as LOSS_SCALARS
-from fairmot.losses.fairmot_loss import FairMOTLoss, LossConfig
+from fairmot.losses.fairmot_loss import FairMOTLoss
+from fairmot.model.config import ModelConfig
 from fairmot.model.decode import Decode
 from fairmot.model.deform_conv import DeformConv
 from fairmot.model.heads import HEADS
-from fairmot.model.network import ModelConfig
 from fairmot.ops import gather_at
-from train.batch_norm import BatchNorm
 from train.build import build_state, build_step
 from train.distributed import ALONE
-from train.optimizer import OptimConfig
 from train.selfcheck.check import Measurement, Session, largest_difference, worst_of
 from train.selfcheck.config import SelfcheckConfig
 from train.selfcheck.drawn import drawn_pictures, fill_by_rule, targets_of, torch_name
 from train.selfcheck.expected import Tolerance, load, rows
 from train.state import TrainState
-from train.step import SCALARS, LossScaleConfig
+from train.step import SCALARS
+from train.step_config import BatchNorm, LossScaleConfig, OptimConfig
 
 _IDENTITIES = 57
 _PICTURES = 20240101

@@ -19,9 +19,9 @@ import pytest
 from full_disk import FullDisk
 
 from fairmot.errors import DataError, FairMOTError
+from train.report.config import MlflowConfig
 from train.report.console import print_summary
 from train.report.logger import RunLogger, flatten
-from train.report.mlflow_delivery import MlflowConfig
 from train.report.record import SPOOL_NAME, RunRecord, read_metrics, read_records
 
 LOCAL_ONLY = MlflowConfig(enabled=False)
@@ -238,7 +238,7 @@ def test_without_mlflow_there_is_no_process_and_no_mlflow_import(tmp_path):
     code = """
 import sys
 from pathlib import Path
-from train.report.mlflow_delivery import MlflowConfig
+from train.report.config import MlflowConfig
 from train.report.logger import RunLogger
 logger = RunLogger(Path(sys.argv[1]), MlflowConfig(enabled=False), 10)
 logger.start({"a": 1}, {}, [], None)
@@ -274,7 +274,7 @@ def test_the_summary_is_two_aligned_columns(capsys):
 PROGRESS = """
 import sys
 from pathlib import Path
-from train.report.mlflow_delivery import MlflowConfig
+from train.report.config import MlflowConfig
 from train.report.logger import RunLogger
 logger = RunLogger(Path(sys.argv[1]), MlflowConfig(enabled=False), 40)
 logger.start({}, {}, [], 10)

@@ -21,8 +21,9 @@ from mlflow_server import Server, run_id_of, wait_until
 from fairmot.cli.command import compose
 from fairmot.errors import ConfigError, FairMOTError
 from train.config import TrainConfig
+from train.report.config import MlflowConfig
 from train.report.logger import RunLogger
-from train.report.mlflow_delivery import MlflowConfig, follow, only_deliverer, resolve_tracking_uri
+from train.report.mlflow_delivery import follow, only_deliverer, resolve_tracking_uri
 from train.report.mlflow_run import DELIVERED_NAME, RUN_ID_NAME, MlflowRun, read_run_id, undelivered_lines
 from train.report.record import SPOOL_NAME, RunRecord, read_metrics
 
@@ -364,7 +365,7 @@ def test_a_record_has_one_deliverer_at_a_time(tmp_path):
 TRAINING = """
 import sys, time
 from pathlib import Path
-from train.report.mlflow_delivery import MlflowConfig
+from train.report.config import MlflowConfig
 from train.report.logger import RunLogger
 logger = RunLogger(Path(sys.argv[1]), MlflowConfig(tracking_uri=sys.argv[2], flush_timeout_s=30), 10_000)
 logger.start({}, {}, [], None)

@@ -12,9 +12,10 @@ from mlflow.entities import LoggedModel, Run
 from mlflow_server import run_id_of
 
 from fairmot.weights.checkpoint import Checkpoint, checkpoint_name
+from train.report.config import MlflowConfig
 from train.report.data_sets import DataSet
 from train.report.logger import RunLogger
-from train.report.mlflow_delivery import MlflowConfig, follow
+from train.report.mlflow_delivery import follow
 from train.report.mlflow_run import DELIVERED_NAME
 from train.report.record import SPOOL_NAME
 

@@ -9,7 +9,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow_server import run_id_of
 
-from train.report.mlflow_delivery import MlflowConfig, follow
+from train.report.config import MlflowConfig
+from train.report.mlflow_delivery import follow
 from train.report.mlflow_run import undelivered_lines
 from train.report.mlflow_store import _file_of, connect
 from train.report.record import RunRecord

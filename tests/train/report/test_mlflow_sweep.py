@@ -9,8 +9,9 @@ from mlflow import MlflowClient
 from mlflow_server import run_id_of
 
 from train.deliver import DeliverConfig, deliver
+from train.report.config import MlflowConfig
 from train.report.logger import RunLogger
-from train.report.mlflow_delivery import MlflowConfig, follow
+from train.report.mlflow_delivery import follow
 from train.report.record import RunRecord
 from train.sweep import _job_name, _swept_values
 

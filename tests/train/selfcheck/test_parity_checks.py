@@ -9,12 +9,12 @@ from mindspore import Tensor
 from fairmot.cli.command import compose
 from fairmot.model.heads import HEADS
 from train.distributed import ALONE
-from train.precision import Precision
 from train.selfcheck import parity
 from train.selfcheck.check import Session, Verdict, largest_difference
 from train.selfcheck.config import SelfcheckConfig
 from train.selfcheck.expected import Tolerance, load
 from train.step import SCALARS
+from train.step_config import Precision
 
 
 @pytest.fixture(scope="module")

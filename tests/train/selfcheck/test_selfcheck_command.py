@@ -13,8 +13,7 @@ from fairmot.cli.command import compose
 from fairmot.errors import ConfigError, FairMOTError
 from train.distributed import ALONE, World
 from train.preflight.finding import failed
-from train.selfcheck import __main__ as command
-from train.selfcheck import versions
+from train.selfcheck import command, versions
 from train.selfcheck.check import Check, Measurement, Session, Verdict, not_applicable
 from train.selfcheck.config import SelfcheckConfig
 from train.selfcheck.report import Report, as_line

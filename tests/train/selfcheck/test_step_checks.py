@@ -10,12 +10,13 @@ from tiny import tiny_batch, tiny_parts
 
 from fairmot.data.identities import IdentityTable
 from fairmot.errors import FairMOTError
-from fairmot.model.network import ModelConfig
+from fairmot.model.config import ModelConfig
 from train.distributed import ALONE, World
 from train.selfcheck import exchange, stepping
 from train.selfcheck.check import Trained, Verdict
 from train.state import TrainState
-from train.step import LossScaleConfig, TrainOneStep
+from train.step import TrainOneStep
+from train.step_config import LossScaleConfig
 
 
 @pytest.fixture(autouse=True)

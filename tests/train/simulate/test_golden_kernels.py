@@ -20,7 +20,8 @@ from dry_run_table import EXPERIMENTS, graph_of
 from golden_kernels import differences, write_golden
 
 from fairmot.cli.command import CONF_DIR, compose
-from fairmot.model.network import ModelConfig, build_network
+from fairmot.model.config import ModelConfig
+from fairmot.model.network import build_network
 from train.config import TrainConfig
 from train.simulate.run import simulated
 

@@ -1,5 +1,6 @@
 """Which device a process takes, and which rank of how many it is, by what its starter put into the environment."""
 
+import mindspore as ms
 import pytest
 
 from fairmot import device as device_module
@@ -21,9 +22,9 @@ def chosen(monkeypatch) -> list[tuple]:
     given: list[tuple] = []
     for name in {name for variables in STARTED_BY.values() for name in variables}:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(device_module.ms, "set_context", lambda **settings: None)
-    monkeypatch.setattr(device_module.ms, "get_context", lambda name: "another")
-    monkeypatch.setattr(device_module.ms, "set_device", lambda *arguments: given.append(arguments))
+    monkeypatch.setattr(ms, "set_context", lambda **settings: None)
+    monkeypatch.setattr(ms, "get_context", lambda name: "another")
+    monkeypatch.setattr(ms, "set_device", lambda *arguments: given.append(arguments))
     monkeypatch.setattr(device_module, "_set_executor", lambda *settings: None)
     return given
 
@@ -31,7 +32,7 @@ def chosen(monkeypatch) -> list[tuple]:
 @pytest.mark.parametrize("target", ["CPU", "Ascend"])  # what MindSpore starts with, without CANN and with it
 @pytest.mark.parametrize("starter", STARTED_BY)
 def test_a_rank_takes_the_npu_that_its_starter_names(starter, target, chosen, monkeypatch):
-    monkeypatch.setattr(device_module.ms, "get_context", lambda name: target)
+    monkeypatch.setattr(ms, "get_context", lambda name: target)
     for name, value in STARTED_BY[starter].items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(distributed, "init", lambda backend: None)

@@ -2,25 +2,23 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import MISSING
 from tqdm import tqdm
 
-from fairmot.cli.command import run_command
 from fairmot.device import Device, find_device
 from fairmot.errors import ConfigError, DataError
+from fairmot.evaluate.config import EvaluateConfig
 from fairmot.evaluation.detection import ImageMatches, detection_metrics
 from fairmot.evaluation.embedding import true_positive_rates
 from fairmot.evaluation.metrics import OVERALL, SequenceMetrics, SequencePair, combine, evaluate_sequences
 from fairmot.evaluation.plots import plot_overall, plot_sequence
 from fairmot.evaluation.report import text_table, write_report
 from fairmot.evaluation.results import read_all_results, with_something_to_score
-from fairmot.evaluation.rules import Rules
 from fairmot.evaluation.sequences import (
     GENERAL_RULES,
     GroundTruthSequence,
@@ -28,70 +26,19 @@ from fairmot.evaluation.sequences import (
     require_objects,
     rules_of,
 )
-from fairmot.export.engine import Engine, open_with_engine
+from fairmot.export.engine import open_with_engine
 from fairmot.inference.detector import Detector
 from fairmot.inference.exported import is_exported
 from fairmot.inference.network import NetworkDetector
 from fairmot.inference.scoring import Embeddings, embeddings_of_objects, frames_of, track_with_ground_truth
-from fairmot.inference.trained_rules import TrackerOfCheckpoint, say_whose_rules
+from fairmot.inference.trained_rules import say_whose_rules
 from fairmot.mot.benchmarks import Benchmark
 from fairmot.mot.rows import MotRows, write_results
-from fairmot.tracking.config import TrackerConfig
 
 _log = logging.getLogger(__name__)
 
 Extras = dict[str, dict[str, float]]
 """Sequence, or OVERALL -> figures beside those of the tracks, by name."""
-
-
-@dataclass
-class EvaluateConfig(TrackerOfCheckpoint):
-    """Everything `python -m fairmot.evaluate` can be told.
-
-    Attributes:
-        gt: folder of sequences (`<name>/gt/gt.txt`, or `<name>.txt`), or one sequence's folder.
-        results: folder with `<name>.txt` for every sequence; instead of checkpoint.
-        checkpoint: as for fairmot.track: its network tracks
-            the sequences first; instead of results.
-        output: folder for tables and plots.
-        benchmark: whose pre-processing applies (which classes distract, rows with flag 0); null: that of each
-            sequence's name.
-        rules: who matches and counts: official, as MOTChallenge's own evaluation, or motmetrics, as that library.
-        class_id: score the objects of this class alone, as the files' eighth column numbers it; null: all classes,
-            each within itself where the results say theirs. AP and TPR are always over all.
-        workers: processes that score sequences and draw their plots.
-        plots: draw pictures beside the tables.
-        overwrite: write over an earlier evaluation.
-        batch_size: frames that go through the network together.
-        device: where the network runs: cpu, ascend, or auto: an NPU where one is found, else the CPU.
-        engine: what runs a checkpoint's network: mindspore; onnx, ONNX Runtime, on CPUs; or auto: onnx on a CPU where
-            it saves time, else mindspore. Onnx exports the checkpoint once, into a folder beside it.
-        tracker: the tracker's rules; what is not given is as in the checkpoint's training. frame_rate counts where
-            a sequence does not know its own.
-    """
-
-    gt: str = MISSING
-    results: str | None = None
-    checkpoint: str | None = None
-    output: str = MISSING
-    benchmark: Benchmark | None = None
-    rules: Rules = Rules.official
-    class_id: int | None = None
-    workers: int = 1
-    plots: bool = True
-    overwrite: bool = False
-    batch_size: int = 1
-    device: Device = Device.auto
-    engine: Engine = Engine.auto
-    tracker: TrackerConfig = field(default_factory=TrackerConfig)
-
-    def __post_init__(self) -> None:
-        if (self.results is None) == (self.checkpoint is None):
-            given = "neither was given" if self.results is None else "both were given"
-            raise ValueError(f"give either results=<folder> or checkpoint=<run or checkpoint>; {given}")
-        for key in ("workers", "batch_size", "class_id"):
-            if getattr(self, key) is not None and getattr(self, key) < 1:
-                raise ValueError(f"{key}={getattr(self, key)}: must be at least 1")
 
 
 @dataclass(frozen=True)
@@ -267,10 +214,6 @@ def _extra_figures(images: list[ImageMatches], embeddings: list[Embeddings]) -> 
     return {**figures, **{f"TPR@FAR={rate:g}": 100 * share for rate, share in rates.items()}}
 
 
-def _evaluate_and_print(config: EvaluateConfig) -> None:
+def evaluate_and_print(config: EvaluateConfig) -> None:
+    """The command: `evaluate`, and its table."""
     print(evaluate(config))
-
-
-if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
-    run_command(_evaluate_and_print, EvaluateConfig, "evaluate")

@@ -4,70 +4,26 @@ import io
 import logging
 import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from omegaconf import MISSING
 from tqdm import tqdm
 
-from fairmot.cli.command import run_command
-from fairmot.device import Device
 from fairmot.errors import ConfigError, DataError
 from fairmot.evaluation.preprocess import PEDESTRIAN
-from fairmot.export.engine import Engine, open_with_engine
+from fairmot.export.engine import open_with_engine
 from fairmot.files import write_atomic
 from fairmot.inference.detector import Detector
 from fairmot.inference.tracks import track_source
-from fairmot.inference.trained_rules import TrackerOfCheckpoint, say_whose_rules
+from fairmot.inference.trained_rules import say_whose_rules
 from fairmot.media.video import FrameSource, open_source
 from fairmot.mot.benchmarks import TEST_LENGTHS, TRAIN_LENGTHS, Benchmark, benchmark_of, file_names, scene_of
 from fairmot.mot.number_table import holds_rows
 from fairmot.mot.rows import NOT_GIVEN, MotRows, read_results, write_results
 from fairmot.mot.sequence import find_sequences, one_variant_a_scene
-from fairmot.tracking.config import TrackerConfig
+from fairmot.submit.config import SubmitConfig
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass
-class SubmitConfig(TrackerOfCheckpoint):
-    """Everything `python -m fairmot.submit` can be told.
-
-    Attributes:
-        root: the data set's folder, with test/ (and train/) in it, to track; with checkpoint.
-        checkpoint: as for fairmot.track: its network tracks the sequences.
-        results: folder with `<sequence>.txt` of all sequences, tracked before; instead of root and checkpoint.
-        output: folder for the submission's files and their archive.
-        overwrite: write over an earlier submission.
-        batch_size: frames that go through the network together.
-        device: where the network runs: cpu, ascend, or auto: an NPU where one is found, else the CPU.
-        engine: what runs a checkpoint's network: mindspore; onnx, ONNX Runtime, on CPUs; or auto: onnx on a CPU where
-            it saves time, else mindspore. Onnx exports the checkpoint once, into a folder beside it.
-        tracker: the tracker's rules; what is not given is as in the checkpoint's training. frame_rate counts where
-            a sequence does not know its own.
-    """
-
-    root: str | None = None
-    checkpoint: str | None = None
-    results: str | None = None
-    output: str = MISSING
-    overwrite: bool = False
-    batch_size: int = 1
-    device: Device = Device.auto
-    engine: Engine = Engine.auto
-    tracker: TrackerConfig = field(default_factory=TrackerConfig)
-
-    def __post_init__(self) -> None:
-        to_track = self.root is not None and self.checkpoint is not None
-        named = [key for key in ("root", "checkpoint", "results") if getattr(self, key) is not None]
-        if not (named == ["results"] or (to_track and self.results is None)):
-            raise ValueError(
-                "give root=<data set> and checkpoint=<run or checkpoint>, or results=<folder> alone; "
-                f"given: {', '.join(named) or 'none of them'}"
-            )
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size={self.batch_size}: must be at least 1")
 
 
 def submit(config: SubmitConfig) -> None:
@@ -197,8 +153,3 @@ def _track(config: SubmitConfig) -> tuple[Benchmark, dict[str, MotRows]]:
 def _track_scene(config: SubmitConfig, detector: Detector, source: FrameSource, bar: tqdm) -> MotRows:
     bar.set_description(source.name)
     return track_source(detector, source, config.tracker, watch=lambda _: bar.update())
-
-
-if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
-    run_command(submit, SubmitConfig, "submit")

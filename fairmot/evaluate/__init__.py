@@ -1,0 +1,1 @@
+"""Scoring tracks: the command python -m fairmot.evaluate."""

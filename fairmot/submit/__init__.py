@@ -1,0 +1,1 @@
+"""Submissions to MOTChallenge: the command python -m fairmot.submit."""

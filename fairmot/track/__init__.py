@@ -1,0 +1,1 @@
+"""Tracking one source: the command python -m fairmot.track."""
