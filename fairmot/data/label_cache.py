@@ -117,7 +117,9 @@ def load(files: list[Path]) -> CachedLabels:
 
 def _read(file: Path) -> CachedLabels:
     with open_bounded(file, _MOST_BYTES) as stream:
-        arrays = map_arrays(stream, compare_checksums=True)
+        mapped = map_arrays(stream, compare_checksums=True)
+    # Copied: on a network file system, a mapped file that another host replaces would kill this process.
+    arrays = {name: array.copy() for name, array in mapped.items()}
     if int(arrays["format"]) != _FORMAT:
         raise ValueError(f"format {arrays['format']} instead of {_FORMAT}")
     text = arrays["paths"].tobytes().decode()
