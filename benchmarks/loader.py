@@ -32,7 +32,7 @@ from benchmarks.original.tracker import Absent
 from benchmarks.report import Part, Row, progress, publish
 from fairmot.data.dataset import Augmentation, DataConfig, JointDataset
 from fairmot.data.index import build_index
-from fairmot.data.packed import PackedImages, open_index, write_pack
+from fairmot.data.packed import open_images, open_index, write_pack
 from fairmot.media.picture import read_content
 
 WARM_UP = 24
@@ -131,10 +131,10 @@ def reading(root: Path, case: str) -> Iterator[object]:
             chosen = order.permutation(len(index) * MINDRECORD_COPIES).tolist()
             records = ds.MindDataset(path, ["data"], num_parallel_workers=1, sampler=ds.SubsetSampler(chosen))
             yield from records.create_tuple_iterator(num_epochs=1, output_numpy=True)
-    pack = PackedImages(str(root / "pack"))
+    pack = open_images(str(root / "pack"))
     while True:
         i = int(order.integers(len(index)))
-        yield pack.read(index.image_paths[i]) if case == "read-pack" else read_content(index.image_path(i))
+        yield pack.read(i) if case == "read-pack" else read_content(index.image_path(i))
 
 
 def source_of(case: str, root: Path, original: str, workers: int) -> Iterator[object]:

@@ -15,7 +15,8 @@ from packaging.specifiers import SpecifierSet
 
 from fairmot.cli.command import compose
 from fairmot.device import Device
-from train.cluster.pods import Pods, read_pods
+from train.cluster.allocation import Allocation
+from train.cluster.pods import read_pods
 from train.cluster.rank_table import read_rank_table
 from train.config import TrainConfig
 from train.launch.__main__ import parse
@@ -250,7 +251,7 @@ def test_ascend_job_starts_the_launcher_in_every_pod(listening_folder):
         subprocess.run(container["args"], cwd=listening_folder, env={**os.environ, **given}, check=True, timeout=20)
         started, config = understood(heard(listening_folder)[node_rank])
         assert (started.num_ranks, started.table) == (16, None)
-        assert read_pods(given, started.num_ranks) == Pods(2, 8, node_rank, (host, 2222))
+        assert read_pods(given, started.num_ranks) == Allocation(("pod 0", "pod 1"), 8, node_rank, (host, 2222))
         assert config.device is Device.ascend
         assert config.run_dir.startswith("/runs/")
     grace = job["spec"]["replicaSpecs"]["Worker"]["template"]["spec"]["terminationGracePeriodSeconds"]

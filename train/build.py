@@ -16,7 +16,7 @@ from fairmot.data.packed import open_index
 from fairmot.data.synthetic.generate import generate
 from fairmot.data.targets import Targets, empty_targets
 from fairmot.device import device_in_use
-from fairmot.errors import ConfigError
+from fairmot.errors import ConfigError, DataError
 from fairmot.inference.network import NetworkDetector
 from fairmot.losses.config import HeatmapLoss
 from fairmot.losses.fairmot_loss import FairMOTLoss
@@ -45,14 +45,14 @@ def open_data(config: TrainConfig, world: World, run_dir: Path) -> LabelIndex:
     """The index of labels; the lead rank makes synthetic data and the index's cache, the others find them.
 
     Raises:
-        DataError: labels are missing or at fault.
+        DataError: labels are missing or at fault, or ranks found different ones.
         FairMOTError: the lead rank failed, or took too long.
     """
     with world.lead_first(run_dir, "index of labels", config.runtime.wait_for_lead_s):
         if config.data.synthetic is not None:
             generate(config.data.root, config.data.synthetic)
         data = config.data
-        return open_index(
+        index = open_index(
             data.packed,
             data.root,
             data.train,
@@ -60,6 +60,12 @@ def open_data(config: TrainConfig, world: World, run_dir: Path) -> LabelIndex:
             progress=world.is_lead,
             pack_cache=data.pack_cache,
         )
+    if others := world.differing_ranks(index.fingerprint):
+        raise DataError(
+            f"rank {world.rank}: labels differ: ranks {others} do not read what rank 0 reads. Give every host the same "
+            f"{'pack (data.packed)' if data.packed else 'lists and label files (data.root, data.train)'}"
+        )
+    return index
 
 
 def build_dataset(config: TrainConfig, index: LabelIndex, augmentation: Augmentation | None = None) -> JointDataset:

@@ -122,6 +122,15 @@ class World:
         if self.is_lead:
             ready.unlink()
 
+    def differing_ranks(self, digest: str) -> list[int]:
+        """The ranks that have another digest than rank 0: one collective of 16 bytes a rank.
+
+        Args:
+            digest: hexadecimal, of which the first 96 bits are compared.
+        """
+        everyone = self.gather(_to_words(int(digest[:24], 16), count=4))
+        return [rank for rank in range(self.size) if not np.array_equal(everyone[rank], everyone[0])]
+
     def check_identical(self, parameters: Iterable[Parameter], moment: str) -> None:
         """Make sure that all ranks hold bit-identical parameters.
 
@@ -137,9 +146,7 @@ class World:
         digest = hashlib.sha256()
         for parameter in parameters:
             digest.update(parameter.asnumpy().tobytes())
-        everyone = self.gather(_to_words(int.from_bytes(digest.digest()[:12], "big"), count=4))
-        others = [rank for rank in range(self.size) if not np.array_equal(everyone[rank], everyone[0])]
-        if others:
+        if others := self.differing_ranks(digest.hexdigest()):
             raise FairMOTError(
                 f"rank {self.rank}: parameters differ {moment}: ranks {others} do not hold what rank 0 holds. "
                 "Give every rank the same seed, weights, checkpoint and version."

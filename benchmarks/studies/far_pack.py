@@ -24,7 +24,7 @@ from benchmarks.drawn_data import LISTS, draw, write_data
 from benchmarks.measuring import options
 from benchmarks.report import markdown, progress, ratios, write_output
 from fairmot.data.index import build_index
-from fairmot.data.packed import PackedImages, write_pack
+from fairmot.data.packed import PackedImages, open_images, write_pack
 from fairmot.data.sampler import epoch_order
 from fairmot.data.shard_cache import PackCacheConfig
 
@@ -44,27 +44,27 @@ def serve(folder: Path, delay_s: float, told: Connection) -> None:
         told.recv()
 
 
-def seconds(images: PackedImages, paths: list[str], threads: int) -> float:
+def seconds(images: PackedImages, numbers: list[int], threads: int) -> float:
     """To read these images once."""
     with ThreadPoolExecutor(threads) as pool:
         began_s = time.perf_counter()
-        for _ in pool.map(images.read, paths):
+        for _ in pool.map(images.read, numbers):
             pass
         return time.perf_counter() - began_s
 
 
 def fetch_all(address: str, cache: PackCacheConfig, images: int) -> None:
     """Have the whole pack in the cache."""
-    far = PackedImages(address, cache)
+    far = open_images(address, cache)
     folder = Path(cache.folder or "")
-    far.prefetch([f"images/{number:04d}.jpg" for number in range(images)])
+    far.prefetch(np.arange(images))
     while list(folder.glob("*.part")) or len(list(folder.glob("[0-9a-f]*"))) < 1 + len(far._shards):
         time.sleep(0.01)
 
 
 def measured(root: Path, address: str, count: int, threads: list[int]) -> dict[str, dict[str, float]]:
     """Seconds of each way."""
-    paths = [f"images/{number:04d}.jpg" for number in np.random.default_rng(1).permutation(count)]
+    numbers = np.random.default_rng(1).permutation(count).tolist()
     found: dict[str, dict[str, float]] = {}
 
     def note(case: str, read_s: Callable[[], float]) -> None:
@@ -72,18 +72,18 @@ def measured(root: Path, address: str, count: int, threads: list[int]) -> dict[s
         took_s = read_s()
         found[case] = {"read_s": took_s, "rate": count / took_s}
 
-    near = PackedImages(str(root / "pack"))
-    note("folder, 1 thread", lambda: seconds(near, paths, 1))
+    near = open_images(str(root / "pack"))
+    note("folder, 1 thread", lambda: seconds(near, numbers, 1))
     for number in threads:
-        ranges = PackedImages(address, PackCacheConfig(str(root / "empty")))
-        note(f"far, by ranges, {number} threads", lambda far=ranges, number=number: seconds(far, paths, number))
+        ranges = open_images(address, PackCacheConfig(str(root / "empty")))
+        note(f"far, by ranges, {number} threads", lambda far=ranges, number=number: seconds(far, numbers, number))
     cache = PackCacheConfig(str(root / "cache"))
     began_s = time.perf_counter()
     fetch_all(address, cache, count)
     took_s = time.perf_counter() - began_s
     found["fetching all shards"] = {"read_s": took_s, "rate": count / took_s}
-    kept = PackedImages(address, cache)
-    note("far, from the cache, 1 thread", lambda: seconds(kept, paths, 1))
+    kept = open_images(address, cache)
+    note("far, from the cache, 1 thread", lambda: seconds(kept, numbers, 1))
     return found
 
 

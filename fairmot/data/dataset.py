@@ -20,7 +20,7 @@ from fairmot.data.augment import (
 from fairmot.data.index import LabelIndex
 from fairmot.data.labels import LARGEST_INTEGER
 from fairmot.data.mosaic import LARGEST_TILE, TILES, compose_mosaic, erase, mix_up
-from fairmot.data.packed import PackedImages
+from fairmot.data.packed import PackedImages, PackedIndex
 from fairmot.data.shard_cache import PackCacheConfig
 from fairmot.data.synthetic.generate import SyntheticConfig, located
 from fairmot.data.targets import Targets, empty_targets, write_targets
@@ -148,7 +148,7 @@ class JointDataset:
         pictures = tiles * (2 if self._chance(chances.mixup_probability) else 1)
         needed = -(-max(index.max_objects_per_image * pictures, 1) // _SLOTS_A_STEP) * _SLOTS_A_STEP
         self.slots = config.max_objects or min(needed, _MOST_SLOTS)
-        self._packed = None if config.packed is None else PackedImages(config.packed, config.pack_cache, index)
+        self._packed = PackedImages(index) if isinstance(index, PackedIndex) else None
         self._check_labels()
 
     def _check_labels(self) -> None:
@@ -219,7 +219,7 @@ class JointDataset:
     def prefetch(self, indices: np.ndarray) -> None:
         """Tell in which order samples will be read; does not wait."""
         if self._packed is not None:
-            self._packed.prefetch(self.index.image_paths[i] for i in indices.tolist())
+            self._packed.prefetch(indices)
 
     def _chance(self, probability: float) -> float:
         """How often happens what is configured with this probability."""
@@ -307,6 +307,6 @@ class JointDataset:
             name = self.index.image_path(i)
             content = read_content(name)
         else:
-            name = self._packed.name(self.index.image_paths[i])
-            content = self._packed.read(self.index.image_paths[i])
+            name = self._packed.name(i)
+            content = self._packed.read(i)
         return Picture(*decode_reduced(content, name, fit_hw), self.index.labels(i))

@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +27,7 @@ from fairmot.data.watch import DataWatch
 from fairmot.errors import DataError
 
 _PROGRESS_DELAY_S = 0.5
+_PATHS_AT_ONCE = 1 << 14
 _UNSETTLED_NS = 2 * 10**9
 _UNSETTLED = Stamp(-2, -2, -2)
 _logger = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ class LabelIndex:
     """
 
     root: str
-    image_paths: list[str]
+    image_paths: Sequence[str]
     image_starts: np.ndarray
     rows: np.ndarray
     row_offsets: np.ndarray
@@ -62,7 +63,7 @@ class LabelIndex:
         """The data sets."""
         return self.identities.names
 
-    @property
+    @cached_property
     def max_objects_per_image(self) -> int:
         """The most rows an image has."""
         return int(np.diff(self.row_offsets).max(initial=0))
@@ -70,10 +71,17 @@ class LabelIndex:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of names, lists and labels: the same on any machine and under any root."""
-        state = hashlib.sha256(json.dumps([self.names, self.image_paths]).encode())
+        state = hashlib.sha256()
+        for text in _as_json(self.names, self.image_paths):
+            state.update(text.encode())
         for array in (self.image_starts, self.row_offsets, self.rows):
             state.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
         return state.hexdigest()
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 that differs where two ranks of a training do not have the same labels; cheaper than `digest`."""
+        return self.digest
 
     def image_path(self, i: int) -> str:
         """The i-th image file."""
@@ -119,6 +127,14 @@ class LabelIndex:
             }
             for name, count, (start, end) in zip(self.names, self.identities.counts, spans, strict=True)
         ]
+
+
+def _as_json(names: list[str], paths: Sequence[str]) -> Iterator[str]:
+    """What json.dumps([names, paths]) gives, in pieces: of ten million paths it would take gigabytes."""
+    yield f"[{json.dumps(names)}, ["
+    for begin in range(0, len(paths), _PATHS_AT_ONCE):
+        yield ", " * (begin > 0) + json.dumps(list(paths[begin : begin + _PATHS_AT_ONCE]))[1:-1]
+    yield "]]"
 
 
 def build_index(

@@ -12,7 +12,7 @@ from typing import NamedTuple, TextIO
 
 import numpy as np
 
-from fairmot.data.array_file import read_arrays
+from fairmot.data.array_file import map_arrays
 from fairmot.data.folders import Stamp
 from fairmot.data.labels import COLUMNS
 from fairmot.errors import DataError
@@ -117,7 +117,9 @@ def load(files: list[Path]) -> CachedLabels:
 
 def _read(file: Path) -> CachedLabels:
     with open_bounded(file, _MOST_BYTES) as stream:
-        arrays = read_arrays(stream)
+        mapped = map_arrays(stream, compare_checksums=True)
+    # Copied: on a network file system, a mapped file that another host replaces would kill this process.
+    arrays = {name: array.copy() for name, array in mapped.items()}
     if int(arrays["format"]) != _FORMAT:
         raise ValueError(f"format {arrays['format']} instead of {_FORMAT}")
     text = arrays["paths"].tobytes().decode()

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fairmot.data.labels import COLUMNS, usable
+from fairmot.data.path_table import PathTable
 from fairmot.errors import excerpt
 from fairmot.json_files import as_shape, parse_json
 from fairmot.media.image_size import MOST_BYTES as MOST_PICTURE_BYTES
@@ -41,6 +42,7 @@ _DIMENSIONS = {
 }
 _KINDS = {"paths": np.uint8, "rows": np.float32}
 _MOST_CRC32 = 2**32 - 1
+_ROWS_AT_ONCE = 1 << 20  # every rank checks; what comparisons of all rows leave would be as large as the rows
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -123,7 +125,7 @@ def parse_manifest(content: bytes, size_of: Callable[[str], int] | None = None) 
     return manifest
 
 
-def check_index(arrays: dict[str, np.ndarray], manifest: Manifest) -> list[str]:
+def check_index(arrays: dict[str, np.ndarray], manifest: Manifest) -> PathTable:
     """Check that the arrays of index.npz fit each other, the shards and the labels' rules.
 
     Returns:
@@ -138,9 +140,7 @@ def check_index(arrays: dict[str, np.ndarray], manifest: Manifest) -> list[str]:
         kind = np.dtype(_KINDS.get(name, np.int64))
         if arrays[name].dtype != kind or arrays[name].ndim != dimensions:
             raise ValueError(f"'{name}' is no array of {kind} with {dimensions} dimensions")
-    paths = arrays["paths"].tobytes().decode().split("\n")
-    if "" in paths:
-        raise ValueError("an image without a name")
+    paths = PathTable(arrays["paths"])
     n = len(paths)
     starts, offsets, rows = arrays["image_starts"], arrays["row_offsets"], arrays["rows"]
     if not (_rises(starts, len(manifest.names), n) and (starts[1:] > starts[:-1]).all()):
@@ -163,26 +163,36 @@ def _rises(offsets: np.ndarray, parts: int, end: int) -> bool:
     )
 
 
-def _check_places(arrays: dict[str, np.ndarray], manifest: Manifest, paths: list[str]) -> None:
+def _check_places(arrays: dict[str, np.ndarray], manifest: Manifest, paths: PathTable) -> None:
     places = [arrays[f"image_{name}"] for name in Place._fields]
     if any(len(column) != len(paths) for column in places):
         raise ValueError(f"{len(paths)} images, but not as many places")
-    shard, offset, size, crc32 = places
     shard_bytes = np.array([shard.bytes for shard in manifest.shards], np.int64)
+    for begin in range(0, len(paths), _ROWS_AT_ONCE):
+        good = _lie_in_shards([column[begin : begin + _ROWS_AT_ONCE] for column in places], shard_bytes)
+        if not good.all():
+            raise ValueError(f"{paths[begin + int(np.argmin(good))]}: its place lies outside the shards")
+
+
+def _lie_in_shards(places: list[np.ndarray], shard_bytes: np.ndarray) -> np.ndarray:
+    shard, offset, size, crc32 = places
     exists = (shard >= 0) & (shard < len(shard_bytes))
     room = shard_bytes[np.where(exists, shard, 0)]
     fits = (size > 0) & (size <= MOST_PICTURE_BYTES) & (offset >= 0) & (offset <= room - size)
-    good = exists & fits & (crc32 >= 0) & (crc32 <= _MOST_CRC32)
-    if not good.all():
-        raise ValueError(f"{paths[int(np.argmin(good))]}: its place lies outside the shards")
+    return np.asarray(exists & fits & (crc32 >= 0) & (crc32 <= _MOST_CRC32))
 
 
-def _check_rows(rows: np.ndarray, offsets: np.ndarray, paths: list[str]) -> None:
-    # A column's extremes are NaN where one of its values is, and are found in a fraction of the time of all rows.
-    extremes = [[column.min(), column.max()] for column in rows.T] if len(rows) else np.zeros((COLUMNS, 0))
-    if usable(np.transpose(extremes)).all() and all((np.floor(column) == column).all() for column in rows.T[:2]):
+def _check_rows(rows: np.ndarray, offsets: np.ndarray, paths: PathTable) -> None:
+    for begin in range(0, len(rows), _ROWS_AT_ONCE):
+        part = rows[begin : begin + _ROWS_AT_ONCE]
+        # A column's extremes are NaN where one of its values is, and are found in a fraction of the time of all rows.
+        extremes = [[column.min(), column.max()] for column in part.T]
+        whole_numbers = all((np.floor(column) == column).all() for column in part.T[:2])
+        if not (whole_numbers and usable(np.transpose(extremes)).all()):
+            break
+    else:
         return
-    row = int(np.argmin(usable(rows)))
+    row = begin + int(np.argmin(usable(part)))
     image = int(np.searchsorted(offsets, row, side="right")) - 1
     values = " ".join(f"{value:g}" for value in rows[row].tolist())
     raise ValueError(f"{paths[image]}, object {row - int(offsets[image]) + 1}: no label may be {values}")

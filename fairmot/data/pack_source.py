@@ -66,7 +66,8 @@ class FolderPack:
 
     def open_shards(self, shards: list[Shard]) -> None:
         """Open all shards, for as long as the pack is: a sample should not pay for it."""
-        self._streams = [open(self._folder / shard.name, "rb") for shard in shards]  # noqa: SIM115
+        if not self._streams:
+            self._streams = [open(self._folder / shard.name, "rb") for shard in shards]  # noqa: SIM115
 
     def read(self, place: Place, name: str) -> bytes:
         """The bytes of an image.

@@ -9,37 +9,66 @@ A pack is a folder that comes into being whole or not at all:
 
 import hashlib
 import io
+import json
 import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from fairmot.data.array_file import read_arrays
+from fairmot.data.array_file import map_arrays
 from fairmot.data.identities import IdentityTable
 from fairmot.data.index import LabelIndex, build_index
 from fairmot.data.pack_format import FORMAT, INDEX, MANIFEST, Manifest, Place, Shard, check_index, shard_name
 from fairmot.data.pack_source import FolderPack, PackSource, digest_of, open_source
+from fairmot.data.path_table import PathTable
 from fairmot.data.shard_cache import PackCacheConfig
 from fairmot.errors import DataError, FairMOTError
 from fairmot.files import sync_directory, write_atomic, write_json_atomic
 from fairmot.media.picture import check_whole, read_content
 
+_AGAIN = "write it again with python -m fairmot.pack"
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True)
+class OpenPack:
+    """A pack in which everything fits.
+
+    Attributes:
+        source: where the bytes come from.
+        manifest: its manifest.
+        arrays: those of its index, mapped: the host's ranks share them.
+        paths: the images' names.
+    """
+
+    source: PackSource
+    manifest: Manifest
+    arrays: Mapping[str, np.ndarray]
+    paths: PathTable
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class PackedIndex(LabelIndex):
     """Labels that came out of a pack: there are no label files to point at.
 
     Attributes:
-        pack_sha256: of the pack's index, which holds labels, places and checksums of images.
+        pack: where they came from.
+        numbers: of the images in the pack, [n].
     """
 
-    pack_sha256: str = ""
+    pack: OpenPack
+    numbers: Sequence[int] | np.ndarray
+
+    @property
+    def fingerprint(self) -> str:
+        """See `LabelIndex`; not computed from the labels, whose digest each rank has compared already."""
+        return hashlib.sha256(json.dumps([self.names, self.pack.manifest.index_sha256]).encode()).hexdigest()
 
     def place(self, row: int) -> str:
         """Where a row stands: `<pack>: <image>, object <number>`."""
@@ -71,72 +100,92 @@ def open_index(
     """
     if packed is None:
         return build_index(root, lists, cache_dir, progress=progress)
-    source = open_source(packed, pack_cache or PackCacheConfig())
-    manifest, arrays, paths = _open(source)
-    names, counts = manifest.names, manifest.counts
+    pack = _open(open_source(packed, pack_cache or PackCacheConfig()))
+    names = pack.manifest.names
     missing = [name for name in lists if name not in names]
     if missing:
         raise DataError(
-            f"data.packed={source.name} has no data set '{missing[0]}', only {', '.join(names)}; pack it again"
+            f"data.packed={pack.source.name} has no data set '{missing[0]}', only {', '.join(names)}; pack it again"
         )
+    return _whole(pack) if list(lists) == names else _chosen(pack, list(lists))
+
+
+def _whole(pack: OpenPack) -> PackedIndex:
+    """All of a pack's data sets in its own order: nothing is copied."""
+    return PackedIndex(
+        root=pack.source.name,
+        image_paths=pack.paths,
+        image_starts=pack.arrays["image_starts"].copy(),  # aligned: it is searched for every sample
+        rows=pack.arrays["rows"],
+        row_offsets=pack.arrays["row_offsets"],
+        identities=IdentityTable(pack.manifest.names, pack.manifest.counts),
+        pack=pack,
+        numbers=range(len(pack.paths)),
+    )
+
+
+def _chosen(pack: OpenPack, lists: list[str]) -> PackedIndex:
+    """Some of a pack's data sets, or all in another order: this rank's own copy of their labels."""
+    names, arrays = pack.manifest.names, pack.arrays
     chosen = [names.index(name) for name in lists]
     starts, offsets = arrays["image_starts"], arrays["row_offsets"]
     images = np.concatenate([np.arange(starts[k], starts[k + 1]) for k in chosen])
     sizes = np.diff(offsets)
     return PackedIndex(
-        root=source.name,
-        image_paths=[paths[i] for i in images.tolist()],
+        root=pack.source.name,
+        image_paths=PathTable.of(chain.from_iterable(pack.paths[starts[k] : starts[k + 1]] for k in chosen)),
         image_starts=np.cumsum([0, *(starts[k + 1] - starts[k] for k in chosen)], dtype=np.int64),
         rows=np.concatenate([arrays["rows"][offsets[starts[k]] : offsets[starts[k + 1]]] for k in chosen]),
         row_offsets=np.concatenate([[0], np.cumsum(sizes[images])]).astype(np.int64),
-        identities=IdentityTable(list(lists), [counts[k] for k in chosen]),
-        pack_sha256=manifest.index_sha256,
+        identities=IdentityTable(lists, [pack.manifest.counts[k] for k in chosen]),
+        pack=pack,
+        numbers=images,
     )
 
 
 class PackedImages:
-    """Reads images out of a pack by their names; any number of threads may."""
+    """Reads the images of a mix out of its pack by their positions in the mix; any number of threads may."""
 
-    def __init__(
-        self, packed: str, pack_cache: PackCacheConfig | None = None, labels: LabelIndex | None = None
-    ) -> None:
+    def __init__(self, index: PackedIndex) -> None:
         """Open all shards.
 
-        Args:
-            packed: the pack's folder or address.
-            pack_cache: for a pack that is far away; None: the defaults.
-            labels: what `open_index` has given, if images and labels must belong together.
-
         Raises:
-            DataError: the pack is not whole, or another one than that of the labels.
-            ConfigError: see `open_source`.
+            DataError: the pack is not whole any more, or another one than that of the labels.
         """
-        self._source = open_source(packed, pack_cache or PackCacheConfig())
-        manifest, arrays, paths = _open(self._source)
-        if isinstance(labels, PackedIndex) and labels.pack_sha256 != manifest.index_sha256:
+        self._source, self._paths, self._numbers = index.pack.source, index.pack.paths, index.numbers
+        self._shards = index.pack.manifest.shards
+        if _manifest(self._source).index_sha256 != index.pack.manifest.index_sha256:
             raise DataError(
                 f"{self._source.name}: was replaced by another pack while its labels were read; start again"
             )
-        self._source.open_shards(manifest.shards)
-        self._shards = manifest.shards
-        columns = (arrays[f"image_{name}"].tolist() for name in Place._fields)
-        self._places = dict(zip(paths, map(Place, *columns), strict=True))
+        self._source.open_shards(self._shards)
+        self._columns = [index.pack.arrays[f"image_{name}"] for name in Place._fields]
 
-    def name(self, path: str) -> str:
+    def name(self, i: int) -> str:
         """What messages call an image: `<shard>/<image>`."""
-        return f"{self._source.file_name(self._shards[self._places[path].shard].name)}/{path}"
+        number = self._numbers[i]
+        return f"{self._source.file_name(self._shards[self._place(number).shard].name)}/{self._paths[number]}"
 
-    def read(self, path: str) -> bytes:
+    def read(self, i: int) -> bytes:
         """The bytes of an image file.
 
         Raises:
             DataError: they cannot be read, or are not those that were packed.
         """
-        return self._source.read(self._places[path], self.name(path))
+        return self._source.read(self._place(self._numbers[i]), self.name(i))
 
-    def prefetch(self, paths: Iterable[str]) -> None:
+    def prefetch(self, indices: np.ndarray) -> None:
         """Tell in which order images will be read, so that a pack that is far away comes nearer; does not wait."""
-        self._source.prefetch(self._places[path].shard for path in paths)
+        shards = self._columns[Place._fields.index("shard")]
+        self._source.prefetch(int(shards[self._numbers[i]]) for i in indices)
+
+    def _place(self, number: int) -> Place:
+        return Place(*(int(column[number]) for column in self._columns))
+
+
+def open_images(packed: str, pack_cache: PackCacheConfig | None = None) -> PackedImages:
+    """All images of a pack, without choosing among its data sets; arguments and errors as of `open_index`."""
+    return PackedImages(_whole(_open(open_source(packed, pack_cache or PackCacheConfig()))))
 
 
 def write_pack(index: LabelIndex, output: Path, shard_bytes: int, progress: bool = True) -> bool:
@@ -155,7 +204,7 @@ def write_pack(index: LabelIndex, output: Path, shard_bytes: int, progress: bool
         DataError: an image cannot be read or is cut short, `output` is something else, or cannot be written.
     """
     if output.exists():
-        if _open(FolderPack(str(output)))[0].digest == index.digest:
+        if _open(FolderPack(str(output))).manifest.digest == index.digest:
             return False
         raise DataError(f"{output} holds other data; remove it, or choose another output=")
     try:
@@ -186,8 +235,8 @@ def check_pack(packed: str, pack_cache: PackCacheConfig | None = None) -> int:
         ConfigError: see `open_source`.
     """
     source = open_source(packed, pack_cache or PackCacheConfig())
-    manifest, _, paths = _open(source)
-    for shard in manifest.shards:
+    pack = _open(source)
+    for shard in pack.manifest.shards:
         state = hashlib.sha256()
         for block in source.blocks(shard):
             state.update(block)
@@ -195,10 +244,10 @@ def check_pack(packed: str, pack_cache: PackCacheConfig | None = None) -> int:
             name = source.file_name(shard.name)
             raise DataError(f"{name}: damaged, its SHA-256 does not fit; copy this shard again")
     if isinstance(source, FolderPack):  # from far away it would be a request an image
-        images = PackedImages(packed)
-        for path in paths:
-            images.read(path)
-    return len(paths)
+        images = PackedImages(_whole(pack))
+        for number in range(len(pack.paths)):
+            images.read(number)
+    return len(pack.paths)
 
 
 def _write(index: LabelIndex, folder: Path, shard_bytes: int, progress: bool) -> None:
@@ -258,18 +307,21 @@ def _index_content(index: LabelIndex, places: list[Place]) -> bytes:
     return buffer.getvalue()
 
 
-def _open(source: PackSource) -> tuple[Manifest, dict[str, np.ndarray], list[str]]:
-    """Manifest, index and the images' names of a pack in which everything fits."""
-    again = "write it again with python -m fairmot.pack"
-    try:
-        manifest = source.manifest()
-    except (OSError, ValueError) as error:
-        raise DataError(f"{source.name} is not a whole pack ({error}); {again}") from error
+def _open(source: PackSource) -> OpenPack:
+    """A pack in which everything fits."""
+    manifest = _manifest(source)
     try:
         with source.open_index(manifest) as stream:
-            arrays = read_arrays(stream)
-        return manifest, arrays, check_index(arrays, manifest)
+            arrays = map_arrays(stream, compare_checksums=False)  # the digest of the whole fits
+        return OpenPack(source, manifest, arrays, check_index(arrays, manifest))
     except FairMOTError:
         raise
     except Exception as error:  # NumPy's and ZipFile's have no base of their own
-        raise DataError(f"{source.file_name(INDEX)}: not the index of a pack ({error}); {again}") from error
+        raise DataError(f"{source.file_name(INDEX)}: not the index of a pack ({error}); {_AGAIN}") from error
+
+
+def _manifest(source: PackSource) -> Manifest:
+    try:
+        return source.manifest()
+    except (OSError, ValueError) as error:
+        raise DataError(f"{source.name} is not a whole pack ({error}); {_AGAIN}") from error

@@ -15,7 +15,7 @@ import pytest
 from small_data import person, rows, write_data_set
 
 from fairmot.data.index import build_index
-from fairmot.data.packed import PackedImages, check_pack, open_index, write_pack
+from fairmot.data.packed import check_pack, open_images, open_index, write_pack
 from fairmot.errors import DataError
 
 Arrays = dict[str, Any]
@@ -56,7 +56,7 @@ def refusal(folder: Path) -> str:
     said = set()
     openers: list[Callable[[], object]] = [
         lambda: open_index(str(folder), "", LISTS, None),
-        lambda: PackedImages(str(folder)),
+        lambda: open_images(str(folder)),
         lambda: check_pack(str(folder)),
     ]
     for opened in openers:
@@ -152,7 +152,7 @@ def test_an_unharmed_pack_is_opened(folder: Path) -> None:
 def test_the_check_reads_every_place(folder: Path) -> None:
     """A place within the shard, but of other bytes: only reading shows it."""
     forge(folder, put("image_crc32", 3, 5))
-    PackedImages(str(folder))
+    open_images(str(folder))
     with pytest.raises(DataError, match=r"images-00001\.zip/b/images/001\.png: damaged"):
         check_pack(str(folder))
 

@@ -17,7 +17,7 @@ from small_data import person, rows, write_data_set
 from fairmot.data import packed
 from fairmot.data.dataset import DataConfig, JointDataset
 from fairmot.data.index import LabelIndex, build_index
-from fairmot.data.packed import PackedImages, check_pack, open_index, write_pack
+from fairmot.data.packed import check_pack, open_images, open_index, write_pack
 from fairmot.errors import DataError
 from fairmot.pack import PackConfig, pack
 
@@ -73,15 +73,15 @@ def test_shards_are_zip_files_of_about_the_asked_size(index: LabelIndex, folder:
             names += archive.namelist()
             for name in archive.namelist():
                 assert archive.read(name) == Path(index.root, name).read_bytes()
-    assert names == index.image_paths
+    assert names == list(index.image_paths)
 
 
 def test_many_threads_read_one_pack(index: LabelIndex, folder: Path) -> None:
-    images = PackedImages(str(folder))
+    images = open_images(str(folder))
     expected = [Path(index.image_path(i)).read_bytes() for i in range(len(index))]
     with ThreadPoolExecutor(8) as pool:
         for _ in range(20):
-            assert list(pool.map(images.read, index.image_paths)) == expected
+            assert list(pool.map(images.read, range(len(index)))) == expected
 
 
 def test_an_image_in_two_lists_is_packed_once(tmp_path: Path, lists: dict[str, str]) -> None:
@@ -116,7 +116,7 @@ def test_a_pack_that_is_not_whole_is_refused(victim: str, damage: str, lists: di
     path.unlink()
     if damage == "cut":
         path.write_bytes(content[:-7])
-    for opened in (lambda: open_index(str(folder), "", lists, None), lambda: PackedImages(str(folder))):
+    for opened in (lambda: open_index(str(folder), "", lists, None), lambda: open_images(str(folder))):
         with pytest.raises(DataError, match=f"{folder}.*(again|whole)"):
             opened()
 
@@ -128,10 +128,10 @@ def test_a_flipped_byte_names_shard_and_image(index: LabelIndex, folder: Path) -
         info = archive.infolist()[1]
     content[info.header_offset + 30 + len(info.filename) + 100] ^= 1
     shard.write_bytes(content)
-    images = PackedImages(str(folder))
-    images.read(index.image_paths[0])
+    images = open_images(str(folder))
+    images.read(0)
     with pytest.raises(DataError, match=r"images-00000\.zip/a/images/001\.png: damaged"):
-        images.read(index.image_paths[1])
+        images.read(1)
     with pytest.raises(DataError, match=r"images-00000\.zip: damaged"):
         check_pack(str(folder))
 

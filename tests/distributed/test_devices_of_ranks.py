@@ -19,8 +19,8 @@ from ascend_process import needs_tools
 from launched import free_port
 from rank_tables import table_of
 
+from train.cluster.allocation import Allocation
 from train.cluster.job import Job, Starter, meeting_point
-from train.cluster.pods import Pods
 from train.launch import plan
 from train.launch.plan import plan_host, whole_environment
 from train.simulate.stand_ins import cann_paths, cann_variables
@@ -92,11 +92,15 @@ class Started:
 )
 def test_each_rank_holds_its_device(way, devices, jit_level, tmp_path, monkeypatch):
     monkeypatch.setattr(plan, "WORKER", PROBE)
-    pods = Pods(count=2, ranks_each=1, node_rank=0, scheduler=("127.0.0.1", free_port())) if way == "pods" else None
+    pods = (
+        Allocation(names=("pod 0", "pod 1"), ranks_each=1, node_rank=0, scheduler=("127.0.0.1", free_port()))
+        if way == "pods"
+        else None
+    )
     given = table_of(tmp_path / "table.json", *devices) if "table" in way else None
     job = Job(
         Starter.rank_table if way == "rank table" else Starter.msrun, 2, given, [], "/run", "ascend",
-        meeting_point(given, pods) if pods else ("127.0.0.1", free_port()), 1800, divide_threads=False, pods=pods,
+        meeting_point(given, pods) if pods else ("127.0.0.1", free_port()), 1800, divide_threads=False, allocation=pods,
     )  # fmt: skip
     started = Started(job, tmp_path)
     try:

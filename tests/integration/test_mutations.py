@@ -28,7 +28,7 @@ from fairmot.convert.torch_file import torch_file
 from fairmot.data.index import build_index
 from fairmot.data.labels import usable
 from fairmot.data.layout import Built, build_data_set
-from fairmot.data.packed import PackedImages, open_index, write_pack
+from fairmot.data.packed import open_images, open_index, write_pack
 from fairmot.detections.file import read_detections, write_detections
 from fairmot.detections.recorder import DetectionRecorder
 from fairmot.errors import FairMOTError
@@ -161,10 +161,10 @@ def pack(folder: Path) -> Format:
 
     def read(folder: Path) -> None:
         index = open_index(str(folder / "pack"), "", lists, None)
-        images = PackedImages(str(folder / "pack"))
+        images = open_images(str(folder / "pack"))
         assert usable(index.rows).all() and (index.rows[:, 1] < index.identities.num_identities).all()
-        for path in index.image_paths:
-            images.read(path)
+        for i in range(len(index)):
+            images.read(i)
 
     shards = {f"pack/{path.name}": BYTES for path in (folder / "pack").glob("*.zip")}
     changed = {"pack/manifest.json": (*BYTES, json_tree), "pack/index.npz": (*BYTES, zip_member, zip_member)}

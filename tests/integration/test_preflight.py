@@ -290,7 +290,7 @@ def test_pods_of_an_ascend_job(root, tmp_path, monkeypatch):
     for name, value in of_a_worker.items():
         monkeypatch.setenv(name, value)
     job = Context(config(root, tmp_path), 4, None)
-    assert after(job, "rank table").detail == "none needed: pod 1 of 2 (from 0), 2 ranks each"
+    assert after(job, "rank table").detail == "none needed: this is pod 1 (1 of 2, from 0), 2 ranks each"
     assert (job.hosts, job.ranks_here) == (2, 2)
     assert after(job, "ports") == host.skipped("pod 0 is the one that listens")
     monkeypatch.setenv("MS_NODE_RANK", "0")

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from fairmot.errors import ConfigError
-from train.cluster.pods import Pods
+from train.cluster.allocation import Allocation
+from train.cluster.pods import read_pods
 from train.cluster.rank_table import RankTable
+from train.cluster.slurm import read_slurm
 
 DEFAULT_PORT = 8118
 """Where msrun's scheduler listens unless MASTER_PORT says otherwise; msrun's own default."""
@@ -31,14 +33,14 @@ class Job:
     Attributes:
         starter: how the ranks find each other.
         num_ranks: of all hosts.
-        table: the hosts and devices; None for this host alone, or for `pods`.
+        table: the hosts and devices; None for this host alone, or for `allocation`.
         words: overrides of `python -m train`.
         run_dir: the common run directory.
         device: cpu or ascend.
         master: address and port of msrun's scheduler.
         hang_timeout_s: the launcher's patience with a rank that makes no step.
         divide_threads: whether MindSpore's threads follow each rank's share of cores.
-        pods: the pods of an AscendJob; None elsewhere, and beside a table.
+        allocation: the places that a cluster's scheduler has given; None elsewhere, and beside a table.
     """
 
     starter: Starter
@@ -50,7 +52,7 @@ class Job:
     master: tuple[str, int]
     hang_timeout_s: int
     divide_threads: bool = True
-    pods: Pods | None = None
+    allocation: Allocation | None = None
 
     @property
     def num_hosts(self) -> int:
@@ -62,7 +64,7 @@ class Job:
         """What people call the hosts, the leading one first."""
         if self.table:
             return [server.server_id for server in self.table.servers]
-        return self.pods.names if self.pods else ["localhost"]
+        return list(self.allocation.names) if self.allocation else ["localhost"]
 
 
 def choose_starter(wanted: str, device: str, num_ranks: int, has_table: bool) -> Starter:
@@ -102,17 +104,30 @@ def named_port() -> int | None:
     return int(text)
 
 
-def meeting_point(table: RankTable | None, pods: Pods | None = None) -> tuple[str, int]:
+def read_allocation(num_ranks: int) -> Allocation | None:
+    """What a cluster's scheduler says in the environment; None where there is none, or one host for itself.
+
+    Args:
+        num_ranks: of all hosts.
+
+    Raises:
+        ConfigError: it contradicts itself or `num_ranks`.
+    """
+    pods = read_pods(os.environ, num_ranks)
+    return pods or read_slurm(os.environ, num_ranks, (os.environ.get("MASTER_ADDR", ""), named_port()))
+
+
+def meeting_point(table: RankTable | None, allocation: Allocation | None = None) -> tuple[str, int]:
     """Address and port of msrun's scheduler: what the environment names, else the first host and the default.
 
     Args:
         table: the hosts; None for this one alone.
-        pods: those of an AscendJob, whose operator says where the scheduler is.
+        allocation: what a cluster's scheduler has given, which says where msrun's is.
 
     Raises:
         ConfigError: MASTER_PORT names no port that can be used.
     """
-    if pods is not None:
-        return pods.scheduler
+    if allocation is not None:
+        return allocation.scheduler
     address = os.environ.get("MASTER_ADDR") or (table.servers[0].address if table else "127.0.0.1")
     return address, named_port() or DEFAULT_PORT

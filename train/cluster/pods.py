@@ -7,9 +7,9 @@ Source: the operator's code and documentation (MindCluster, "environment variabl
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from fairmot.errors import ConfigError
+from train.cluster.allocation import Allocation, read_number
 
 _MARK = "MS_LOCAL_WORKER"
 """Set by the operator, and by nobody else that starts MindSpore."""
@@ -17,29 +17,7 @@ _NUMBERS = {"MS_WORKER_NUM": 1, _MARK: 1, "MS_NODE_RANK": 0, "MS_SCHED_PORT": 10
 """Variables and their least value."""
 
 
-@dataclass(frozen=True)
-class Pods:
-    """All pods of a job, and which of them this is.
-
-    Attributes:
-        count: how many there are.
-        ranks_each: NPUs, and so ranks, of each.
-        node_rank: this one's number; 0 leads.
-        scheduler: address and port of MindSpore's scheduler; in the first pod its own address, elsewhere its service's.
-    """
-
-    count: int
-    ranks_each: int
-    node_rank: int
-    scheduler: tuple[str, int]
-
-    @property
-    def names(self) -> list[str]:
-        """What people call the pods."""
-        return [f"pod {number}" for number in range(self.count)]
-
-
-def read_pods(environment: Mapping[str, str], num_ranks: int) -> Pods | None:
+def read_pods(environment: Mapping[str, str], num_ranks: int) -> Allocation | None:
     """The pods of this job; None where no operator has described any.
 
     Args:
@@ -56,10 +34,11 @@ def read_pods(environment: Mapping[str, str], num_ranks: int) -> Pods | None:
         raise ConfigError(f"{_MARK} is set, as Ascend Operator does, but not MS_SCHED_HOST: the scheduler's address")
     numbers = {}
     for name, least in _NUMBERS.items():
-        text = environment.get(name, "")
-        if not text.isdecimal() or int(text) < least:
+        number = read_number(environment, name, least)
+        if number is None:
+            text = environment.get(name, "")
             raise ConfigError(f"{name}={text}: must be a number, {least} or more, as Ascend Operator sets it")
-        numbers[name] = int(text)
+        numbers[name] = number
     total, each, node_rank, port = numbers.values()
     if total != num_ranks:
         raise ConfigError(f"MS_WORKER_NUM={total}, but {num_ranks} ranks are asked for: start {total}")
@@ -74,4 +53,5 @@ def read_pods(environment: Mapping[str, str], num_ranks: int) -> Pods | None:
             f"MS_ROLE={role}, MS_NODE_RANK={node_rank}: the Scheduler's pod has no NPUs; give it as many as a "
             "Worker's, as docs/examples/ascendjob.yaml does"
         )
-    return Pods(total // each, each, node_rank, (host, port))
+    names = tuple(f"pod {number}" for number in range(total // each))
+    return Allocation(names, each, node_rank, (host, port))

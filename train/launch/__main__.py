@@ -16,8 +16,15 @@ from fairmot.addresses import masked
 from fairmot.cli.command import compose
 from fairmot.device import find_device, say_device
 from fairmot.errors import ConfigError, FairMOTError
-from train.cluster.job import RANK_TABLE_WARNING, Job, Starter, choose_starter, meeting_point, named_port
-from train.cluster.pods import read_pods
+from train.cluster.job import (
+    RANK_TABLE_WARNING,
+    Job,
+    Starter,
+    choose_starter,
+    meeting_point,
+    named_port,
+    read_allocation,
+)
 from train.cluster.rank_table import SERVER_VARIABLE, find_server, read_rank_table
 from train.config import TrainConfig
 from train.distributed import ALONE
@@ -34,7 +41,8 @@ from train.selfcheck.config import SelfcheckConfig
 
 _USAGE = """usage: bash scripts/run_distribute.sh N [rank_table.json] [--selfcheck] [--dry-run] key=value ...
   N                number of ranks on all hosts
-  rank_table.json  the hosts and their devices; without it all ranks are on this host, or in the pods of an AscendJob
+  rank_table.json  the hosts and their devices; without it all ranks are on this host, in the pods of an
+                   AscendJob, or where srun starts this
   --selfcheck      python -m train.selfcheck instead: what the devices compute, how fast ranks exchange gradients
   --dry-run        print every process's environment and command, start nothing
   key=value        overrides of python -m train, such as experiment=mot20_finetune
@@ -128,8 +136,8 @@ def _job(arguments: Arguments, config: TrainConfig) -> Job:
         ConfigError: a faulty table, or something that contradicts something else.
     """
     table = read_rank_table(arguments.table, arguments.num_ranks) if arguments.table else None
-    pods = None if table else read_pods(os.environ, arguments.num_ranks)
-    num_hosts = len(table.servers) if table else pods.count if pods else 1
+    allocation = None if table else read_allocation(arguments.num_ranks)
+    num_hosts = len(table.servers) if table else allocation.count if allocation else 1
     device, wanted = find_device(config.device).device.value, os.environ.get("LAUNCHER", "")
     return Job(
         starter=choose_starter(wanted, device, arguments.num_ranks, table is not None),
@@ -138,10 +146,10 @@ def _job(arguments: Arguments, config: TrainConfig) -> Job:
         words=[SELFCHECK, *arguments.words] if arguments.selfcheck else arguments.words,
         run_dir=named_run_dir(config, num_hosts, "hosts") or f"{parent_run_dir(config)}/<time>",
         device=device,
-        master=meeting_point(table, pods),
+        master=meeting_point(table, allocation),
         hang_timeout_s=config.runtime.hang_timeout_s,
         divide_threads=not (config.runtime.threads or any("runtime.threads=" in word for word in arguments.words)),
-        pods=pods,
+        allocation=allocation,
     )
 
 
@@ -153,12 +161,12 @@ def _node_rank(job: Job) -> int:
     """
     if job.table:
         return job.table.servers.index(find_server(job.table, os.environ.get(SERVER_VARIABLE)))
-    return job.pods.node_rank if job.pods else 0
+    return job.allocation.node_rank if job.allocation else 0
 
 
 def _prepare(job: Job, node_rank: int, cores: list[int], near: dict[int, list[int]], folder: Path) -> HostPlan:
     """The plan of one attempt; on a single host each attempt has a port of its own."""
-    if job.num_hosts == 1 and job.pods is None and named_port() is None:
+    if job.num_hosts == 1 and job.allocation is None and named_port() is None:
         with socket.socket() as probe:
             probe.bind(("", 0))
             job = replace(job, master=(job.master[0], probe.getsockname()[1]))

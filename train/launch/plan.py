@@ -43,7 +43,7 @@ class HostPlan:
     """What one host starts.
 
     Attributes:
-        name: its address in the table, or its number among the pods; localhost without either.
+        name: its address in the table, or its name in the scheduler's allocation; localhost without either.
         node_rank: its number among the hosts.
         ranks: its ranks, ascending.
         environment: what is set for all its processes.
@@ -96,6 +96,9 @@ def plan_host(
         if job.device == "ascend" and device:
             # Msrun takes devices 0, 1, ...; the table says which.
             environment["DEVICE_ID"] = str(device.device_id)
+        elif job.device == "ascend" and job.allocation and job.allocation.per_host > 1:
+            # The host has several launchers, each with an msrun that would begin with device 0.
+            environment["DEVICE_ID"] = str(job.allocation.first_device(node_rank) + local_rank)
         ranks.append(RankPlan(rank, shares[local_rank], environment))
     threads = max(1, len(cores) // count)
     words = [*job.words, f"runtime.threads={threads}"] if job.divide_threads else job.words

@@ -16,8 +16,7 @@ from fairmot.device import Device
 from fairmot.errors import DataError
 from fairmot.weights.checkpoint import whole_checkpoints
 from train.build import build_dataset, build_state, find_sequences
-from train.cluster.job import DEFAULT_PORT, RANK_TABLE_WARNING, Starter, choose_starter, named_port
-from train.cluster.pods import read_pods
+from train.cluster.job import DEFAULT_PORT, RANK_TABLE_WARNING, Starter, choose_starter, named_port, read_allocation
 from train.cluster.rank_table import SERVER_VARIABLE, find_server, read_rank_table
 from train.packing import num_bytes
 from train.preflight import host
@@ -43,10 +42,11 @@ _NEEDS_TABLE = "needs the rank table"
 def _check_table(job: Context) -> Finding:
     if job.table_path is None:
         job.ranks = job.ranks or 1
-        job.pods = read_pods(os.environ, job.ranks)
-        if job.pods is not None:
-            place = f"pod {job.pods.node_rank} of {job.pods.count} (from 0)"
-            return passed(f"none needed: {place}, {job.pods.ranks_each} ranks each")
+        job.allocation = read_allocation(job.ranks)
+        if job.allocation is not None:
+            names, here = job.allocation.names, job.allocation.node_rank
+            place = f"{names[here]} ({here} of {len(names)}, from 0)"
+            return passed(f"none needed: this is {place}, {job.allocation.ranks_each} ranks each")
         return skipped(f"none given: {job.ranks} rank(s) on this host")
     table = read_rank_table(job.table_path, job.ranks or None)
     job.table, job.ranks = table, table.num_ranks
@@ -103,14 +103,14 @@ def _check_port(job: Context) -> Finding:
         return skipped("one rank needs no scheduler")
     if job.table is None and job.table_path is not None:
         return skipped(_NEEDS_TABLE)
-    port = job.pods.scheduler[1] if job.pods else named_port()
+    port = job.allocation.scheduler[1] if job.allocation else named_port()
     if port is None and job.hosts == 1:
         return skipped("on one host a free port is chosen at the start")
     port = port or DEFAULT_PORT
     if job.table is not None and job.server is not job.table.servers[0]:
         return skipped(f"{job.table.servers[0].server_id} is the host that listens")
-    if job.pods is not None and job.pods.node_rank:
-        return skipped("pod 0 is the one that listens")
+    if job.allocation is not None and job.allocation.node_rank:
+        return skipped(f"{job.allocation.names[0]} is the one that listens")
     starter = _starter(job)
     ports = [port] * (starter is Starter.msrun) + [port + 1] * (job.hosts > 1)
     return host.check_ports(ports) if ports else skipped("the rank-table start has no scheduler")

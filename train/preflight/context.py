@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fairmot.data.index import LabelIndex
 from fairmot.device import Device, FoundDevice, find_device, list_npus
-from train.cluster.pods import Pods
+from train.cluster.allocation import Allocation
 from train.cluster.rank_table import RankTable, Server
 from train.config import TrainConfig
 from train.run_dir import named_run_dir, parent_run_dir
@@ -21,7 +21,7 @@ class Context:
         table_path: the rank table; None: all ranks run on this host.
         table: its content, once read.
         server: this host's entry in it, once found.
-        pods: those of an AscendJob, once read.
+        allocation: what a cluster's scheduler has given, once read.
         index: the labels, once read.
         checkpoint_bytes: size of one checkpoint, once the network has been built.
     """
@@ -31,7 +31,7 @@ class Context:
     table_path: Path | None
     table: RankTable | None = None
     server: Server | None = None
-    pods: Pods | None = None
+    allocation: Allocation | None = None
     index: LabelIndex | None = None
     checkpoint_bytes: int | None = None
 
@@ -40,14 +40,14 @@ class Context:
         """How many take part."""
         if self.table:
             return len(self.table.servers)
-        return self.pods.count if self.pods else 1
+        return self.allocation.count if self.allocation else 1
 
     @property
     def ranks_here(self) -> int:
         """How many ranks run on this host."""
         if self.server:
             return len(self.server.devices)
-        return self.pods.ranks_each if self.pods else max(self.ranks, 1)
+        return self.allocation.ranks_each if self.allocation else max(self.ranks, 1)
 
     @property
     def device(self) -> FoundDevice:

@@ -49,7 +49,7 @@ def training_sets(index: LabelIndex, source: str) -> list[DataSet]:
         rows = index.row_offsets[begin : end + 1]
         labels = (rows - rows[0], index.rows[rows[0] : rows[-1]])
         counts = {key: int(value) for key, value in row.items() if key != "name"}
-        digest = _digest(index.image_paths[begin:end], labels)
+        digest = _digest(list(index.image_paths[begin:end]), labels)
         sets.append(DataSet(str(row["name"])[:_LONGEST_NAME], "training", source, digest, counts))
     return sets
 

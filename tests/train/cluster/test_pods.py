@@ -3,8 +3,9 @@
 import pytest
 
 from fairmot.errors import ConfigError
+from train.cluster.allocation import Allocation
 from train.cluster.job import meeting_point
-from train.cluster.pods import Pods, read_pods
+from train.cluster.pods import read_pods
 
 WORKER = {
     "MS_SCHED_HOST": "10.96.0.7",
@@ -21,9 +22,9 @@ SCHEDULER = WORKER | {"MS_SCHED_HOST": "172.16.0.4", "MS_NODE_RANK": "0", "MS_RO
 
 def test_worker_and_scheduler_are_pods_alike():
     worker, scheduler = read_pods(WORKER, 16), read_pods(SCHEDULER, 16)
-    assert worker == Pods(count=2, ranks_each=8, node_rank=1, scheduler=("10.96.0.7", 2222))
-    assert scheduler == Pods(count=2, ranks_each=8, node_rank=0, scheduler=("172.16.0.4", 2222))
-    assert worker.names == ["pod 0", "pod 1"]
+    assert worker == Allocation(names=("pod 0", "pod 1"), ranks_each=8, node_rank=1, scheduler=("10.96.0.7", 2222))
+    assert scheduler == Allocation(names=("pod 0", "pod 1"), ranks_each=8, node_rank=0, scheduler=("172.16.0.4", 2222))
+    assert worker.count == 2
     assert meeting_point(None, worker) == ("10.96.0.7", 2222)
 
 

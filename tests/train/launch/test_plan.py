@@ -10,8 +10,8 @@ import pytest
 from rank_tables import table_of
 
 from fairmot.errors import ConfigError
+from train.cluster.allocation import Allocation
 from train.cluster.job import Job, Starter, choose_starter, meeting_point
-from train.cluster.pods import Pods
 from train.cluster.rank_table import read_rank_table
 from train.launch import __main__ as launcher
 from train.launch.dry_run import describe
@@ -119,8 +119,8 @@ def test_msrun_does_not_pass_on_the_table_nor_another_count_of_devices():
 
 
 def test_each_pod_of_an_ascend_job_starts_its_own_ranks():
-    pods = Pods(count=2, ranks_each=8, node_rank=1, scheduler=("10.96.0.7", 2222))
-    in_pods = job(Starter.msrun, name=None, pods=pods, master=meeting_point(None, pods))
+    pods = Allocation(names=("pod 0", "pod 1"), ranks_each=8, node_rank=1, scheduler=("10.96.0.7", 2222))
+    in_pods = job(Starter.msrun, name=None, allocation=pods, master=meeting_point(None, pods))
     host = plan_host(in_pods, 1, list(range(8)), {}, FOLDER)
     assert host.name == "pod 1"
     assert host.command[1:6] == [
@@ -128,6 +128,16 @@ def test_each_pod_of_an_ascend_job_starts_its_own_ranks():
     ]  # fmt: skip
     assert [rank.rank for rank in host.ranks] == list(range(8, 16))
     assert host.ranks[0].environment == {"RANK_ID": "8", "MS_NODE_ID": "8"}  # msrun gives devices 0 to 7
+
+
+def test_several_launchers_of_a_host_take_its_devices_in_turn():
+    names = tuple(f"node{host}, task {task}" for host in "ab" for task in (0, 1))
+    tasks = Allocation(names, ranks_each=1, node_rank=3, scheduler=("10.0.0.1", 20000), per_host=2)
+    started = job(Starter.msrun, name=None, num_ranks=4, allocation=tasks)
+    hosts = [plan_host(started, k, [0], {}, FOLDER) for k in range(4)]
+    assert [host.ranks[0].environment["DEVICE_ID"] for host in hosts] == ["0", "1", "0", "1"]
+    assert [host.ranks[0].rank for host in hosts] == [0, 1, 2, 3]
+    assert {"--worker_num=4", "--local_worker_num=1", "--node_rank=3"} <= set(hosts[3].command)
 
 
 @pytest.mark.parametrize(
