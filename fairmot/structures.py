@@ -55,7 +55,10 @@ class Detections:
 
     def select(self, rows: np.ndarray) -> Detections:
         """The rows named by a boolean mask [N] or by indices, in their order."""
-        return Detections(self.boxes_xyxy[rows], self.scores[rows], self.embeddings[rows], self.classes[rows])
+        part = object.__new__(Detections)  # without the checks: they have passed, and cost more than the rest
+        part.boxes_xyxy, part.scores = self.boxes_xyxy[rows], self.scores[rows]
+        part.embeddings, part.classes = self.embeddings[rows], self.classes[rows]
+        return part
 
 
 @dataclass

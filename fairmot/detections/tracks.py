@@ -8,7 +8,7 @@ from fairmot.detections.sequence import SequenceDetections
 from fairmot.errors import ConfigError
 from fairmot.mot.rows import track_rows
 from fairmot.tracking.config import TrackerConfig
-from fairmot.tracking.tracker import Tracker, plausible
+from fairmot.tracking.tracker import Tracker, are_plausible
 
 
 def check_rules(config: TrackerConfig, found: SequenceDetections) -> None:
@@ -45,7 +45,8 @@ def track_detections(
     if config.camera_motion:
         raise ConfigError("tracker.camera_motion=true needs pictures, and here are none")
     check_rules(config, found)
-    tracker, rows = Tracker(config), [np.zeros((0, 8))]
+    tracker, parts = Tracker(config), [np.zeros((0, 8))]
     for number, time_s, detections in found.timed(frames):
-        rows.append(track_rows(number, plausible(tracker.update(detections, None, time_s), config), found.num_classes))
-    return np.concatenate(rows)
+        parts.append(track_rows(number, tracker.update(detections, None, time_s), found.num_classes))
+    rows = np.concatenate(parts)
+    return rows[are_plausible(rows[:, 4], rows[:, 5], config)]

@@ -13,6 +13,8 @@ from fairmot.tracking.kalman import GATE_4_DEGREES
 
 _MARGIN = 1 + 1e-6
 """Searches reach this much further than the bound, so that rounding never loses a pair."""
+_FEW_PAIRS = 1000
+"""Up to so many pairs all of them are looked at, which then costs less than sorting."""
 
 
 class Pairs(NamedTuple):
@@ -57,11 +59,15 @@ def normalize(embeddings: np.ndarray) -> np.ndarray:
 def nearby(centres_a: np.ndarray, reach: np.ndarray, centres_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The pairs whose centres [T, 2], [N, 2] differ by at most `reach` [T, 2] in x and in y.
 
-    A sorted search instead of T x N comparisons: a place in a crowd has few neighbours.
+    In a crowd a sorted search instead of T x N comparisons: a place there has few neighbours.
 
     Returns:
         Rows and columns, each int64 [P], in ascending order of rows.
     """
+    if len(centres_a) * len(centres_b) <= _FEW_PAIRS:
+        apart = np.abs(centres_a[:, None] - centres_b)
+        rows, columns = np.nonzero((apart <= reach[:, None]).all(axis=2))
+        return rows, columns
     order = np.argsort(centres_b[:, 0])
     sorted_x = centres_b[order, 0]
     first = np.searchsorted(sorted_x, centres_a[:, 0] - reach[:, 0], side="left")

@@ -65,12 +65,11 @@ class TrackTable:
 
     def take(self, rows: np.ndarray) -> TrackTable:
         """A new table of these rows, in this order."""
-        return TrackTable(**{column.name: getattr(self, column.name)[rows] for column in fields(self)})
+        return TrackTable(*[getattr(self, name)[rows] for name in _COLUMNS])
 
     def join(self, other: TrackTable) -> TrackTable:
         """A new table of our rows, then the other's."""
-        names = [column.name for column in fields(self)]
-        return TrackTable(**{name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in names})
+        return TrackTable(*[np.concatenate([getattr(self, name), getattr(other, name)]) for name in _COLUMNS])
 
     def boxes_xyxy(self, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Boxes [..., 4] of these rows, pixels of the image."""
@@ -101,3 +100,6 @@ class TrackTable:
         self.features[rows] = normalize(
             np.float32(smoothing) * self.features[rows] + np.float32(1 - smoothing) * embeddings
         )
+
+
+_COLUMNS = tuple(column.name for column in fields(TrackTable))

@@ -87,9 +87,10 @@ class Tracker:
             rows, detections.boxes_xyxy[columns], detections.scores[columns], self.n_frames, self._clock
         )
         trusted = is_strong[columns]  # weak detections are blurred or covered: they show where, not who
-        self._tracks.blend(rows[trusted], detections.embeddings[columns[trusted]], self._config.smoothing)
+        if detections.embeddings.shape[1]:
+            self._tracks.blend(rows[trusted], detections.embeddings[columns[trusted]], self._config.smoothing)
         is_strong[columns] = False
-        self._turn_over(rows, self._start(detections.select(is_strong)))
+        self._turn_over(rows, self._start(detections.select(is_strong)) if is_strong.any() else None)
         self._drop_duplicates()
         return self._report()
 
@@ -106,7 +107,9 @@ class Tracker:
         threshold = self._config.low_thres if self._config.byte else self._config.conf_thres
         sides = detections.boxes_xyxy[:, 2:] - detections.boxes_xyxy[:, :2]
         usable = detections.select((detections.scores > np.float32(threshold)) & (sides > 0).all(axis=1))
-        usable.embeddings = normalize(usable.embeddings).reshape(len(usable), expected)
+        usable.embeddings = usable.embeddings.reshape(len(usable), expected)
+        if expected:
+            usable.embeddings = normalize(usable.embeddings)
         return usable
 
     def _associate(self, detections: Detections, is_strong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -170,7 +173,7 @@ class Tracker:
         self._next_id += len(new)
         return new
 
-    def _turn_over(self, found_rows: np.ndarray, new: TrackTable) -> None:
+    def _turn_over(self, found_rows: np.ndarray, new: TrackTable | None) -> None:
         """Sort all tracks into followed, lost and forgotten ones, in the original's order."""
         tracks, n_tracked = self._tracks, self.n_tracked
         found = np.zeros(len(tracks), bool)
@@ -185,13 +188,16 @@ class Tracker:
         lost = np.concatenate([still_lost, newly_lost])
         lost = lost[~tracks.expired[lost]]
         tracks.expired[too_old] = True
-        started = np.arange(len(tracks), len(tracks) + len(new))
-        self._tracks = tracks.join(new).take(np.concatenate([followed, started, found_again, lost]))
+        all_tracks = tracks if new is None else tracks.join(new)
+        started = np.arange(len(tracks), len(all_tracks))
+        self._tracks = all_tracks.take(np.concatenate([followed, started, found_again, lost]))
         self.n_tracked = len(followed) + len(started) + len(found_again)
 
     def _drop_duplicates(self) -> None:
         """Where a followed and a lost track cover each other, keep the one with the longer history."""
         tracks, n_tracked, limit = self._tracks, self.n_tracked, self._config.match_duplicate
+        if n_tracked == len(tracks):
+            return
         boxes_xyxy, history = tracks.boxes_xyxy(), tracks.last_frames - tracks.first_frames
         pairs = iou_pairs(boxes_xyxy[:n_tracked], boxes_xyxy[n_tracked:], limit)
         followed, lost = pairs.rows, n_tracked + pairs.columns
@@ -216,6 +222,10 @@ def _no_detections(reid_dim: int) -> Detections:
 
 def plausible(tracks: Tracks, config: TrackerConfig) -> Tracks:
     """The tracks worth reporting: boxes that are large enough and not wider than a person can be."""
-    widths_px, heights_px = (tracks.boxes_xyxy[:, 2:] - tracks.boxes_xyxy[:, :2]).T
+    return tracks.select(are_plausible(*(tracks.boxes_xyxy[:, 2:] - tracks.boxes_xyxy[:, :2]).T, config))
+
+
+def are_plausible(widths_px: np.ndarray, heights_px: np.ndarray, config: TrackerConfig) -> np.ndarray:
+    """Bool [T]: of `plausible`, by the boxes' sides, each [T]."""
     upright = ~(widths_px / heights_px > config.max_aspect)
-    return tracks.select(upright & (widths_px * heights_px > config.min_box_area))
+    return upright & (widths_px * heights_px > config.min_box_area)
