@@ -13,6 +13,7 @@ from fairmot.losses.focal import heatmap_focal_loss, heatmap_mse_loss
 from fairmot.losses.identity import identity_cross_entropy, identity_focal_loss, safe_identities
 from fairmot.losses.regression import masked_l1_loss, masked_smooth_l1_loss
 from fairmot.losses.sampled import IdentitySampler, sampled_cross_entropy
+from fairmot.losses.sharded import Ranks, ShardedClassifier
 from fairmot.ops import l2_normalize
 
 SCALARS = ("loss", "hm_loss", "wh_loss", "off_loss", "id_loss", "det_loss", "s_det", "s_id")
@@ -44,6 +45,13 @@ class IdentityLoss(Enum):
     focal = "focal"
 
 
+class ClassifierRows(Enum):
+    """replicated: every rank holds all rows of the identity classifier. sharded: each holds its share of them."""
+
+    replicated = "replicated"
+    sharded = "sharded"
+
+
 class MultiLoss(Enum):
     """uncertainty: detection and identity weighted by learned s_det, s_id (the paper). fix: det + 0.1 id."""
 
@@ -72,6 +80,8 @@ class LossConfig:
         multi_loss: how detection and identity are balanced.
         normalizers: whose positives, objects and identities the sums are divided by: rank, or world, where N ranks
             with batches of B learn what one rank with a batch of N * B would.
+        classifier: where the identity classifier's rows are: all of them on every rank (replicated), or shared out
+            (sharded), for identities by the hundred thousand; losses and gradients are the same.
         fp16_classifier: multiply by the identity classifier in fp16; its softmax stays in fp32.
         identity_slots: how many of a batch's object slots are classified, those with an identity first; 0: all. A
             limit saves memory where identities are many: a row of logits for every slot, most of them empty.
@@ -87,6 +97,7 @@ class LossConfig:
     identity: IdentityLoss = IdentityLoss.ce
     multi_loss: MultiLoss = MultiLoss.uncertainty
     normalizers: Normalizers = Normalizers.rank
+    classifier: ClassifierRows = ClassifierRows.replicated
     fp16_classifier: bool = True
     identity_slots: int = 0
     identity_samples: int = 0
@@ -102,6 +113,11 @@ class LossConfig:
             raise ValueError(f"loss.identity_samples={self.identity_samples}: must be at least 1, or 0 for all")
         if self.identity_samples and self.identity is IdentityLoss.focal:
             raise ValueError("loss.identity_samples: there is no softmax in loss.identity=focal; set it to 0")
+        if self.classifier is ClassifierRows.sharded:
+            if self.identity is IdentityLoss.focal:
+                raise ValueError("loss.classifier=sharded: knows the softmax alone; set loss.identity=ce")
+            if self.identity_samples:
+                raise ValueError("loss.classifier=sharded: compares with all identities; set loss.identity_samples=0")
 
 
 class FairMOTLoss(nn.Cell):
@@ -114,6 +130,7 @@ class FairMOTLoss(nn.Cell):
         seed: decides the classifier's initial values.
         mean_over_ranks: a cell that turns a vector into its mean over the ranks; None for counts of this rank alone.
         num_ranks: how many there are.
+        ranks: these ranks, for loss.classifier=sharded; None for one alone, which holds all rows.
     """
 
     def __init__(
@@ -124,6 +141,7 @@ class FairMOTLoss(nn.Cell):
         seed: int,
         mean_over_ranks: nn.Cell | None = None,
         num_ranks: int = 1,
+        ranks: Ranks | None = None,
     ) -> None:
         super().__init__()
         self.mean_over_ranks = mean_over_ranks if config.normalizers is Normalizers.world else None
@@ -140,15 +158,19 @@ class FairMOTLoss(nn.Cell):
         self.uncertainty = config.multi_loss is MultiLoss.uncertainty
         # A single identity (nID 2) would give a scale of 0 and embeddings without gradient.
         self.emb_scale = math.sqrt(2) * math.log(max(num_identities - 1, 2))
-        self.classifier = Classifier(
-            reid_dim,
-            num_identities,
-            config.fp16_classifier,
-            seed,
-            sigmoid=config.identity is IdentityLoss.focal,
-        )
+        half, sigmoid = config.fp16_classifier, config.identity is IdentityLoss.focal
+        self.is_sharded = config.classifier is ClassifierRows.sharded and ranks is not None
+        if config.classifier is ClassifierRows.sharded and ranks is not None:
+            self.classifier = ShardedClassifier(reid_dim, num_identities, half, seed, ranks)
+        else:
+            self.classifier = Classifier(reid_dim, num_identities, half, seed, sigmoid)
         self.s_det = Parameter(Tensor(np.full(1, -1.85, np.float32)), name="s_det", requires_grad=self.uncertainty)
         self.s_id = Parameter(Tensor(np.full(1, -1.05, np.float32)), name="s_id", requires_grad=self.uncertainty)
+
+    @property
+    def shards(self) -> list[Parameter]:
+        """The parameters of which this rank holds its rows alone; empty where every rank holds all."""
+        return self.classifier.trainable_params() if self.is_sharded else []
 
     def construct(
         self,
@@ -200,6 +222,9 @@ class FairMOTLoss(nn.Cell):
             valid, filled = ops.topk(valid, self.identity_slots)
             embeddings, ids = ops.gather(embeddings, filled, 0), ops.gather(ids, filled, 0)
         embeddings = self.emb_scale * l2_normalize(embeddings)
+        if self.is_sharded:
+            losses = self.classifier(embeddings, safe_identities(ids, valid))
+            return (losses * valid).sum(), valid.sum()
         if self.sampler is None:
             return self.identity_loss(self.classifier(embeddings), ids, valid)
         ids, drawn = safe_identities(ids, valid), self.sampler()
