@@ -56,7 +56,7 @@ ELSEWHERE = {
     r"source scripts/completion\.bash": "tests/cli/test_completion.py::test_keys_and_values_come_from_the_program",
     r"python -m train experiment=<TAB>": "tests/cli/test_completion.py::test_keys_and_values_come_from_the_program",
     r"python scripts/dry_run_table\.py( --fits)?": "tests/train/simulate/test_dry_run_table.py",
-    r"FAIRMOT_EVERY_GOLDEN=1 pytest tests/train/simulate/test_golden_kernels\.py .*": "tests/train/simulate/test_golden_kernels.py",
+    r"FAIRMOT_EVERY_GOLDEN=1 pytest .*/test_golden_kernels\.py .*": "tests/train/simulate/test_golden_kernels.py",
     r"python -m train .*simulate\.chip=.*": "tests/train/simulate/test_simulate_run.py",
     r"FAIRMOT_SCREENSHOTS=.*": f"{BY_HAND}the same tests as in CI, with longer trainings to show",
     r"FAIRMOT_MUTATIONS=.*": f"{BY_HAND}the same tests as in CI, with more changes",

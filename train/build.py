@@ -34,6 +34,7 @@ from train.report.logger import RunLogger
 from train.report.pictures import NetworkPictures
 from train.report.system_meter import SystemMeter
 from train.saver import Saver
+from train.shards import RowShards
 from train.state import TrainState
 from train.step import LossScale, TrainOneStep
 
@@ -127,6 +128,7 @@ def build_state(config: TrainConfig, identities: IdentityTable, world: World = A
         config.seed,
         mean_over_ranks=world.vector_reducer(),
         num_ranks=world.size,
+        ranks=world.row_ranks(),
     )
     optimizer = build_optimizer(config.optim, network, loss, world.size)
     decay = config.optim.ema_decay
@@ -143,6 +145,7 @@ def build_state(config: TrainConfig, identities: IdentityTable, world: World = A
         num_classes=config.data.num_classes,
         seed=config.seed,
         average=WeightAverage(averaged, decay) if decay > 0 else None,
+        shards=RowShards.of(loss.shards, identities.num_identities, world),
     )
 
 
@@ -183,11 +186,12 @@ def build_step(config: TrainConfig, state: TrainState, world: World) -> TrainOne
         state.loss,
         state.optimizer,
         state.loss_scale,
-        reduce_gradients=world.gradient_reducer(),
+        reduce_gradients=world.gradient_reducer(state.optimizer.local),
         reduce_scalars=world.vector_reducer(),
         clip_norm=config.optim.clip_norm,
         accumulation=config.optim.accumulation,
         average=state.average,
+        ranks=world.size,
     )
 
 

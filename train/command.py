@@ -36,10 +36,11 @@ def train(config: TrainConfig) -> float | None:
         index = open_data(config, world, run_dir)
         trainer = build_trainer(config, world, run_dir, index)
         start = choose_start(config, run_dir, trainer.state, world)
-        world.check_identical(trainer.state.all_parameters(), "at start")
+        world.check_identical(trainer.state.common_arrays(), "at start")
         record_config(config, world, run_dir)
         summarize_start(config, world, run_dir, index, trainer, start)
-        if config.runtime.profile_steps and (alone_ms := world.all_reduce_ms(trainer.state.optimizer.zeros())):
+        optimizer = trainer.state.optimizer
+        if config.runtime.profile_steps and (alone_ms := world.all_reduce_ms(optimizer.zeros(), optimizer.local)):
             trainer.logger.metrics(trainer.state.progress.step, {"all_reduce_ms": alone_ms})
         status = "FAILED"
         try:

@@ -4,18 +4,19 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import mindspore as ms
 import numpy as np
-from mindspore import Parameter, Tensor, nn, ops
+from mindspore import Tensor, nn, ops
 from mindspore.communication import get_group_size, get_rank, init
 
 from fairmot.device import Device, ExecutorConfig, find_device, use_device
 from fairmot.errors import FairMOTError
 from fairmot.files import write_atomic
+from fairmot.losses.sharded import Ranks
 from train.shared_storage import is_listed, wait_until
 
 _READY, _FAILED = ".ready-", ".failed-"
@@ -38,17 +39,24 @@ class World:
         """Whether this process writes logs and checkpoints."""
         return self.rank == 0
 
-    def gradient_reducer(self) -> nn.Cell | None:
-        """A cell that turns a tuple of gradients into their means, one collective each; None when alone."""
-        return None if self.size == 1 else _GradientMean(self.size)
+    def gradient_reducer(self, local: Sequence[bool] = ()) -> nn.Cell | None:
+        """A cell that turns a tuple of gradients into their means, one collective each; None when alone.
 
-    def all_reduce_ms(self, gradients: Iterable[Tensor]) -> float | None:
+        Args:
+            local: of every gradient, whether it is of what this rank alone holds and stays as it is; empty: none is.
+        """
+        if self.size == 1:
+            return None
+        return _SharedGradientMean(self.size, tuple(local)) if local else _GradientMean(self.size)
+
+    def all_reduce_ms(self, gradients: Iterable[Tensor], local: Sequence[bool] = ()) -> float | None:
         """Milliseconds that the all-reduce of all gradients takes by itself; None when alone.
 
         Args:
             gradients: of the step's shapes, with whatever values.
+            local: see `gradient_reducer`.
         """
-        reducer = self.gradient_reducer()
+        reducer = self.gradient_reducer(local)
         if reducer is None:
             return None
         gradients = tuple(gradients)
@@ -63,6 +71,16 @@ class World:
     def vector_reducer(self) -> nn.Cell | None:
         """A cell that turns a vector into its mean over ranks; None when alone."""
         return None if self.size == 1 else _VectorMean(self.size)
+
+    def row_ranks(self) -> Ranks | None:
+        """What a classifier whose rows are shared out needs of the ranks; None when alone."""
+        if self.size == 1:
+            return None
+        gather, total = _Collective(ops.AllGather()), _Collective(ops.AllReduce(ops.ReduceOp.SUM))
+        if ms.get_context("device_target") == "CPU":  # which knows no other collectives than these two
+            return Ranks(self.rank, self.size, gather, total, _GatheredMaximum(), _SummedShare(self.rank, self.size))
+        largest, scatter = _Collective(ops.AllReduce(ops.ReduceOp.MAX)), _Collective(ops.ReduceScatter())
+        return Ranks(self.rank, self.size, gather, total, largest, scatter)
 
     def clean_up(self, folder: Path) -> None:
         """Remove what killed processes left of `lead_first`."""
@@ -131,11 +149,11 @@ class World:
         everyone = self.gather(_to_words(int(digest[:24], 16), count=4))
         return [rank for rank in range(self.size) if not np.array_equal(everyone[rank], everyone[0])]
 
-    def check_identical(self, parameters: Iterable[Parameter], moment: str) -> None:
+    def check_identical(self, arrays: Iterable[np.ndarray], moment: str) -> None:
         """Make sure that all ranks hold bit-identical parameters.
 
         Args:
-            parameters: in the same order on every rank.
+            arrays: the parameters' values, in the same order on every rank.
             moment: for the message, such as "at start".
 
         Raises:
@@ -144,8 +162,8 @@ class World:
         if self.size == 1:
             return
         digest = hashlib.sha256()
-        for parameter in parameters:
-            digest.update(parameter.asnumpy().tobytes())
+        for array in arrays:
+            digest.update(array.tobytes())
         if others := self.differing_ranks(digest.hexdigest()):
             raise FairMOTError(
                 f"rank {self.rank}: parameters differ {moment}: ranks {others} do not hold what rank 0 holds. "
@@ -179,6 +197,60 @@ class _GradientMean(nn.Cell):
 
     def construct(self, gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         return _map(ops.partial(_mean, self.all_reduce, self.share), gradients)
+
+
+_shared_mean = ops.MultitypeFuncGraph("shared_mean")
+
+
+@_shared_mean.register("Function", "Tensor", "Bool", "Tensor")
+def _shared_mean_of_tensor(all_reduce: ops.AllReduce, share: Tensor, is_local: bool, gradient: Tensor) -> Tensor:
+    return gradient if is_local else all_reduce(gradient) * share
+
+
+class _SharedGradientMean(_GradientMean):
+    """Leaves what is this rank's alone as it is."""
+
+    def __init__(self, size: int, local: tuple[bool, ...]) -> None:
+        super().__init__(size)
+        self.local = local
+
+    def construct(self, gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return _map(ops.partial(_shared_mean, self.all_reduce, self.share), self.local, gradients)
+
+
+class _Collective(nn.Cell):
+    """A collective as a cell."""
+
+    def __init__(self, operator: nn.Cell) -> None:
+        super().__init__()
+        self.operator = operator
+
+    def construct(self, tensor: Tensor) -> Tensor:
+        return self.operator(tensor)
+
+
+class _GatheredMaximum(nn.Cell):
+    """The maximum over ranks of a vector."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gather = ops.AllGather()
+
+    def construct(self, vector: Tensor) -> Tensor:
+        return ops.amax(self.gather(vector.expand_dims(0)), 0)
+
+
+class _SummedShare(nn.Cell):
+    """This rank's share of the rows of a sum over ranks."""
+
+    def __init__(self, rank: int, size: int) -> None:
+        super().__init__()
+        self.all_reduce = ops.AllReduce(ops.ReduceOp.SUM)
+        self.rank, self.size = rank, size
+
+    def construct(self, tensor: Tensor) -> Tensor:
+        rows = tensor.shape[0] // self.size
+        return self.all_reduce(tensor)[self.rank * rows : (self.rank + 1) * rows]
 
 
 class _VectorMean(nn.Cell):

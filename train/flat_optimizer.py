@@ -1,10 +1,13 @@
 """The optimisers' formulas over all parameters as one vector: the way on Ascend, where the number of kernels counts."""
 
+from collections.abc import Sequence
+
 import mindspore as ms
 from mindspore import Parameter, ParameterTuple, Tensor, mint, nn, ops
 from mindspore.ops.auto_generate import SplitWithSize
 
-from train.optimizer import Optimizer, decay_groups
+from fairmot.losses.fairmot_loss import FairMOTLoss
+from train.optimizer import Optimizer, decay_groups, local_ones
 from train.packing import Packing, Part, add_in_place
 from train.step_config import OptimConfig, OptimizerName
 from train.weight_vector import WeightVector, members_of
@@ -15,7 +18,7 @@ last, when no work is left to hide it behind, is small."""
 
 
 def build_optimizer(
-    config: OptimConfig, network: nn.Cell, loss: nn.Cell, ranks: int = 1
+    config: OptimConfig, network: nn.Cell, loss: FairMOTLoss, ranks: int = 1
 ) -> "Optimizer | FlatOptimizer":
     """The optimiser for the device in use: kernels of their own cost a CPU nothing, and an NPU's host most of a step.
 
@@ -27,11 +30,11 @@ def build_optimizer(
     """
     parameters = network.trainable_params() + loss.trainable_params()
     if ms.get_context("device_target") == "CPU":
-        return Optimizer(config, parameters)
+        return Optimizer(config, parameters, loss.shards)
     members = members_of(network)
     of_vector = {id(member) for member in members}
     others = [parameter for parameter in parameters if id(parameter) not in of_vector]
-    optimizer = FlatOptimizer(config, members, others, _SHARES_OF_RANKS if ranks > 1 else ())
+    optimizer = FlatOptimizer(config, members, others, _SHARES_OF_RANKS if ranks > 1 else (), loss.shards)
     optimizer.vector.attach(network)
     return optimizer
 
@@ -51,17 +54,27 @@ class FlatOptimizer(nn.Cell):
             names of the optimiser's state.
         others: trainable parameters that are written one by one.
         shares: of all gradients, how much each vector but the last takes.
+        shards: those of the others of which this rank holds its rows alone; their gradients are vectors of their own.
     """
 
     def __init__(
-        self, config: OptimConfig, members: list[Parameter], others: list[Parameter], shares: tuple[float, ...] = ()
+        self,
+        config: OptimConfig,
+        members: list[Parameter],
+        others: list[Parameter],
+        shares: tuple[float, ...] = (),
+        shards: Sequence[Parameter] = (),
     ) -> None:
         super().__init__(auto_prefix=False)
+        # Shards come first and last in what follows, so that they cut nothing that is reduced in two.
+        of_this_rank = {id(shard) for shard in shards}
+        others = sorted(others, key=lambda parameter: id(parameter) in of_this_rank)
         (decayed, plain), (other_decayed, other_plain) = decay_groups(members), decay_groups(others)
         self.vector = WeightVector([*reversed(decayed), *plain])
         # Gradients come in this order: the last layers' first, those of biases and norms throughout.
         self.weights = ParameterTuple((*reversed(other_decayed), *self.vector.members, *other_plain))
-        self.pack = Packing(self.weights, shares)
+        self.pack = Packing(self.weights, shares, local_ones(self.weights, shards))
+        self.local = self.pack.local
         self.written = ParameterTuple((*reversed(other_decayed), self.vector.vector, *other_plain))
         self.pack_written = Packing(self.written)
         self.split = SplitWithSize()

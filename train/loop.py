@@ -123,7 +123,8 @@ def fit(trainer: Trainer) -> None:
                 if _is_due(config.runtime.log_system_every_steps, progress.step):
                     trainer.logger.metrics(progress.step, trainer.system.read())
                 if _is_due(config.runtime.check_ranks_every_steps, progress.step):
-                    trainer.world.check_identical(trainer.state.weights(), f"after step {progress.step}")
+                    values = (weight.asnumpy() for weight in trainer.state.weights())
+                    trainer.world.check_identical(values, f"after step {progress.step}")
                 if _is_due(config.save_every_steps, progress.step):
                     meter.read()
                     trainer.saver.save()

@@ -51,9 +51,10 @@ class Optimizer(nn.Cell):
     Args:
         config: which optimiser.
         parameters: all trainable parameters; their names become the names of the optimiser's state.
+        shards: those of them of which this rank holds its rows alone.
     """
 
-    def __init__(self, config: OptimConfig, parameters: list[Parameter]) -> None:
+    def __init__(self, config: OptimConfig, parameters: list[Parameter], shards: Iterable[Parameter] = ()) -> None:
         super().__init__(auto_prefix=False)
         decayed, plain = decay_groups(parameters)
         coupled = 0.0 if config.name is OptimizerName.adamw else config.weight_decay
@@ -70,6 +71,7 @@ class Optimizer(nn.Cell):
         self.decayed = tuple(decayed)
         self.decoupled_decay = config.weight_decay if config.name is OptimizerName.adamw else 0.0
         self.learning_rate = self.update.learning_rate
+        self.local = local_ones(self.weights, shards)
 
     @property
     def weights(self) -> tuple[Parameter, ...]:
@@ -112,6 +114,12 @@ class Optimizer(nn.Cell):
                     ops.assign_sub(parameter, rate * self.decoupled_decay * parameter)
             self.update(_multiply(gradients, factor))
         return finite
+
+
+def local_ones(parameters: Iterable[Parameter], shards: Iterable[Parameter]) -> tuple[bool, ...]:
+    """Of every parameter, whether it is among the shards; empty where there are none."""
+    of_this_rank = {id(shard) for shard in shards}
+    return tuple(id(parameter) in of_this_rank for parameter in parameters) if of_this_rank else ()
 
 
 def decay_groups(parameters: Iterable[Parameter]) -> tuple[list[Parameter], list[Parameter]]:

@@ -111,18 +111,24 @@ class Packing(nn.Cell):
         parameters: have the tensors' names and shapes.
         shares: of all elements that each vector takes, in their order, as far as whole tensors allow; what they leave
             is the last one's.
+        alone: of every parameter, whether it is a vector by itself, beside the shares; empty: none is.
     """
 
-    def __init__(self, parameters: Sequence[Parameter], shares: Sequence[float] = ()) -> None:
+    def __init__(
+        self, parameters: Sequence[Parameter], shares: Sequence[float] = (), alone: Sequence[bool] = ()
+    ) -> None:
         super().__init__(auto_prefix=False)
         self.names = [parameter.name for parameter in parameters]
         self.shapes = [tuple(parameter.shape) for parameter in parameters]
         self.sizes = [int(parameter.size) for parameter in parameters]
         self.total = sum(self.sizes)
-        ends = np.cumsum(self.sizes)
-        wanted = np.cumsum(shares) * self.total
-        cuts = [0, *(int(np.searchsorted(ends, limit)) + 1 for limit in wanted), len(parameters)]
-        self.buckets = tuple((first, end) for first, end in itertools.pairwise(cuts) if first < end)
+        single = [number for number, is_alone in enumerate(alone) if is_alone]
+        divided = [0 if number in single else size for number, size in enumerate(self.sizes)]
+        ends, wanted, last = np.cumsum(divided), np.cumsum(shares) * sum(divided), len(parameters)
+        cuts = {0, *(min(int(np.searchsorted(ends, limit)) + 1, last) for limit in wanted), last}
+        cuts |= {number + side for number in single for side in (0, 1)}
+        self.buckets = tuple(itertools.pairwise(sorted(cuts)))
+        self.local = tuple(first in single for first, _ in self.buckets) if single else ()
 
     def construct(self, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """The tensors, of the shapes given, as vectors."""

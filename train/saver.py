@@ -32,7 +32,7 @@ _NICER = 10
 
 
 class Saver:
-    """Writes checkpoints of the state on the lead rank; on the others it does nothing.
+    """Writes checkpoints of the state on the lead rank; the others give it their shares of what none has whole.
 
     Between two steps training waits for a copy of the tensors alone; the disk is given the time until the next save.
     Leaving its context waits for what is still being written.
@@ -63,19 +63,23 @@ class Saver:
             CheckpointError: this checkpoint or the one before could not be written.
             FairMOTError: the run's folder is gone; it is not made anew.
         """
+        state, step = self._state, self._state.progress.step
         if not self._world.is_lead:
+            if state.saved_step != step:
+                for _ in state.whole_shards():
+                    pass  # the lead rank keeps them
+            state.saved_step = step
             return
         self.finish()
         if is_gone(self._run_dir):
             raise folder_is_gone(self._run_dir)
-        state, step = self._state, self._state.progress.step
         best = checkpoint_name(state.progress.best_step) if state.progress.best else None
         manifest = state.manifest(read_run_id(self._run_dir), self._world.size)
         if state.saved_step == step:  # only the progress has changed: an epoch has ended, or its validation
             amend_checkpoint(self._folder, step, manifest)
             self._point_at(best)
         elif wait:
-            self._write(step, state.tensors(copy=False), manifest, best)
+            self._write(step, state.whole_tensors(copy=False), manifest, best)
         else:
             self._writing = self._writer.submit(self._write, step, self._copied_tensors(), manifest, best)
         state.saved_step = step
@@ -117,9 +121,9 @@ class Saver:
     def _copied_tensors(self) -> dict[str, Tensors]:
         """The state's arrays in memory kept from save to save: fresh pages cost training five times the copying."""
         if not self._copies:
-            self._copies = self._state.tensors()
+            self._copies = self._state.whole_tensors()
         else:
-            for group, tensors in self._state.tensors(copy=False).items():
+            for group, tensors in self._state.whole_tensors(copy=False).items():
                 for name, array in tensors.items():
                     np.copyto(self._copies[group][name], array)
         return self._copies

@@ -2,7 +2,7 @@
 
 import dataclasses
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from train.average import WeightAverage
 from train.flat_optimizer import FlatOptimizer
 from train.optimizer import Optimizer
 from train.packing import Part, read_arrays, whole_parameters, write_arrays
+from train.shards import NO_SHARDS, RowShards
 from train.step import SCALARS, LossScale
 
 _OFFSETS = ".conv_offset_mask."
@@ -93,6 +94,7 @@ class TrainState:
         seed: of all random numbers; they are functions of it and the progress, so no generator has a state to save.
         average: of the network's weights, where one is kept.
         progress: how far it is.
+        shards: which tensors of a checkpoint the ranks hold in shares.
         saved_step: the step whose tensors the run's newest checkpoint holds; None before there is one.
     """
 
@@ -107,6 +109,7 @@ class TrainState:
     seed: int
     average: WeightAverage | None = None
     progress: Progress = field(default_factory=Progress)
+    shards: RowShards = NO_SHARDS
     saved_step: int | None = None
 
     @property
@@ -129,15 +132,32 @@ class TrainState:
 
     def weights(self) -> list[Parameter]:
         """What the optimiser changes, which all ranks hold alike."""
-        return whole_parameters(self.optimizer.held())
+        held = {name: entry for name, entry in self.optimizer.held().items() if not self.shards.holds(name)}
+        return whole_parameters(held)
 
-    def all_parameters(self) -> Iterable[Parameter]:
-        """Every parameter of every group, in a fixed order."""
+    def common_arrays(self) -> Iterator[np.ndarray]:
+        """Every array of every group that all ranks hold alike, in a fixed order."""
         for group in self.groups:
-            yield from whole_parameters(self.parameters(group))
+            for name, array in read_arrays(self.parameters(group)).items():
+                if not self.shards.holds(name):
+                    yield array
+
+    def whole_shards(self) -> Iterator[tuple[str, str, np.ndarray]]:
+        """Group, name and whole array of what the ranks hold in shares; all of them must ask at the same time."""
+        for group in self.groups:
+            mine = {name: entry for name, entry in self.parameters(group).items() if self.shards.holds(name)}
+            for name, array in read_arrays(mine).items():
+                yield group, name, self.shards.whole(array)
+
+    def whole_tensors(self, copy: bool = True) -> dict[str, Tensors]:
+        """`tensors` as a checkpoint has them; the other ranks must ask for `whole_shards` at the same time."""
+        groups = self.tensors(copy)
+        for group, name, array in self.whole_shards():
+            groups[group][name] = array
+        return groups
 
     def tensors(self, copy: bool = True) -> dict[str, Tensors]:
-        """All arrays, by checkpoint file. Without `copy` they may change with the next step."""
+        """All arrays of this rank, by checkpoint file. Without `copy` they may change with the next step."""
         groups = {group: read_arrays(self.parameters(group)) for group in self.groups}
         if not copy:
             return groups
@@ -174,7 +194,10 @@ class TrainState:
         arrays = {}
         for group in checkpoint.groups if checkpoint.groups == self.groups else GROUPS:
             arrays[group] = checkpoint.tensors(group)
-            shapes = {name: tuple(parameter.shape) for name, parameter in self.parameters(group).items()}
+            shapes = {
+                name: self.shards.whole_shape(name, tuple(parameter.shape))
+                for name, parameter in self.parameters(group).items()
+            }
             differences += [f"{group}: {text}" for text in tensor_differences(shapes, arrays[group])]
         if differences:
             listed = "\n  ".join(differences)
@@ -183,7 +206,8 @@ class TrainState:
                 "Set the keys as in its config.yaml, or take its network weights alone by weights="
             )
         for group in self.groups:
-            write_arrays(self.parameters(group), arrays[group])
+            own = {name: self.shards.own(name, array) for name, array in arrays[group].items()}
+            write_arrays(self.parameters(group), own)
         self.progress = progress
 
     def _differences_in_meaning(self, checkpoint: Checkpoint) -> list[str]:

@@ -55,6 +55,7 @@ class TrainOneStep(nn.Cell):
         clip_norm: largest global norm of the gradients; 0 leaves them alone.
         accumulation: calls whose mean gradient makes one update.
         average: of the weights, taken after every update; None: none is kept.
+        ranks: how many train together.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class TrainOneStep(nn.Cell):
         clip_norm: float = 0.0,
         accumulation: int = 1,
         average: WeightAverage | None = None,
+        ranks: int = 1,
     ) -> None:
         super().__init__(auto_prefix=False)
         self.is_compiled = False
@@ -82,6 +84,9 @@ class TrainOneStep(nn.Cell):
         self.accumulation = accumulation
         self.differentiate = ops.value_and_grad(self.forward, None, optimizer.weights, has_aux=True)
         self.split = SplitWithSize()
+        self.ranks = ranks
+        self.local = tuple(number for number, is_local in enumerate(optimizer.local) if is_local)
+        self.shared = Tensor([float(not is_local) for is_local in optimizer.local], ms.float32) if self.local else None
         # On CPUs it costs a tenth of a step. A device that saturates has to be asked, elsewhere the norm knows.
         self.all_finite = None if ms.get_context("device_target") == "CPU" else all_finite
         if accumulation > 1:
@@ -168,16 +173,26 @@ class TrainOneStep(nn.Cell):
         """Reduce, unscale, test, clip and apply scaled gradients; a step with an overflow changes nothing."""
         scalars = ops.concat((scalars, stop.reshape(1)))
         rank_is_finite = None if self.all_finite is None else self.all_finite(gradients)
+        squares = self._squares_of_shards(gradients) if self.local else None
         if self.reduce_gradients is not None and self.reduce_scalars is not None:
             gradients = self.reduce_gradients(gradients)
-            if rank_is_finite is None:
+            sent: tuple[Tensor, ...] = (scalars,)
+            if rank_is_finite is not None:
+                # A saturating device hides another rank's overflow inside the reduced values: ask every rank.
+                sent += (rank_is_finite.astype(ms.float32).reshape(1),)
+            if squares is not None:
+                sent += (squares.reshape(1),)
+            if len(sent) == 1:
                 scalars = self.reduce_scalars(scalars)
             else:
-                # A saturating device hides another rank's overflow inside the reduced values: ask every rank.
-                sent = ops.concat((scalars, rank_is_finite.astype(ms.float32).reshape(1)))
-                scalars, share = self.split(self.reduce_scalars(sent), (len(LOSS_SCALARS) + 1, 1), 0)
-                rank_is_finite = share.squeeze(0) > 0.999
-        norm = _global_norm(gradients)
+                sizes = (len(LOSS_SCALARS) + 1, 1, 1)[: len(sent)]
+                means = self.split(self.reduce_scalars(ops.concat(sent)), sizes, 0)
+                scalars = means[0]
+                if rank_is_finite is not None:
+                    rank_is_finite = means[1].squeeze(0) > 0.999
+                if squares is not None:
+                    squares = means[-1].squeeze(0) * self.ranks
+        norm = _global_norm(gradients) if squares is None else self._norm_with_shards(gradients, squares)
         finite = ops.isfinite(norm)
         if rank_is_finite is not None:
             finite = ops.logical_and(finite, rank_is_finite)
@@ -191,6 +206,17 @@ class TrainOneStep(nn.Cell):
         overflows = self.loss_scale(finite)
         rest = ops.stack((norm, scale, overflows.astype(ms.float32), ops.logical_not(finite).astype(ms.float32)))
         return ops.concat((scalars, rest))
+
+    def _squares_of_shards(self, gradients: tuple[Tensor, ...]) -> Tensor:
+        """Sum of squares of what this rank alone holds."""
+        total = ops.zeros((), ms.float32)
+        for number in self.local:
+            total = total + _squared_sum_of_tensor(gradients[number])
+        return total
+
+    def _norm_with_shards(self, gradients: tuple[Tensor, ...], squares: Tensor) -> Tensor:
+        """The global norm: of what all ranks hold, once, and of all ranks' shards."""
+        return ops.sqrt((ops.stack(_map(_squared_sum, gradients)) * self.shared).sum() + squares)
 
 
 _map = ops.HyperMap()

@@ -22,16 +22,14 @@ class Classifier(nn.Cell):
 
     def __init__(self, features: int, identities: int, half: bool, seed: int, sigmoid: bool = False) -> None:
         super().__init__()
-        generator = np.random.Generator(np.random.PCG64([seed, features, identities]))
         if sigmoid:
-            weight = generator.normal(0, 0.01, (identities, features))
-            bias = np.full(identities, -math.log((1 - FOCAL_PRIOR) / FOCAL_PRIOR))
+            generator = np.random.Generator(np.random.PCG64([seed, features, identities]))
+            weight = generator.normal(0, 0.01, (identities, features)).astype(np.float32)
+            bias = np.full(identities, -math.log((1 - FOCAL_PRIOR) / FOCAL_PRIOR), np.float32)
         else:
-            bound = 1 / math.sqrt(features)
-            weight = generator.uniform(-bound, bound, (identities, features))
-            bias = generator.uniform(-bound, bound, identities)
-        self.weight = Parameter(Tensor(weight.astype(np.float32)), name="weight")
-        self.bias = Parameter(Tensor(bias.astype(np.float32)), name="bias")
+            weight, bias = softmax_rows(features, identities, seed, 0, identities)
+        self.weight = Parameter(Tensor(weight), name="weight")
+        self.bias = Parameter(Tensor(bias), name="bias")
         self.type = ms.float16 if half else ms.float32
         self.matmul = ops.MatMul(transpose_b=True)
 
@@ -49,3 +47,26 @@ class Classifier(nn.Cell):
 
     def _logits(self, embeddings: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return self.matmul(embeddings.astype(self.type), weight.astype(self.type)).astype(ms.float32) + bias
+
+
+def softmax_rows(features: int, identities: int, seed: int, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Initial values of some rows, as PyTorch's Linear draws them.
+
+    Args:
+        features: length of an embedding.
+        identities: number of classes.
+        seed: the values are a pure function of it and of the two before.
+        first: of the rows wanted.
+        count: how many; the others are passed over, not drawn.
+
+    Returns:
+        Weights [count, features] and biases [count], float32.
+    """
+    bound = 1 / math.sqrt(features)
+    source = np.random.PCG64([seed, features, identities])
+    generator = np.random.Generator(source)
+    source.advance(first * features)  # a uniform value takes one draw
+    weight = generator.uniform(-bound, bound, (count, features))
+    source.advance((identities - first - count) * features + first)
+    bias = generator.uniform(-bound, bound, count)
+    return weight.astype(np.float32), bias.astype(np.float32)

@@ -26,6 +26,13 @@ class IdentityLoss(Enum):
     focal = "focal"
 
 
+class ClassifierRows(Enum):
+    """replicated: every rank holds all rows of the identity classifier. sharded: each holds its share of them."""
+
+    replicated = "replicated"
+    sharded = "sharded"
+
+
 class MultiLoss(Enum):
     """uncertainty: detection and identity weighted by learned s_det, s_id (the paper). fix: det + 0.1 id."""
 
@@ -54,6 +61,8 @@ class LossConfig:
         multi_loss: how detection and identity are balanced.
         normalizers: whose positives, objects and identities the sums are divided by: rank, or world, where N ranks
             with batches of B learn what one rank with a batch of N * B would.
+        classifier: where the identity classifier's rows are: all of them on every rank (replicated), or shared out
+            (sharded), for identities by the hundred thousand; losses and gradients are the same.
         fp16_classifier: multiply by the identity classifier in fp16; its softmax stays in fp32.
         identity_slots: how many of a batch's object slots are classified, those with an identity first; 0: all. A
             limit saves memory where identities are many: a row of logits for every slot, most of them empty.
@@ -69,6 +78,7 @@ class LossConfig:
     identity: IdentityLoss = IdentityLoss.ce
     multi_loss: MultiLoss = MultiLoss.uncertainty
     normalizers: Normalizers = Normalizers.rank
+    classifier: ClassifierRows = ClassifierRows.replicated
     fp16_classifier: bool = True
     identity_slots: int = 0
     identity_samples: int = 0
@@ -84,3 +94,8 @@ class LossConfig:
             raise ValueError(f"loss.identity_samples={self.identity_samples}: must be at least 1, or 0 for all")
         if self.identity_samples and self.identity is IdentityLoss.focal:
             raise ValueError("loss.identity_samples: there is no softmax in loss.identity=focal; set it to 0")
+        if self.classifier is ClassifierRows.sharded:
+            if self.identity is IdentityLoss.focal:
+                raise ValueError("loss.classifier=sharded: knows the softmax alone; set loss.identity=ce")
+            if self.identity_samples:
+                raise ValueError("loss.classifier=sharded: compares with all identities; set loss.identity_samples=0")

@@ -7,11 +7,20 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from fairmot.losses.classifier import Classifier
-from fairmot.losses.config import HeatmapLoss, IdentityLoss, LossConfig, MultiLoss, Normalizers, RegressionLoss
+from fairmot.losses.config import (
+    ClassifierRows,
+    HeatmapLoss,
+    IdentityLoss,
+    LossConfig,
+    MultiLoss,
+    Normalizers,
+    RegressionLoss,
+)
 from fairmot.losses.focal import heatmap_focal_loss, heatmap_mse_loss
 from fairmot.losses.identity import identity_cross_entropy, identity_focal_loss, safe_identities
 from fairmot.losses.regression import masked_l1_loss, masked_smooth_l1_loss
 from fairmot.losses.sampled import IdentitySampler, sampled_cross_entropy
+from fairmot.losses.sharded import Ranks, ShardedClassifier
 from fairmot.ops import l2_normalize
 
 SCALARS = ("loss", "hm_loss", "wh_loss", "off_loss", "id_loss", "det_loss", "s_det", "s_id")
@@ -32,6 +41,7 @@ class FairMOTLoss(nn.Cell):
         seed: decides the classifier's initial values.
         mean_over_ranks: a cell that turns a vector into its mean over the ranks; None for counts of this rank alone.
         num_ranks: how many there are.
+        ranks: these ranks, for loss.classifier=sharded; None for one alone, which holds all rows.
     """
 
     def __init__(
@@ -42,6 +52,7 @@ class FairMOTLoss(nn.Cell):
         seed: int,
         mean_over_ranks: nn.Cell | None = None,
         num_ranks: int = 1,
+        ranks: Ranks | None = None,
     ) -> None:
         super().__init__()
         self.mean_over_ranks = mean_over_ranks if config.normalizers is Normalizers.world else None
@@ -58,15 +69,19 @@ class FairMOTLoss(nn.Cell):
         self.uncertainty = config.multi_loss is MultiLoss.uncertainty
         # A single identity (nID 2) would give a scale of 0 and embeddings without gradient.
         self.emb_scale = math.sqrt(2) * math.log(max(num_identities - 1, 2))
-        self.classifier = Classifier(
-            reid_dim,
-            num_identities,
-            config.fp16_classifier,
-            seed,
-            sigmoid=config.identity is IdentityLoss.focal,
-        )
+        half, sigmoid = config.fp16_classifier, config.identity is IdentityLoss.focal
+        self.is_sharded = config.classifier is ClassifierRows.sharded and ranks is not None
+        if config.classifier is ClassifierRows.sharded and ranks is not None:
+            self.classifier = ShardedClassifier(reid_dim, num_identities, half, seed, ranks)
+        else:
+            self.classifier = Classifier(reid_dim, num_identities, half, seed, sigmoid)
         self.s_det = Parameter(Tensor(np.full(1, -1.85, np.float32)), name="s_det", requires_grad=self.uncertainty)
         self.s_id = Parameter(Tensor(np.full(1, -1.05, np.float32)), name="s_id", requires_grad=self.uncertainty)
+
+    @property
+    def shards(self) -> list[Parameter]:
+        """The parameters of which this rank holds its rows alone; empty where every rank holds all."""
+        return self.classifier.trainable_params() if self.is_sharded else []
 
     def construct(
         self,
@@ -118,6 +133,9 @@ class FairMOTLoss(nn.Cell):
             valid, filled = ops.topk(valid, self.identity_slots)
             embeddings, ids = ops.gather(embeddings, filled, 0), ops.gather(ids, filled, 0)
         embeddings = self.emb_scale * l2_normalize(embeddings)
+        if self.is_sharded:
+            losses = self.classifier(embeddings, safe_identities(ids, valid))
+            return (losses * valid).sum(), valid.sum()
         if self.sampler is None:
             return self.identity_loss(self.classifier(embeddings), ids, valid)
         ids, drawn = safe_identities(ids, valid), self.sampler()

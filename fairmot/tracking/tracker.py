@@ -222,7 +222,8 @@ def _no_detections(reid_dim: int) -> Detections:
 
 def plausible(tracks: Tracks, config: TrackerConfig) -> Tracks:
     """The tracks worth reporting: boxes that are large enough and not wider than a person can be."""
-    return tracks.select(are_plausible(*(tracks.boxes_xyxy[:, 2:] - tracks.boxes_xyxy[:, :2]).T, config))
+    widths_px, heights_px = (tracks.boxes_xyxy[:, 2:] - tracks.boxes_xyxy[:, :2]).T
+    return tracks.select(are_plausible(widths_px, heights_px, config))
 
 
 def are_plausible(widths_px: np.ndarray, heights_px: np.ndarray, config: TrackerConfig) -> np.ndarray:
