@@ -86,8 +86,10 @@ class TrainConfig(Recorded):
         batch_norm: whose statistics batch normalisation uses: those of each rank's batch (rank, the original's), the
             running ones, kept as they are (frozen), or those of all ranks' batches (sync, Ascend only).
         preflight: only check that training could start, hold no device, and print what is wrong.
-        weights: network weights to start from: a .safetensors file, a checkpoint or run directory.
-        resume_from: a checkpoint or run directory whose whole training state is continued in a new run directory.
+        weights: network weights to start from: a .safetensors file, a checkpoint or run directory, or best or newest,
+            alone or behind a run directory.
+        resume_from: a checkpoint, named in the same ways, whose whole training state is continued in a new run
+            directory.
         log_every_steps: steps between two logged values; the host waits for the device only then.
         log_pictures_every_epochs: epochs between two pictures of what the network sees in some training images, for
             MLflow; 0: never.

@@ -179,6 +179,7 @@ def validate(trainer: Trainer, stop: StopRequest) -> None:
             best = {metric.value: scores.values[metric.value] for metric in BestMetric}
             trainer.logger.metrics(progress.step, {f"best/{name}": value for name, value in best.items()})
             trainer.logger.tags({f"best_{name}": f"{value:.1f}" for name, value in best.items()})
+        trainer.logger.curves()
         trainer.saver.save(wait=True)
         numbers = {name: value for name, value in scores.values.items() if name != "seconds"}
         trainer.saver.report(trainer.logger, numbers, trainer.validated_on)

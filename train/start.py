@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from fairmot.errors import CheckpointError
 from fairmot.weights.checkpoint import (
     MANIFEST,
     Checkpoint,
@@ -10,6 +11,7 @@ from fairmot.weights.checkpoint import (
     step_of,
     whole_checkpoints,
 )
+from fairmot.weights.named import located
 from train.config import TrainConfig
 from train.distributed import ALONE, World
 from train.shared_storage import is_listed, wait_until
@@ -34,17 +36,18 @@ def choose_start(config: TrainConfig, run_dir: Path, state: TrainState, world: W
         state.saved_step = state.progress.step
         return f"continues this run from {newest.path.name}{_other_world(newest, world)}"
     if config.resume_from is not None:
-        named = Path(config.resume_from)
-        checkpoint = None if (named / MANIFEST).is_file() else _newest(world, named / "checkpoints", patience_s)
-        checkpoint = checkpoint or read_checkpoint(named)
+        checkpoint = read_checkpoint(_chosen(world, Path(config.resume_from), patience_s))
         state.restore(checkpoint)
-        return f"resumes from {_as_written(config, 'resume_from', checkpoint.path)}{_other_world(checkpoint, world)}"
+        said = f"{_as_written(config, 'resume_from', checkpoint.path)}{_step(config.resume_from, checkpoint.path)}"
+        return f"resumes from {said}{_other_world(checkpoint, world)}"
     if config.weights is not None:
-        report = load_weights(state.parameters("network"), Path(config.weights))
+        path = _chosen(world, Path(config.weights), patience_s)
+        report = load_weights(state.parameters("network"), path)
         if state.average is not None:
             state.average.reset()
+        said = f"{_as_written(config, 'weights', path)}{_step(config.weights, path)}"
         return (
-            f"weights of {_as_written(config, 'weights', config.weights)}: {report}; the classifier, for "
+            f"weights of {said}: {report}; the classifier, for "
             f"{state.identities.num_identities} identities, s_det and s_id start anew"
         )
     return "from scratch"
@@ -53,6 +56,37 @@ def choose_start(config: TrainConfig, run_dir: Path, state: TrainState, world: W
 def _as_written(config: TrainConfig, key: str, path: str | Path) -> str:
     """A path for the record, which shows nothing of the environment."""
     return config.as_written.get((key,), str(path))
+
+
+def _step(written: str, path: Path) -> str:
+    """Which step was taken, where what was written leaves it open."""
+    return "" if path == Path(written).expanduser() else f" (step {step_of(path)})"
+
+
+def _chosen(world: World, named: Path, patience_s: float) -> Path:
+    """The checkpoint that the lead rank takes `named` for, once this rank sees it too; a path of its own as it is.
+
+    Raises:
+        CheckpointError: there is no such checkpoint.
+        FairMOTError: this rank cannot see the lead's choice.
+    """
+    found = _meant(named)
+    step = world.agree(step_of(found) + 1 if found else 0) - 1
+    if step < 0:
+        return located(named)
+    wait_until(lambda: _meant(named) is not None, f"{named} to become visible", patience_s)
+    path = located(named).parent / checkpoint_name(step)
+    wait_until(lambda: is_listed(path / MANIFEST), f"{path} to become visible", patience_s)
+    return path
+
+
+def _meant(named: Path) -> Path | None:
+    """The checkpoint in a run that `named` means, as far as this rank sees one; None for a path of its own."""
+    try:
+        found = located(named)
+    except CheckpointError:
+        return None
+    return None if found == named.expanduser() else found
 
 
 def _newest(world: World, folder: Path, patience_s: float) -> Checkpoint | None:

@@ -85,10 +85,7 @@ def summarize_start(
     samples = trainer.loader.dataset.at_epoch(progress.epoch)
     picture = draw_samples(samples, run_dir / "pictures" / "training_samples.jpg")
     trainer.logger.image(picture, "training samples", progress.epoch)
-    print_summary([
-        ("samples", f"{picture}: what training reads, with its targets"),
-        ("compiling", "the first step compiles the network, which takes a while and prints nothing"),
-    ])  # fmt: skip
+    print_summary([("compiling", "the first step compiles the network, which takes a while and prints nothing")])
 
 
 def _data_sets(seen: dict[str, Any], index: LabelIndex, trainer: Trainer) -> list[DataSet]:

@@ -93,12 +93,16 @@ def compose(words: list[str], schema: type[Config], config_name: str) -> Config:
     """
     register(config_name, schema)
     words = literal_words(words, schema, CONF_DIR)
+    around = Singleton.get_state()  # of a program that Hydra runs itself, or that has initialised it
     try:
+        GlobalHydra.instance().clear()
         with hydra.initialize_config_dir(str(CONF_DIR), version_base="1.3"):
             composed = hydra.compose(config_name, words)
             return to_config(_with_defaults_in_file(composed, words, schema, config_name), schema)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error, schema)) from error
+    finally:
+        Singleton.set_state(around)
 
 
 def run_command(

@@ -1,4 +1,4 @@
-"""From what people write as `checkpoint=` to the directory or file that is meant."""
+"""From what people write as `checkpoint=`, `weights=` or `resume_from=` to the directory or file that is meant."""
 
 import sys
 from pathlib import Path
@@ -46,7 +46,7 @@ def _folder_of_newest_run(word: Path) -> Path:
     depths = ("*", "*/*", "*/*/*")  # runs/<name>/<time>, and a sweep's
     found = [pointer for depth in depths for pointer in _RUNS.glob(f"{depth}/checkpoints/{LATEST}")]
     if not found:
-        raise CheckpointError(f"checkpoint={word}: no run below {_RUNS.absolute()}; write <run directory>/{word}")
+        raise CheckpointError(f"{word}: no run below {_RUNS.absolute()}; write <run directory>/{word}")
     return max(found, key=lambda pointer: pointer.stat().st_mtime).parent
 
 

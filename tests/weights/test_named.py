@@ -74,5 +74,5 @@ def test_a_pointer_to_nothing_and_no_run_at_all(runs, monkeypatch):
     with pytest.raises(CheckpointError, match=r"says '\.\./\.\./\.\./secret', which is no checkpoint beside it"):
         located(Path("best"))
     monkeypatch.chdir(runs / "old")
-    with pytest.raises(CheckpointError, match=r"checkpoint=best: no run below .*; write <run directory>/best"):
+    with pytest.raises(CheckpointError, match=r"best: no run below .*; write <run directory>/best"):
         located(Path("best"))

@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -22,6 +23,7 @@ class Console:
         self._first_step = 0
         self._begun_at_s: float | None = None
         self._bar: tqdm | None = None
+        self._announced: set[str] = set()
 
     def begin(self, first_step: int) -> None:
         """Training starts after `first_step` steps, those of earlier processes."""
@@ -54,6 +56,12 @@ class Console:
             return ""
         left_s = (time.monotonic() - self._begun_at_s) / (step - self._first_step) * (self._total_steps - step)
         return f"  left {tqdm.format_interval(left_s)}"
+
+    def announce(self, what: str, path: Path) -> None:
+        """Say where a picture is, the first time that there is one of its kind."""
+        if what not in self._announced:
+            self._announced.add(what)
+            tqdm.write(f"{what}: {path}", file=sys.stderr)
 
     def end(self) -> None:
         """Leave the terminal to others."""

@@ -1,5 +1,6 @@
 """What a training run reports: the local record, MLflow behind it, and the console."""
 
+import contextlib
 import json
 import math
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 from fairmot.weights.checkpoint import Checkpoint, step_of
 from train.report.config import MlflowConfig
 from train.report.console import Console
+from train.report.curves import draw_curves
 from train.report.data_sets import DataSet
 from train.report.mlflow_delivery import deliver_command, start_delivery
 from train.report.mlflow_run import say, undelivered_lines
@@ -112,8 +114,22 @@ class RunLogger:
         self._append("tags", values=dict(values))
 
     def image(self, path: Path, name: str, epoch: int) -> None:
-        """Show a picture among those of the same name, over epochs; it must stay in place until it is delivered."""
+        """Show a picture among those of the same name, over epochs; it must stay in place until it is delivered.
+
+        The console says where the first of a name is.
+        """
         self._append("image", path=str(path.absolute()), name=name, step=epoch)
+        if self._record is not None:
+            self._console.announce(name, path)
+
+    def curves(self) -> None:
+        """Draw the curves so far; what cannot be drawn, as on a full disk, is left for the next time."""
+        if self._record is None:
+            return
+        with contextlib.suppress(OSError):
+            path = draw_curves(self._run_dir)
+            if path is not None:
+                self._console.announce("curves", path)
 
     def table(self, path: Path) -> None:
         """Show a JSON file of columns and data as a table, which MLflow compares over runs by the file's name."""

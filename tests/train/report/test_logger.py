@@ -266,6 +266,19 @@ def test_other_ranks_report_nothing(tmp_path, monkeypatch, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_where_pictures_are_is_said_once_and_early(tmp_path, capfd):
+    logger = started(tmp_path)
+    logger.curves()  # of nothing yet
+    for step in (1, 2):
+        logger.metrics(step, {"loss": 1 / step})
+        logger.image(tmp_path / f"{step}.jpg", "validation", step)
+    for _ in range(2):
+        logger.curves()
+    logger.close("FINISHED")
+    said = [f"validation: {tmp_path / '1.jpg'}", f"curves: {tmp_path / 'losses.png'}"]
+    assert capfd.readouterr().err.splitlines() == said
+
+
 def test_the_summary_is_two_aligned_columns(capsys):
     print_summary([("run", "runs/a"), ("batch per rank", "4"), ("empty", "")])
     assert capsys.readouterr().out == "run             runs/a\nbatch per rank  4\nempty\n"
