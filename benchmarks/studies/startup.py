@@ -190,7 +190,14 @@ def main() -> None:
     ), "not the same labels"
     print(
         markdown(
-            list(rows[0]), ([each if isinstance(each, str) else short(each) for each in row_.values()] for row_ in rows)
+            list(rows[0]),
+            (
+                [
+                    short(each) if isinstance(each, float) else f"{each:,}" if isinstance(each, int) else each
+                    for each in row_.values()
+                ]
+                for row_ in rows
+            ),
         )
     )
     write_output(chosen["output"], rows)
