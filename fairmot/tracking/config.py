@@ -9,11 +9,12 @@ _LEAST_SMOOTHING_FRAMES = 0.5
 
 
 class Cost(Enum):
-    """What the first matching compares: appearance within the gate of the motion model, or overlap alone."""
+    """What the first matching compares: appearance within the gate of the motion model, overlap, or both."""
 
     embedding = "embedding"
     giou_embedding = "giou_embedding"
     iou = "iou"
+    iou_embedding = "iou_embedding"
 
 
 @dataclass
@@ -33,8 +34,10 @@ class TrackerConfig:
         match_duplicate: a followed and a lost track closer than this are one; the one with the shorter history goes.
         cost: `embedding`, the cosine distance fused with the motion model's; or `giou_embedding`, the product of
             the GIoU distance (0 to 2) and the cosine distance; or `iou`, the IoU distance up to match_iou, as always
-            where detections come without embeddings.
-        appearance_weight: share of the cosine distance in the fused cost; the rest is the squared Mahalanobis distance.
+            where detections come without embeddings; or `iou_embedding`, the same with the cosine distance, which
+            says who matches of those that overlap enough (compare Maggiolino et al., ICIP 2023).
+        appearance_weight: share of the cosine distance in a fused cost; the rest is the squared Mahalanobis distance,
+            or the IoU distance.
         smoothing: share of a track's running embedding that survives an update.
         byte: match weak detections too (Zhang et al., ECCV 2022).
         byte_lost: weak detections find lost tracks again too.

@@ -126,14 +126,16 @@ class Tracker:
             (pool if config.byte_lost else followed, weak, config.match_low, overlap),
             (unconfirmed, strong, config.match_unconfirmed, overlap),
         ]
-        if config.cost is not Cost.iou and tracks.features.shape[1]:
+        cost = config.cost if tracks.features.shape[1] else Cost.iou
+        first = self._likely_overlap_pairs if cost is Cost.iou_embedding else overlap
+        if cost not in (Cost.iou, Cost.iou_embedding):
             appearance = (pool, strong, config.match_embedding, self._appearance_pairs)
             stages = [appearance, (followed, strong, config.match_iou, overlap), *stages]
         elif config.match_lost is None:
-            stages = [(pool, strong, config.match_iou, overlap), *stages]
+            stages = [(pool, strong, config.match_iou, first), *stages]
         else:
-            found_again = (lost, strong, config.match_lost, overlap)
-            stages = [(followed, strong, config.match_iou, overlap), found_again, *stages]
+            found_again = (lost, strong, config.match_lost, first)
+            stages = [(followed, strong, config.match_iou, first), found_again, *stages]
         column_of = np.full(len(tracks), -1)
         is_free = np.ones(len(detections), bool)
         for candidates, seen, limit, pairs_of in stages:
@@ -151,6 +153,16 @@ class Tracker:
     def _overlap_pairs(self, rows: np.ndarray, detections: Detections, columns: np.ndarray, limit: float) -> Pairs:
         """IoU distances of up to the limit."""
         return iou_pairs(self._tracks.boxes_xyxy(rows), detections.boxes_xyxy[columns], limit)
+
+    def _likely_overlap_pairs(
+        self, rows: np.ndarray, detections: Detections, columns: np.ndarray, limit: float
+    ) -> Pairs:
+        """The same pairs; their costs, from 0 to the limit, say by appearance too which of them is likely."""
+        pairs, weight = self._overlap_pairs(rows, detections, columns, limit), self._config.appearance_weight
+        unlike = cosine_distances(
+            self._tracks.features[rows[pairs.rows]], detections.embeddings[columns[pairs.columns]]
+        )
+        return pairs._replace(costs=(1 - weight) * pairs.costs + weight * limit * unlike / 2)
 
     def _appearance_pairs(self, rows: np.ndarray, detections: Detections, columns: np.ndarray, _: float) -> Pairs:
         """Costs by appearance, of pairs within the motion model's gate."""

@@ -97,7 +97,7 @@ def default_space(rules: TrackerConfig, *, embeddings: bool, least_score: float)
         embeddings: the detections have some.
         least_score: what scores less was not kept; thresholds begin there.
     """
-    by_appearance = embeddings and rules.cost is not Cost.iou
+    by_appearance = embeddings and rules.cost not in (Cost.iou, Cost.iou_embedding)  # else match_embedding is nothing
     words = (
         *_DEFAULT,
         *(_WITH_EMBEDDINGS if by_appearance else ()),

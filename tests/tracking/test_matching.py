@@ -4,7 +4,7 @@ import lap
 import numpy as np
 import pytest
 
-from fairmot.tracking import kalman
+from fairmot.tracking import kalman, matching
 from fairmot.tracking.matching import (
     Pairs,
     assign,
@@ -18,6 +18,12 @@ from fairmot.tracking.matching import (
     xyah_to_xyxy,
     xyxy_to_xyah,
 )
+
+
+@pytest.fixture(params=[0, 10**9], ids=["sorted", "all pairs"])
+def search(request, monkeypatch):
+    """Both ways to look for neighbours, whatever the number of pairs."""
+    monkeypatch.setattr(matching, "_FEW_PAIRS", request.param)
 
 
 def some_boxes(rng, count, spread_px=300.0):
@@ -45,6 +51,7 @@ def test_overlap_by_hand():
     assert giou_distances(box, apart) == pytest.approx(1 + 100 / 300)
 
 
+@pytest.mark.usefixtures("search")
 @pytest.mark.parametrize("limit", [0.0, 0.15, 0.5, 0.7, 0.99, 1.0])
 def test_search_finds_every_overlap(limit):
     rng = np.random.default_rng(1)
@@ -59,6 +66,7 @@ def test_search_finds_every_overlap(limit):
     assert (np.diff(pairs.rows) >= 0).all()
 
 
+@pytest.mark.usefixtures("search")
 @pytest.mark.parametrize("axis", [0, 1])
 def test_search_reaches_the_farthest_overlap_possible(axis):
     """A box of 10 pixels at the end of one of 20: half of the union, the centres 5 pixels apart."""
@@ -80,6 +88,7 @@ def test_search_finds_every_pair_within_the_gate():
     np.testing.assert_allclose(pairs.costs, dense[pairs.rows, pairs.columns], rtol=1e-9)
 
 
+@pytest.mark.usefixtures("search")
 @pytest.mark.parametrize(("tracks", "detections"), [(0, 0), (0, 3), (3, 0)])
 def test_nothing_is_near_nothing(tracks, detections):
     rows, columns = nearby(np.zeros((tracks, 2)), np.ones((tracks, 2)), np.zeros((detections, 2)))

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -79,6 +81,21 @@ def test_the_product_weighs_place_against_appearance(cost, limit, shift_px, like
     for _ in range(4):
         tracker.update(people(PLACE, WHO[:1]))
     assert ids_of(tracker, people(shifted(PLACE, shift_px), likeness * WHO[:1] + (1 - likeness) * WHO[1:2])) == expected
+
+
+@pytest.mark.parametrize(
+    ("cost", "right_px", "expected"),
+    [
+        (Cost.iou, 5.0, [1]),  # the nearer of the two
+        (Cost.iou_embedding, 5.0, [2]),  # the one it looks like
+        (Cost.iou_embedding, 60.0, []),  # nobody is there, whatever it looks like
+    ],
+)
+def test_appearance_says_which_of_those_that_overlap_enough(cost, right_px, expected):
+    tracker = Tracker(TrackerConfig(cost=cost, match_iou=0.7, appearance_weight=0.6))
+    for _ in range(3):
+        tracker.update(people(np.concatenate([PLACE, shifted(PLACE, 12.0)]), WHO[:2]))
+    assert ids_of(tracker, people(shifted(PLACE, right_px), WHO[1:2])) == expected
 
 
 @pytest.mark.parametrize("config", [TrackerConfig(), TrackerConfig(cost=Cost.iou)])
@@ -194,6 +211,7 @@ def test_every_file_of_the_group_composes():
     assert made["default"] == TrackerConfig()
     assert made["byte"] == TrackerConfig(byte=True, cost=Cost.iou, match_iou=0.8, start_thres=0.5)
     assert made["boxes"] == TrackerConfig(cost=Cost.iou, match_iou=0.7, match_lost=0.4, byte=True, byte_lost=True)
+    assert made["boxes_embedding"] == replace(made["boxes"], cost=Cost.iou_embedding, appearance_weight=0.9)
     assert made["camera_motion"] == TrackerConfig(camera_motion=True)
     assert made["giou_embedding"] == TrackerConfig(cost=Cost.giou_embedding, match_embedding=0.2)
     assert made["mot20"] == TrackerConfig(conf_thres=0.3)
