@@ -1,4 +1,5 @@
-# Sourced by bash: TAB completes keys, groups and files after `python -m train` and the other commands of this project.
+# Sourced by bash: TAB completes keys, groups and files after `python -m train`, `fairmot-train` and the other commands of
+# this project.
 #   source scripts/completion.bash
 # Hydra knows the keys; its own completion script does not understand `python -m`. Every TAB after one starts the program.
 # Names of files are data: nothing here evaluates them, and what is inserted is quoted, so that Enter does not either.
@@ -29,24 +30,27 @@ _fairmot_files() {
 }
 
 _fairmot_complete() {
-    local line choice choices REPLY
+    local line choice choices REPLY command=("${COMP_WORDS[0]}")
     COMPREPLY=()
-    case "${COMP_WORDS[1]:-} ${COMP_WORDS[2]:-}" in
-        "-m train" | "-m train.deliver" | "-m train.selfcheck" | "-m fairmot."*) ;;
+    case "${COMP_WORDS[0]##*/} ${COMP_WORDS[1]:-} ${COMP_WORDS[2]:-}" in
+        fairmot-*) ;;
+        *" -m train" | *" -m train.deliver" | *" -m train.selfcheck" | *" -m fairmot."*)
+            command+=(-m "${COMP_WORDS[2]}") ;;
         *) return ;;
     esac
-    [ "$COMP_CWORD" -gt 2 ] || return
+    [ "$COMP_CWORD" -ge "${#command[@]}" ] || return
     _fairmot_unquoted "${COMP_WORDS[COMP_CWORD]}" || return
     case $REPLY in
         *=[./~]* | *=*/*) _fairmot_files "${REPLY%%=*}=" "${REPLY#*=}" && return ;;
     esac
     # Hydra wants a line that begins with the program's name and takes the rest for overrides.
-    line="program ${COMP_LINE#*"${COMP_WORDS[2]}"}"
-    read -ra choices < <(COMP_LINE=$line COMP_POINT=${#line} "${COMP_WORDS[0]}" -m "${COMP_WORDS[2]}" -sc query=bash 2>/dev/null)
+    line="program ${COMP_LINE#*"${command[-1]}"}"
+    read -ra choices < <(COMP_LINE=$line COMP_POINT=${#line} "${command[@]}" -sc query=bash 2>/dev/null)
     for choice in "${choices[@]}"; do
         [[ $choice != "$REPLY"* ]] || COMPREPLY+=("$(printf '%q' "$choice")")
     done
 }
 
 COMP_WORDBREAKS=${COMP_WORDBREAKS//=/}
-complete -o nospace -o default -F _fairmot_complete python
+complete -o nospace -o default -F _fairmot_complete python fairmot-{demo,train,selfcheck,prepare,pack,track,evaluate} \
+    fairmot-{submit,convert,export,tune,link}

@@ -75,8 +75,8 @@ source scripts/completion.bash     # in bash, where `python` is the environment'
 python -m train experiment=<TAB>
 ```
 
-completes keys and groups by asking Hydra, which starts the program and takes some seconds, and files behind `key=/`,
-`key=./` and `key=~/`, with their names quoted. Hydra's own completion
+completes keys and groups, after `fairmot-train` and the other installed commands too, by asking Hydra, which starts the
+program, and files behind `key=/`, `key=./` and `key=~/`, with their names quoted. Hydra's own completion
 (`python -m train --shell-completion install=bash`) knows `python file.py` and installed commands, but not `python -m`.
 
 ## Hydra plugins
@@ -86,13 +86,15 @@ project's packages, start them otherwise or choose the values:
 
 - `hydra-joblib-launcher` 1.2: jobs at the same time, each in its own process.
   `hydra/launcher=joblib hydra.launcher.n_jobs=2 seed=1,2`
-- `hydra-submitit-launcher` 1.2: the same with `hydra/launcher=submitit_local seed=1,2`; `submitit_slurm` starts them on
-  a cluster, which was not tried.
+- `hydra-submitit-launcher` 1.2: the same with `hydra/launcher=submitit_local seed=1,2`. As jobs of Slurm:
+  `hydra/launcher=submitit_slurm hydra.launcher.partition=debug hydra.launcher.cpus_per_task=1
+  hydra.launcher.timeout_min=20 seed=1,2`. What a job prints is in `.submitit/` of the sweep's folder.
 - `hydra-optuna-sweeper` 1.3: looks for the best value.
   `hydra/sweeper=optuna hydra.sweeper.direction=maximize 'optim.lr=interval(1e-4,1e-2)'`
 
 A job's objective is its best value of `best_metric`, so validate (`validate_every_epochs`). The plugins were tried with
-a stand-in for the training, on Hydra 1.3 and Python 3.11. A job trains on one rank.
+a stand-in for the training, on Hydra 1.3 and Python 3.11; `submitit_slurm` with two trainings of the quickstart, of two
+steps each, by Slurm 22.05 on one host. A job trains on one rank.
 
 ## Output
 

@@ -25,6 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 from fairmot.addresses import masked
 from fairmot.cli.defaults import DefaultsInFile
 from fairmot.cli.help import group_help, help_text
+from fairmot.cli.hydra_globals import set_aside
 from fairmot.cli.interpolations import check_interpolations
 from fairmot.cli.keys import IGNORED, kinds_of
 from fairmot.cli.mistakes import HYDRAS_FLAGS, explain_value, line_to_type, meant, nearest_key
@@ -93,16 +94,12 @@ def compose(words: list[str], schema: type[Config], config_name: str) -> Config:
     """
     register(config_name, schema)
     words = literal_words(words, schema, CONF_DIR)
-    around = Singleton.get_state()  # of a program that Hydra runs itself, or that has initialised it
     try:
-        GlobalHydra.instance().clear()
-        with hydra.initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        with set_aside(), hydra.initialize_config_dir(str(CONF_DIR), version_base="1.3"):
             composed = hydra.compose(config_name, words)
             return to_config(_with_defaults_in_file(composed, words, schema, config_name), schema)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error, schema)) from error
-    finally:
-        Singleton.set_state(around)
 
 
 def run_command(

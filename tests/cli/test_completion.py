@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from fairmot.cli.console_scripts import MODULES
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 HOSTILE = [
     "$(touch ran)",
@@ -99,6 +101,30 @@ def test_an_answer_of_the_program_is_not_run_either(tmp_path):
     offered = complete(tmp_path, "data=", python=str(program))
     assert as_the_shell_reads(offered, tmp_path) == ["data=$(touch${IFS}ran)", "data=`touch${IFS}ran`", "data=*"]
     assert not (tmp_path / "ran").exists()
+
+
+def test_an_installed_command_is_asked_itself(tmp_path):
+    program = tmp_path / "fairmot-track"
+    program.write_text('#!/bin/sh\necho "overwrite= output="\n')
+    program.chmod(0o755)
+    script = f"""
+source {REPOSITORY}/scripts/completion.bash
+complete -p fairmot-track
+COMP_LINE='{program} a=1 o'; COMP_POINT=${{#COMP_LINE}}; COMP_CWORD=2; COMP_WORDS=({program} a=1 o)
+_fairmot_complete
+echo "${{COMPREPLY[@]}}"
+"""
+    done = subprocess.run([shutil.which("bash"), "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    registered, offered = done.stdout.splitlines()
+    assert "_fairmot_complete" in registered
+    assert offered == "overwrite= output="
+
+
+def test_every_installed_command_is_completed():
+    script = f"source {REPOSITORY}/scripts/completion.bash; complete -p"
+    done = subprocess.run([shutil.which("bash"), "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    completed = {line.split()[-1] for line in done.stdout.splitlines() if "_fairmot_complete" in line}
+    assert completed == {"python", *MODULES} - {"fairmot-launch"}  # whose words are its own
 
 
 def test_tab_on_a_terminal_runs_nothing(hostile):

@@ -1,13 +1,21 @@
 """Every configuration that ships composes and parses."""
 
+import sys
+
+import hydra
 import pytest
-from hydra import compose, initialize_config_dir
+from hydra import compose, initialize_config_dir, version
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobRuntime
 from hydra.errors import HydraException
 from small_run import compose_config
 
 from fairmot.cli.command import CONF_DIR, explain, known_keys
+from fairmot.cli.command import compose as compose_for_command
 from fairmot.device import Device
 from fairmot.errors import ConfigError
+from fairmot.track.config import TrackConfig
 from train.config import TrainConfig
 from train.run_dir import named_run_dir
 from train.step_config import BatchNorm
@@ -35,6 +43,27 @@ RECIPES = {  # the paper's table: epochs, batch, learning rate, epochs after whi
     "mix_large_batch_8npu": (60, 16, 5e-4, [40]),  # PaddleDetection's, like the next one
     "mix_large_batch_64npu": (60, 2, 5e-4, [40]),
 }
+
+
+def test_a_program_that_hydra_runs_may_compose(tmp_path, monkeypatch):
+    """As with fairmot.track_video in the jobs of somebody's sweep; Hydra goes on as if nothing had been."""
+    seen = []
+
+    @hydra.main(version_base="1.2", config_path=str(tmp_path))
+    def job(config):
+        before = HydraConfig.get().job.name, version.getbase(), GlobalHydra.instance().hydra
+        found = compose_for_command([f"source={config.video}", "checkpoint=a", "output=b"], TrackConfig, "track")
+        with pytest.raises(ConfigError, match="nonsense"):
+            compose_for_command(["nonsense=1"], TrackConfig, "track")
+        assert before == (JobRuntime.instance().get("name"), version.getbase(), GlobalHydra.instance().hydra)
+        seen.append((found.source, HydraConfig.get().job.name))
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # raise instead of leaving
+    monkeypatch.setattr(sys, "argv", ["theirs.py", "-m", "+video=a.mp4,b.mp4"])
+    job()
+    assert [source for source, _ in seen] == ["a.mp4", "b.mp4"]
+    assert len({name for _, name in seen}) == 1
 
 
 def test_there_is_something_to_compose():

@@ -76,7 +76,8 @@ def test_fine_tuning_keeps_the_network_and_rebuilds_the_classifier(root, pretrai
     taken = len(ours["network"])
     assert message == (
         f"weights of {before.path} (step 3): {taken} tensors taken; 0 skipped, other shape; "
-        "0 skipped, not in this network; 0 left at their initial values; the classifier, for 6 identities, s_det and s_id start anew"
+        "0 skipped, not in this network; 0 left at their initial values; "
+        "the classifier, for 6 identities, s_det and s_id start anew"
     )
 
 
