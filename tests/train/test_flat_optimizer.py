@@ -194,6 +194,27 @@ def test_parts_of_a_vector_are_read_and_written_under_their_names():
     assert vector.asnumpy().tolist() == [0, 1, 2, 3, 9, 5, 6, 7]
 
 
+def test_shards_are_vectors_of_their_own_and_train_alike():
+    """What one rank alone holds must not be reduced together with what all hold."""
+    one_by_one, together = [
+        make(CONFIGS["adamw"], weights, shards=[weights[4], weights[6]])
+        for weights, make in (
+            (parameters(*SHAPES), Optimizer),
+            (parameters(*SHAPES), lambda config, weights, shards: FlatOptimizer(
+                config, weights[:OF_VECTOR], weights[OF_VECTOR:], SHARES, shards
+            )),
+        )
+    ]  # fmt: skip
+    named = zip(one_by_one.weights, one_by_one.local, strict=True)
+    assert [weight.name for weight, is_local in named if is_local] == ["p6", "p4"]
+    shapes = [zeros.shape for zeros in together.zeros()]
+    local = zip(shapes, together.local, strict=True)
+    assert [shape for shape, is_local in local if is_local] == [shapes[0], shapes[-1]] == [(7,), (1,)]
+    for optimizer in (one_by_one, together):
+        update(optimizer, 1, True)
+    assert_close(everything(together), everything(one_by_one))
+
+
 @pytest.mark.parametrize(("target", "ranks", "vectors"), [("CPU", 8, 12), ("Ascend", 1, 1), ("Ascend", 8, 3)])
 def test_the_device_decides(target, ranks, vectors, monkeypatch):
     monkeypatch.setattr("train.flat_optimizer.ms.get_context", lambda name: {"device_target": target}[name])
