@@ -14,6 +14,7 @@ from fairmot.device import Device
 from fairmot.errors import ConfigError, DataError
 from fairmot.evaluate import EvaluateConfig, evaluate
 from fairmot.evaluation.metrics import SequenceMetrics
+from fairmot.export.engine import Engine
 from fairmot.files import write_atomic
 from fairmot.media.drawing import sheet
 from fairmot.media.video import open_source
@@ -37,6 +38,8 @@ class DemoConfig:
         seed: of street and people; another one draws others.
         overwrite: replace an earlier demo's output.
         device: cpu, ascend, or auto: an NPU where one is found, else the CPU.
+        engine: what runs the network: mindspore; onnx, ONNX Runtime, on CPUs; or auto: onnx on a CPU where it saves
+            time, else mindspore.
     """
 
     output: str = "demo"
@@ -45,6 +48,7 @@ class DemoConfig:
     seed: int = 1
     overwrite: bool = False
     device: Device = Device.auto
+    engine: Engine = Engine.auto
 
     def __post_init__(self) -> None:
         for key, least in (("frames", 1), ("walkers", 1), ("seed", 0)):
@@ -61,7 +65,7 @@ def demo(config: DemoConfig) -> None:
     """
     output = Path(config.output).expanduser()
     sequence = str(draw_street(output / _DRAWN, config))
-    print("A network trained on drawn people meets a street that it has not seen. Compiling it takes some seconds.")
+    print("A network trained on drawn people meets a street that it has not seen. Preparing it takes some seconds.")
     tracked, scores = str(output / _TRACKED), str(output / _SCORES)
     rules, overwrite = TrackerConfig(**RULES), config.overwrite
     report = track(
@@ -71,6 +75,7 @@ def demo(config: DemoConfig) -> None:
             output=tracked,
             tracker=rules,
             device=config.device,
+            engine=config.engine,
             overwrite=overwrite,
         )
     )
