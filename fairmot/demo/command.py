@@ -35,7 +35,7 @@ def demo(config: DemoConfig) -> None:
     """
     output = Path(config.output).expanduser()
     sequence = str(draw_street(output / _DRAWN, config))
-    print("A network trained on drawn people meets a street that it has not seen. Compiling it takes some seconds.")
+    print("A network trained on drawn people meets a street that it has not seen. Preparing it takes some seconds.")
     tracked, scores = str(output / _TRACKED), str(output / _SCORES)
     rules, overwrite = TrackerConfig(**RULES), config.overwrite
     report = track(
@@ -45,6 +45,7 @@ def demo(config: DemoConfig) -> None:
             output=tracked,
             tracker=rules,
             device=config.device,
+            engine=config.engine,
             overwrite=overwrite,
         )
     )

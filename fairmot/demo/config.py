@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from fairmot.device import Device
+from fairmot.inference.config import Engine
 
 
 @dataclass
@@ -16,6 +17,8 @@ class DemoConfig:
         seed: of street and people; another one draws others.
         overwrite: replace an earlier demo's output.
         device: cpu, ascend, or auto: an NPU where one is found, else the CPU.
+        engine: what runs the network: mindspore; onnx, ONNX Runtime, on CPUs; or auto: onnx on a CPU where it saves
+            time, else mindspore.
     """
 
     output: str = "demo"
@@ -24,6 +27,7 @@ class DemoConfig:
     seed: int = 1
     overwrite: bool = False
     device: Device = Device.auto
+    engine: Engine = Engine.auto
 
     def __post_init__(self) -> None:
         for key, least in (("frames", 1), ("walkers", 1), ("seed", 0)):

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from fairmot.device import Device, find_device
 from fairmot.errors import ConfigError, DataError
 from fairmot.evaluate.config import EvaluateConfig
 from fairmot.evaluation.detection import ImageMatches, detection_metrics
@@ -27,9 +26,6 @@ from fairmot.evaluation.sequences import (
     rules_of,
 )
 from fairmot.export.engine import open_with_engine
-from fairmot.inference.detector import Detector
-from fairmot.inference.exported import is_exported
-from fairmot.inference.network import NetworkDetector
 from fairmot.inference.scoring import Embeddings, embeddings_of_objects, frames_of, track_with_ground_truth
 from fairmot.inference.trained_rules import say_whose_rules
 from fairmot.mot.benchmarks import Benchmark
@@ -159,11 +155,12 @@ def _track(
     detector = open_with_engine(
         checkpoint, config.engine, config.device, batch_size=config.batch_size, n_frames=n_frames
     )
-    embedder = _embedder(checkpoint, config.device, detector)
+    if not detector.gives_embeddings:
+        _log.info("%s gives no embeddings at chosen places: no embedding test", checkpoint)
     results: dict[str, MotRows] = {}
     images: dict[str, list[ImageMatches]] = {}
     embeddings: dict[str, Embeddings] = {}
-    with tqdm(total=(2 if embedder else 1) * n_frames, unit="frame", disable=None) as bar:
+    with tqdm(total=(1 + detector.gives_embeddings) * n_frames, unit="frame", disable=None) as bar:
         for one in sequences:
             bar.set_description(one.name)
             tracked = track_with_ground_truth(detector, one, config.tracker, watch=lambda _: bar.update())
@@ -172,8 +169,8 @@ def _track(
                 write_results(folder / f"{one.name}.txt", tracked.results)
             except OSError as error:
                 raise DataError(f"{error.filename or folder}: cannot be written ({error.strerror})") from error
-            if embedder is not None:
-                embeddings[one.name] = embeddings_of_objects(embedder, one, watch=bar.update)
+            if detector.gives_embeddings:
+                embeddings[one.name] = embeddings_of_objects(detector, one, watch=bar.update)
     extras = {
         name: _extra_figures(images[name], [embeddings[name]] if embeddings else [])
         for name in results
@@ -181,16 +178,6 @@ def _track(
     }
     everything = [image for name in results for image in images[name]]
     return results, {**extras, OVERALL: _extra_figures(everything, list(embeddings.values()))}
-
-
-def _embedder(checkpoint: Path, device: Device, detector: Detector) -> NetworkDetector | None:
-    """What gives embeddings at places of our choice: MindSpore alone, so that an exported file has none."""
-    if isinstance(detector, NetworkDetector):
-        return detector
-    if is_exported(checkpoint.expanduser()):
-        _log.info("%s gives no embeddings at chosen places: no embedding test", checkpoint)
-        return None
-    return NetworkDetector.from_checkpoint(checkpoint.expanduser(), find_device(device).device)
 
 
 def _extra_figures(images: list[ImageMatches], embeddings: list[Embeddings]) -> dict[str, float]:

@@ -10,6 +10,7 @@ from mindspore import Tensor, nn
 from fairmot.data.synthetic.scene import make_scene, render
 from fairmot.device import Device
 from fairmot.errors import FairMOTError
+from fairmot.inference.detector import Detector
 from fairmot.inference.exported import open_exported
 from fairmot.inference.exported_file import Description
 from fairmot.inference.network import DetectionGraph
@@ -79,6 +80,8 @@ def check(path: Path, description: Description, network: nn.Cell) -> str:
     for size in (1, len(pictures)) if description.batch_size is None else (batch_size,):
         detector = open_exported(path, Device.cpu, max_objects=description.max_objects, batch_size=size)
         found = _joined([detector.run(batch) for batch in np.split(pictures, len(pictures) // size)])
+        if description.embedding_map:
+            largest["embedding at a place"] = _difference_at_places(detector, pictures[:size], expected)
         for row, scores in enumerate(heat):
             expected_objects = _Objects.of(expected, row, scores[0].size)
             found_objects = _Objects.of(found, row, scores[0].size)
@@ -94,6 +97,18 @@ def check(path: Path, description: Description, network: nn.Cell) -> str:
         raise FairMOTError(f"the file's outputs differ from the checkpoint's: {listed}; {TOLERANCE:g} are allowed")
     ties = f" ({excused} more, found by one side alone, are ties)" if excused else ""
     return f"checked on {len(pictures)} pictures, {compared} objects{ties}; largest differences: {listed}"
+
+
+def _difference_at_places(detector: Detector, batch: np.ndarray, expected: list[np.ndarray]) -> float:
+    """The largest difference between embeddings read from the file's map and those of the network's own objects.
+
+    Args:
+        detector: of the file.
+        batch: the first pictures.
+        expected: the network's outputs for them and more.
+    """
+    embeddings, cells = (output[: len(batch)] for output in expected[3:5])
+    return float(np.abs(np.stack(detector.run_at_cells(batch, list(cells))) - embeddings).max())
 
 
 def _pictures(size_hw: tuple[int, int], count: int) -> np.ndarray:

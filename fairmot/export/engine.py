@@ -5,7 +5,8 @@
     $XDG_CACHE_HOME/fairmot/onnx/..., else ~/.cache/fairmot/onnx/...  where that folder cannot be written
 
 The key is a digest of all that the file depends on, the weights' bytes first. A file is kept only if it found what
-MindSpore found (fairmot/export/check.py), and run again only if its own digest fits.
+MindSpore found (fairmot/export/check.py), and run again only if its own digest fits. Where that failed,
+<key>.onnx.failed says why, and `auto` does not try again.
 """
 
 import contextlib
@@ -13,15 +14,16 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import mindspore as ms
 
 import fairmot
 from fairmot.device import Device, find_device, say_device, use_device
-from fairmot.errors import LONGEST_REASON, CheckpointError, ConfigError, DataError, excerpt
+from fairmot.errors import LONGEST_REASON, CheckpointError, ConfigError, DataError, FairMOTError, excerpt
 from fairmot.export.write import describe, require_onnx, write_checked
-from fairmot.files import new_file
+from fairmot.files import new_file, read_bounded, write_atomic
 from fairmot.inference.config import MAX_OBJECTS, Engine
 from fairmot.inference.detector import Detector
 from fairmot.inference.exported import is_exported, open_detector, open_exported
@@ -34,8 +36,8 @@ WORTH_FRAMES = 100
 """From so many on `auto` exports: by docs/experiments.md processor time is then saved even in the run that exports."""
 
 _KEPT = 4  # files of one folder: batch sizes, and weights that were replaced
-
-
+_FAILED = ".failed"
+_LONGEST_NOTE = 4096  # bytes
 _RUNS = {Engine.mindspore: MINDIR, Engine.onnx: ONNX}
 
 
@@ -78,8 +80,8 @@ def open_with_engine(
         except Exception as error:  # nothing on the way to a faster engine may cost the run
             if engine is Engine.onnx:
                 raise
-            reason = excerpt(str(error).partition("\n")[0], LONGEST_REASON)
-            print(f"engine=auto: mindspore, because ONNX Runtime cannot take its place: {reason}", file=sys.stderr)
+            reason = f"ONNX Runtime cannot take its place: {_reason(error)}"
+            print(f"engine=auto: mindspore, because {reason}", file=sys.stderr)
     if found is None:
         return open_detector(path, device, max_objects=max_objects, batch_size=batch_size)
     say_device(device)
@@ -98,11 +100,15 @@ def _by_onnx(path: Path, engine: Engine, max_objects: int, batch_size: int, n_fr
     if file is None:
         if engine is Engine.auto and n_frames is not None and n_frames < WORTH_FRAMES:
             return None
+        if engine is Engine.auto:
+            _refuse_what_failed([folder / name for folder in folders])
         file = _writable(folders) / name
         print(f"engine={engine.value}: exporting the checkpoint, once, to {file}", file=sys.stderr)
         use_device(Device.cpu)
         trained = load_network(path)
-        write_checked(file, trained, describe(trained, ONNX, trained.input_size_hw, batch_size, max_objects))
+        description = describe(trained, ONNX, trained.input_size_hw, batch_size, max_objects, embedding_map=True)
+        with _failure_noted(file):
+            write_checked(file, trained, description)
         _remove_old(file.parent)
     detector = open_exported(file, Device.cpu, max_objects=max_objects, batch_size=batch_size)
     print(f"engine={engine.value}: ONNX Runtime runs {file}", file=sys.stderr)
@@ -115,7 +121,7 @@ def _key(checkpoint: Checkpoint, max_objects: int, batch_size: int) -> str:
 
     network = [checkpoint.manifest.get(key) for key in ("model", "input_size", "num_classes")]
     versions = [FORMAT_VERSION, fairmot.__version__, ms.__version__, onnxruntime.__version__]
-    everything = [digest(checkpoint.file_to_use), network, max_objects, batch_size, versions]
+    everything = [digest(checkpoint.file_to_use), network, max_objects, batch_size, versions, "with embedding map"]
     return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -134,6 +140,36 @@ def _is_whole(file: Path) -> bool:
     return True
 
 
+def _note(file: Path) -> Path:
+    return file.with_name(f"{file.name}{_FAILED}")
+
+
+def _reason(error: Exception) -> str:
+    return excerpt(str(error).partition("\n")[0], LONGEST_REASON)
+
+
+def _refuse_what_failed(files: list[Path]) -> None:
+    """Raise FairMOTError where exporting to one of these places failed before: it takes a minute to fail again."""
+    for file in files:
+        with contextlib.suppress(OSError):
+            why = read_bounded(_note(file), _LONGEST_NOTE).decode(errors="replace")
+            raise FairMOTError(f"tried before (remove {_note(file)} to try again): {why}")
+
+
+@contextlib.contextmanager
+def _failure_noted(file: Path) -> Iterator[None]:
+    """Leave a note beside `file` where what would write it fails for a reason that lasts."""
+    try:
+        yield
+    except (OSError, MemoryError):  # a full disk or memory is the moment's
+        raise
+    except Exception as error:
+        with contextlib.suppress(OSError):
+            write_atomic(_note(file), _reason(error))
+        raise
+    _note(file).unlink(missing_ok=True)
+
+
 def _writable(folders: list[Path]) -> Path:
     for folder in folders:
         with contextlib.suppress(OSError):
@@ -148,6 +184,7 @@ def _writable(folders: list[Path]) -> Path:
 def _remove_old(folder: Path) -> None:
     """Keep the newest few: weights change, and each has 80 MB."""
     with contextlib.suppress(OSError):
-        for file in sorted(folder.glob(f"*{ONNX}"), key=lambda file: file.stat().st_mtime)[:-_KEPT]:
-            description_path(file).unlink(missing_ok=True)
-            file.unlink()
+        for ending in (ONNX, f"{ONNX}{_FAILED}"):
+            for file in sorted(folder.glob(f"*{ending}"), key=lambda file: file.stat().st_mtime)[:-_KEPT]:
+                description_path(file).unlink(missing_ok=True)
+                file.unlink()

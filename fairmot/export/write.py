@@ -13,6 +13,7 @@ from fairmot.errors import ConfigError, FairMOTError
 from fairmot.export.check import check
 from fairmot.files import sync_directory
 from fairmot.inference.exported_file import (
+    EMBEDDING_MAP,
     INPUT,
     INSTALL,
     MINDIR,
@@ -51,7 +52,13 @@ def require_onnx(key: str) -> None:
 
 
 def describe(
-    trained: TrainedNetwork, ending: str, input_size_hw: tuple[int, int], batch_size: int | None, max_objects: int
+    trained: TrainedNetwork,
+    ending: str,
+    input_size_hw: tuple[int, int],
+    batch_size: int | None,
+    max_objects: int,
+    *,
+    embedding_map: bool = False,
 ) -> Description:
     """What the file of a network will be.
 
@@ -61,6 +68,7 @@ def describe(
         input_size_hw: height and width of its input, pixels.
         batch_size: pictures it takes at once; None: any number, .onnx alone.
         max_objects: objects it gives for a picture at most.
+        embedding_map: give the map of embeddings besides; .onnx alone.
     """
     height, width = input_size_hw
     ratio = trained.config.down_ratio
@@ -73,6 +81,7 @@ def describe(
         down_ratio=ratio,
         num_classes=trained.num_classes,
         reid_dim=trained.config.reid_dim,
+        embedding_map=embedding_map,
     )
 
 
@@ -113,7 +122,7 @@ def _check(path: Path, description: Description, trained: TrainedNetwork) -> str
 
 def _graph(trained: TrainedNetwork, description: Description) -> bytes:
     """The serialised graph of network and decoder."""
-    cell = DetectionGraph(trained.network, description.max_objects)
+    cell = DetectionGraph(trained.network, description.max_objects, with_embedding_map=description.embedding_map)
     cell.set_train(False)
     image = Tensor(np.zeros((description.batch_size or 1, *description.input_size_hw, 3), np.uint8))
     with tempfile.TemporaryDirectory() as folder:  # MindSpore changes the permissions of the folder it writes to
@@ -124,4 +133,5 @@ def _graph(trained: TrainedNetwork, description: Description) -> bytes:
         return mindir
     from fairmot.export.to_onnx import to_onnx  # noqa: PLC0415
 
-    return to_onnx(mindir, INPUT, OUTPUTS, any_batch=description.batch_size is None).SerializeToString()
+    names = (*OUTPUTS, EMBEDDING_MAP) if description.embedding_map else OUTPUTS
+    return to_onnx(mindir, INPUT, names, any_batch=description.batch_size is None).SerializeToString()

@@ -1,7 +1,8 @@
 """Running exported files, and telling them from checkpoints."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from fairmot.errors import CheckpointError, ConfigError, FairMOTError
 from fairmot.inference.config import MAX_OBJECTS
 from fairmot.inference.detector import Detector
 from fairmot.inference.exported_file import (
+    EMBEDDING_MAP,
     INPUT,
     INSTALL,
     MINDIR,
@@ -26,13 +28,17 @@ from fairmot.inference.exported_file import (
 from fairmot.inference.network import NetworkDetector
 
 Run = Callable[[np.ndarray], list[np.ndarray]]
-"""Uint8 [B, H, W, 3] RGB -> OUTPUTS."""
+"""Uint8 [B, H, W, 3] RGB -> OUTPUTS, or EMBEDDING_MAP alone."""
+
+_SHORTEST = 1e-12  # length of an embedding to divide by, as in the network's own decoder
 
 
 class ExportedDetector(Detector):
     """Finds objects by an exported file."""
 
-    def __init__(self, description: Description, run: Run, max_objects: int, batch_size: int) -> None:
+    def __init__(
+        self, description: Description, run: Run, max_objects: int, batch_size: int, embed: Run | None = None
+    ) -> None:
         """Wrap a graph that is ready to run; `open_exported` makes one of a file.
 
         Args:
@@ -40,14 +46,24 @@ class ExportedDetector(Detector):
             run: the graph.
             max_objects: objects taken from a picture, if the graph gives as many.
             batch_size: pictures that go through it together.
+            embed: the graph up to EMBEDDING_MAP, if it has it.
         """
         super().__init__(description.input_size_hw, description.down_ratio, batch_size, description.num_classes)
         self._run = run
         self._max_objects = max_objects
+        self._embed = embed
+        self.gives_embeddings = embed is not None
 
     def run(self, batch: np.ndarray) -> list[np.ndarray]:
         """See Detector."""
         return [output[:, : self._max_objects] for output in self._run(batch)]
+
+    def run_at_cells(self, batch: np.ndarray, cells: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """See Detector."""
+        assert self._embed is not None
+        (embeddings,) = self._embed(batch)
+        found = [one.reshape(len(one), -1)[:, some].T for one, some in zip(embeddings, cells, strict=True)]
+        return [one / np.maximum(np.linalg.norm(one, axis=1, keepdims=True), _SHORTEST) for one in found]
 
 
 def open_exported(path: Path, device: Device, *, max_objects: int, batch_size: int) -> ExportedDetector:
@@ -69,8 +85,16 @@ def open_exported(path: Path, device: Device, *, max_objects: int, batch_size: i
             f"batch_size={batch_size}: {path} takes {description.batch_size} pictures at once; say "
             f"batch_size={description.batch_size}, or export the checkpoint with batch_size={batch_size}"
         )
-    run = _onnx_run(path, device) if description.ending == ONNX else _mindir_run(path, device)
-    return ExportedDetector(description, _as_described(path, description, run), max_objects, batch_size)
+    run: Run
+    embed: Run | None = None
+    if description.ending == ONNX:
+        run_up_to = _onnx_run(path, device)
+        run = partial(run_up_to, OUTPUTS)
+        if description.embedding_map:
+            embed = partial(run_up_to, [EMBEDDING_MAP])
+    else:
+        run = _mindir_run(path, device)
+    return ExportedDetector(description, _as_described(path, description, run), max_objects, batch_size, embed)
 
 
 def is_exported(path: Path) -> bool:
@@ -117,7 +141,8 @@ def _as_described(path: Path, description: Description, run: Run) -> Run:
     return checked
 
 
-def _onnx_run(path: Path, device: Device) -> Run:
+def _onnx_run(path: Path, device: Device) -> Callable[[Sequence[str], np.ndarray], list[np.ndarray]]:
+    """The graph, which gives the outputs that are named."""
     try:
         import onnxruntime  # noqa: PLC0415
     except ImportError as error:
@@ -132,9 +157,9 @@ def _onnx_run(path: Path, device: Device) -> Run:
     if device is Device.auto:
         print("device=auto: cpu (ONNX files run on the CPU here)", file=sys.stderr)
 
-    def run(batch: np.ndarray) -> list[np.ndarray]:
+    def run(names: Sequence[str], batch: np.ndarray) -> list[np.ndarray]:
         try:
-            return session.run(list(OUTPUTS), {INPUT: batch})
+            return session.run(list(names), {INPUT: batch})
         except Exception as error:
             raise FairMOTError(f"{path}: onnxruntime {onnxruntime.__version__} cannot run it ({error})") from error
 

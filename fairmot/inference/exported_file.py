@@ -20,6 +20,8 @@ from fairmot.weights.checkpoint import digest as digest_of
 FORMAT_VERSION = 2
 INPUT = "image"
 OUTPUTS = ("boxes_xyxy", "scores", "classes", "embeddings", "cells")
+EMBEDDING_MAP = "embedding_map"
+"""One output more, of files that also tell the embeddings at places of our choice."""
 
 MINDIR, ONNX = ".mindir", ".onnx"
 _MOST_BYTES = 2 << 30  # of a file of ONNX or MINDIR, which are protocol buffers
@@ -39,6 +41,7 @@ class Description:
         down_ratio: input pixels to a cell, the unit of its boxes.
         num_classes: how many classes it tells apart.
         reid_dim: length of the embeddings.
+        embedding_map: it gives EMBEDDING_MAP besides, .onnx alone.
     """
 
     ending: str
@@ -49,6 +52,7 @@ class Description:
     down_ratio: int
     num_classes: int
     reid_dim: int
+    embedding_map: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no export writes (ValueError)."""

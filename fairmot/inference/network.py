@@ -1,6 +1,6 @@
 """From a trained network to detections."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,20 +32,29 @@ class DetectionGraph(nn.Cell):
         network: uint8 [B, H, W, 3] RGB -> hm logits, wh, id, reg maps.
         max_objects: objects taken from a picture.
         with_heat: give the scores of all cells besides.
+        with_embedding_map: give the map of embeddings besides.
     """
 
-    def __init__(self, network: nn.Cell, max_objects: int, with_heat: bool = False) -> None:
+    def __init__(
+        self, network: nn.Cell, max_objects: int, with_heat: bool = False, with_embedding_map: bool = False
+    ) -> None:
         super().__init__(auto_prefix=False)  # a live network's parameters keep their names
         self.network = network
         self.decode = Decode(max_objects)
         self.with_heat = with_heat
+        self.with_embedding_map = with_embedding_map
 
     def construct(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Uint8 [B, H, W, 3] RGB -> what Decode returns, and the heatmap float32 [B, classes, h, w] if wanted."""
+        """Uint8 [B, H, W, 3] RGB -> what Decode returns and, if wanted, maps.
+
+        These are float32: the heatmap [B, classes, h, w] from 0 to 1, then embeddings [B, D, h, w] of any length.
+        """
         hm, wh, embedding, reg = self.network(image)
         found = self.decode(hm, wh, embedding, reg)
         if self.with_heat:
-            return (*found, ops.sigmoid(hm.astype(ms.float32)))
+            found = (*found, ops.sigmoid(hm.astype(ms.float32)))
+        if self.with_embedding_map:
+            found = (*found, embedding.astype(ms.float32))
         return found
 
 
@@ -64,6 +73,8 @@ class _EmbeddingGraph(nn.Cell):
 
 class NetworkDetector(Detector):
     """Finds objects by a network of this process. Compiled once, for one input size and one batch size."""
+
+    gives_embeddings = True
 
     def __init__(
         self,
@@ -132,30 +143,18 @@ class NetworkDetector(Detector):
         with _evaluating(self._network):
             return [output.asnumpy() for output in self._graph(Tensor(batch))]
 
-    def embeddings_at(self, frame_bgr: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:
-        """Embeddings at the centres of known objects, as the losses read them in training.
-
-        Args:
-            frame_bgr: uint8 [H, W, 3].
-            boxes_xyxy: [N, 4], its pixels; a centre outside the picture counts as the nearest place inside.
-
-        Returns:
-            float32 [N, D] of length 1.
-        """
-        height, width = self._output_size_hw
-        image_hw = np.array(frame_bgr.shape[:2])
-        pixels_per_cell = max(image_hw / self._output_size_hw)
-        centres_xy = (np.asarray(boxes_xyxy)[:, :2] + np.asarray(boxes_xyxy)[:, 2:]) / 2
-        places = (centres_xy - image_hw[::-1] / 2) / pixels_per_cell + (width / 2, height / 2)
-        columns, rows = np.clip(places, 0, (width - 1, height - 1)).astype(np.int32).T
-        cells, image = rows * width + columns, Tensor(self.prepare(frame_bgr)[None])
+    def run_at_cells(self, batch: np.ndarray, cells: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """See Detector."""
+        image, most = Tensor(batch), max(1, *map(len, cells))
+        filled = np.stack([np.pad(some, (0, most - len(some))) for some in cells])
         found = []
         with _evaluating(self._network):
-            for start in range(0, max(1, len(cells)), self._max_objects):  # another count would be compiled anew
-                some = cells[start : start + self._max_objects]
-                filled = np.pad(some, (0, self._max_objects - len(some)))
-                found.append(self._embed(image, Tensor(filled[None])).asnumpy()[0, : len(some)])
-        return np.concatenate(found)
+            for start in range(0, most, self._max_objects):  # another count would be compiled anew
+                some = filled[:, start : start + self._max_objects]
+                some = np.pad(some, ((0, 0), (0, self._max_objects - some.shape[1])))
+                found.append(self._embed(image, Tensor(some)).asnumpy())
+        vectors = np.concatenate(found, 1)
+        return [vectors[row, : len(some)] for row, some in enumerate(cells)]
 
 
 @contextmanager

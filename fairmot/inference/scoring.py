@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 import numpy as np
 
@@ -10,7 +11,6 @@ from fairmot.errors import DataError
 from fairmot.evaluation.detection import ImageMatches, match_detections
 from fairmot.evaluation.sequences import GroundTruthSequence
 from fairmot.inference.detector import Detector
-from fairmot.inference.network import NetworkDetector
 from fairmot.inference.tracks import TrackedFrame, Watch, track_source
 from fairmot.media.video import FrameSource, open_source
 from fairmot.mot.rows import MotRows
@@ -93,26 +93,27 @@ def _matches(detections: Detections, objects: MotRows, num_classes: int) -> Iter
 
 
 def embeddings_of_objects(
-    detector: NetworkDetector, sequence: GroundTruthSequence, watch: Callable[[], object]
+    detector: Detector, sequence: GroundTruthSequence, watch: Callable[[int], object]
 ) -> Embeddings:
     """The network's embeddings at the true places of all objects of a sequence, so that nothing but they is judged.
 
     Args:
-        detector: around the network.
+        detector: one that `gives_embeddings`.
         sequence: pictures and ground truth.
-        watch: called after every frame.
+        watch: called with how many frames are done more.
 
     Raises:
         DataError: pictures are missing or cannot be read.
     """
     objects = sequence.counted()
     vectors, ids = [], []
-    for frame in frames_of(sequence).read():
-        here = objects.frames == frame.number
-        if here.any():
-            vectors.append(detector.embeddings_at(frame.picture, _xyxy(objects.boxes_xywh[here])))
-            ids.append(objects.ids[here])
-        watch()
+    frames = frames_of(sequence).read()
+    while batch := list(islice(frames, detector.batch_size)):
+        present = [objects.select(objects.frames == frame.number) for frame in batch]
+        seen = [(frame.picture, here) for frame, here in zip(batch, present, strict=True) if len(here)]
+        vectors += detector.embeddings_at([picture for picture, _ in seen], [_xyxy(one.boxes_xywh) for _, one in seen])
+        ids += [here.ids for _, here in seen]
+        watch(len(batch))
     if not ids:
         return Embeddings(np.zeros((0, 0), np.float32), np.zeros(0, np.int64))
     return Embeddings(np.concatenate(vectors), np.concatenate(ids))

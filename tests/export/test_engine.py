@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import sys
 
 import numpy as np
@@ -120,11 +121,11 @@ def test_where_the_folder_cannot_be_written_it_is_kept_in_the_users_cache(export
     checkpoint = save_checkpoint(tmp_path / "run" / "checkpoints", 1, tensors, MANIFEST, "", keep=1)
     with pytest.raises(WantsToExportError, match=f"would write {checkpoint}/onnx/"):
         opened(tmp_path / "run", Engine.onnx)
-    (checkpoint / "onnx").rmdir()
+    shutil.rmtree(checkpoint / "onnx")
     (checkpoint / "onnx").touch()  # as good as a folder that refuses
     with pytest.raises(WantsToExportError, match=f"would write {user_cache}/"):
         opened(tmp_path / "run", Engine.onnx)
-    user_cache.rmdir()
+    shutil.rmtree(user_cache)
     user_cache.touch()
     with pytest.raises(DataError, match=f"neither {checkpoint}/onnx nor {user_cache} can be written"):
         opened(tmp_path / "run", Engine.onnx)
@@ -138,12 +139,39 @@ def test_auto_falls_back_to_mindspore_and_says_why(tmp_path, monkeypatch, capfd)
     assert isinstance(opened(path, Engine.auto, n_frames=WORTH_FRAMES), NetworkDetector)
     said = capfd.readouterr().err
     assert "engine=auto: mindspore, because ONNX Runtime cannot take its place: the file's outputs differ" in said
-    assert files_in(path.with_name("new.safetensors.onnx")) == []
+    assert [name[-7:] for name in files_in(path.with_name("new.safetensors.onnx"))] == [".failed"]
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     assert isinstance(opened(path, Engine.auto), NetworkDetector)
     assert "onnxruntime not installed: pip install" in capfd.readouterr().err
     with pytest.raises(ConfigError, match="engine=onnx: onnxruntime not installed"):
         opened(path, Engine.onnx)
+
+
+def test_a_failed_export_is_not_tried_again_by_itself(exported, no_export, tmp_path, capfd):
+    path = tmp_path / "new.safetensors"
+    path.write_bytes(exported[0].read_bytes())
+    assert isinstance(opened(path, Engine.auto), NetworkDetector)
+    assert "cannot take its place: would write" in capfd.readouterr().err
+    (note,) = path.with_name("new.safetensors.onnx").iterdir()
+    assert isinstance(opened(path, Engine.auto), NetworkDetector)
+    said = capfd.readouterr().err
+    assert f"tried before (remove {note} to try again): would write" in said and "exporting" not in said
+    with pytest.raises(WantsToExportError):  # who asks for it gets a new try
+        opened(path, Engine.onnx)
+    note.unlink()
+    assert isinstance(opened(path, Engine.auto), NetworkDetector)
+    assert "exporting the checkpoint" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), MemoryError()])
+def test_a_full_disk_or_memory_is_of_the_moment(tmp_path, monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(engine_module, "write_checked", fail)
+    path = write_weights(tmp_path / "new.safetensors")
+    assert isinstance(opened(path, Engine.auto), NetworkDetector)
+    assert files_in(path.with_name("new.safetensors.onnx")) == []
 
 
 def test_what_an_engine_cannot_run(exported):
@@ -166,10 +194,21 @@ def test_old_files_are_removed(tmp_path):
 
 
 @pytest.mark.slow
-def test_scores_by_onnx_runtime_have_the_embedding_test_too(exported, tmp_path, monkeypatch, capfd):
+def test_the_embedding_test_needs_no_second_network(exported, tmp_path, monkeypatch, capfd):
+    frames = list(np.random.default_rng(1).integers(0, 256, (2, 70, 90, 3)).astype(np.uint8))
+    boxes = [np.array([[5.0, 5, 25, 45], [60, -9, 80, 30], [95, 40, 110, 90]]), np.zeros((0, 4))]
+    expected = opened(exported[0], Engine.mindspore, batch_size=2).embeddings_at(frames, boxes)
+    for one, other in zip(exported[1].embeddings_at(frames, boxes), expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+    def refuse(_):
+        raise AssertionError("MindSpore's network was loaded")
+
+    monkeypatch.setattr("fairmot.inference.network.load_network", refuse)
+    # The command takes the usual number of objects, which is a file of its own.
+    monkeypatch.setattr("fairmot.evaluate.open_with_engine", lambda *_, **__: exported[1])
     gt = write_sequence(tmp_path / "walk", 4)
     words = [f"gt={gt}", f"checkpoint={exported[0]}", f"output={tmp_path / 'out'}", "engine=onnx", "plots=false"]
     assert run_command_in_process(monkeypatch, "fairmot.evaluate", words) == 0, capfd.readouterr()
-    assert "engine=onnx: ONNX Runtime runs" in capfd.readouterr().err
     found = json.loads((tmp_path / "out" / "metrics.json").read_text())["OVERALL"]
     assert {"AP", "TPR@FAR=0.1"} <= found.keys()

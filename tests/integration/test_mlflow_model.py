@@ -13,8 +13,9 @@ from mlflow import MlflowClient
 from small_run import compose_config, overrides, write_pictures
 
 from fairmot.data.index import build_index
+from fairmot.device import Device
 from fairmot.errors import CheckpointError
-from fairmot.inference.network import NetworkDetector
+from fairmot.export.engine import Engine, open_with_engine
 from fairmot.inference.tracks import track_frames
 from fairmot.json_files import sealed
 from fairmot.media.frame import counted
@@ -71,7 +72,7 @@ def test_a_run_registers_its_best_checkpoint_and_it_tracks_as_the_library_does(r
     expected = [
         [number, *row]
         for number, _, _, _, every in track_frames(
-            NetworkDetector.from_checkpoint(checkpoint.path), counted(frames), Tracker(rules)
+            open_with_engine(checkpoint.path, Engine.auto, Device.cpu), counted(frames), Tracker(rules)
         )
         for tracks in [plausible(every, rules)]
         for row in zip(tracks.ids, *tracks.boxes_xyxy.T, tracks.scores, tracks.classes, strict=True)
@@ -93,7 +94,7 @@ def test_a_run_registers_its_best_checkpoint_and_it_tracks_as_the_library_does(r
 LOAD = """
 import sys, mlflow
 mlflow.set_tracking_uri(sys.argv[1])
-model = mlflow.pyfunc.load_model("models:/fairmot-alone/1")
+model = mlflow.pyfunc.load_model("models:/fairmot-alone/1", model_config={"engine": "mindspore"})
 import fairmot
 print(fairmot.__file__)
 """

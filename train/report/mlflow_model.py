@@ -21,7 +21,7 @@ _SOURCE = {"mlflow.source.name": "python -m train", "mlflow.source.type": "LOCAL
 _BEST = "best"
 # What detecting and tracking import; found out by MLflow itself it would cost a start of MindSpore.
 _REQUIREMENTS = (
-    *("mlflow", "mindspore", "numpy", "scipy", "lap", "safetensors", "omegaconf", "tqdm"),
+    *("mlflow", "mindspore", "numpy", "scipy", "lap", "safetensors", "omegaconf", "tqdm", "onnx", "onnxruntime"),
     *("opencv-python-headless", "simplejpeg", "pydantic"),
 )
 
@@ -175,7 +175,12 @@ def _write_program(folder: Path, model: Any, record: dict[str, Any]) -> None:
             mlflow_model=described,
             python_model=str(_SCRIPT),
             code_paths=[str(Path(fairmot.__file__).parent)],
-            model_config={"checkpoint": record["path"], "network_sha256": record["sha256"], "device": "cpu"},
+            model_config={
+                "checkpoint": record["path"],
+                "network_sha256": record["sha256"],
+                "device": "cpu",
+                "engine": "auto",
+            },
             pip_requirements=[_as_installed(package) for package in _REQUIREMENTS],
         )
     # What goes in is derived from the script's type hint; there is no hint for the columns of a table.

@@ -29,7 +29,7 @@ class TrackingModel(mlflow.pyfunc.PythonModel):
         # MindSpore is started by who uses the model, not by who registers it.
         from fairmot.device import Device  # noqa: PLC0415
         from fairmot.errors import CheckpointError  # noqa: PLC0415
-        from fairmot.inference.network import NetworkDetector  # noqa: PLC0415
+        from fairmot.export.engine import Engine, open_with_engine  # noqa: PLC0415
         from fairmot.inference.trained_rules import read_rules  # noqa: PLC0415
         from fairmot.weights.checkpoint import read_checkpoint  # noqa: PLC0415
 
@@ -40,7 +40,8 @@ class TrackingModel(mlflow.pyfunc.PythonModel):
                 f"{path}: not the checkpoint this model was registered with (sha256 {wanted}); load a newer version of "
                 "the model, or put that checkpoint back"
             )
-        self._detector = NetworkDetector.from_checkpoint(path, Device[context.model_config["device"]])
+        settings = context.model_config
+        self._detector = open_with_engine(path, Engine[settings["engine"]], Device[settings["device"]])
         self._rules = read_rules(path / "config.yaml")
 
     # MLflow derives what goes in from the hint, and would warn of a result whose columns it has no hint for.
