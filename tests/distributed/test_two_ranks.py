@@ -67,19 +67,38 @@ def test_ranks_that_start_differently_are_refused(root, tmp_path):
 
 
 def test_two_ranks_with_common_normalizers_learn_what_one_with_both_batches_does(root, tmp_path):
+    """So do two with the classifier's rows shared out, whose run goes on with one that has them all, or with four.
+
+    Six identities on four ranks: the last one's rows are nobody's.
+    """
     changes = {
         "batch_norm": "frozen", "loss.normalizers": "world", "loss.fp16_classifier": "false", "optim": "sgd",
-        "optim.warmup_steps": 0, "optim.lr": 1e-3, "max_steps": 5, "runtime.check_ranks_every_steps": 1,
+        "optim.warmup_steps": 0, "optim.lr": 1e-3, "optim.clip_norm": 0.5, "max_steps": 5,
+        "runtime.check_ranks_every_steps": 1,
     }  # fmt: skip
     train_on(1, overrides(root, tmp_path / "one", batch_size_per_rank=4, **changes), tmp_path / "one_logs")
     train_on(2, overrides(root, tmp_path / "two", batch_size_per_rank=2, **changes), tmp_path / "two_logs")
-    one, two = curves(tmp_path / "one"), curves(tmp_path / "two")
-    assert len(one["loss"]) == 5
-    for name, values in one.items():
-        np.testing.assert_allclose(list(two[name].values()), list(values.values()), rtol=1e-5, err_msg=name)
-    ours, theirs = tensors(tmp_path / "two"), tensors(tmp_path / "one")
-    for name, array in theirs.items():
-        distance = np.linalg.norm((ours[name] - array).ravel())
+    assert_same_run(tmp_path / "two", tmp_path / "one", from_step=1)
+    sharded = changes | {"loss.classifier": "sharded"}
+    train_on(2, overrides(root, tmp_path / "shared", **sharded | {"max_steps": 2}), tmp_path / "shared_logs")
+    for ranks, words in ((1, changes), (4, sharded)):
+        name, more = f"on_{ranks}", {"batch_size_per_rank": 4 // ranks, "resume_from": tmp_path / "shared"}
+        train_on(ranks, overrides(root, tmp_path / name, **words, **more), tmp_path / f"{name}_logs")
+        assert_same_run(tmp_path / name, tmp_path / "one", from_step=3)
+
+
+def assert_same_run(ours, theirs, from_step):
+    """Curves and what training ends with, to 1e-5."""
+    found, wanted = curves(ours), curves(theirs)
+    assert list(wanted["loss"]) == [1, 2, 3, 4, 5]
+    assert list(found["loss"]) == list(range(from_step, 6))
+    for name, values in found.items():
+        np.testing.assert_allclose(
+            list(values.values()), [wanted[name][step] for step in values], rtol=1e-5, err_msg=name
+        )
+    found, wanted = tensors(ours), tensors(theirs)
+    for name, array in wanted.items():
+        distance = np.linalg.norm((found[name] - array).ravel())
         assert distance <= 1e-5 * np.linalg.norm(array.ravel()), name
 
 
