@@ -99,7 +99,7 @@ def test_keys_come_from_docstrings():
     keys = {key.name: key for key in keys_of(TrackerConfig, "tracker.")}
     assert keys["tracker.track_buffer"].meaning.startswith("frames, at 30 frames a second, for which a lost track")
     cost = keys["tracker.cost"]
-    assert (cost.kind, cost.default) == ("embedding | giou_embedding | iou", "embedding")
+    assert (cost.kind, cost.default) == ("embedding | giou_embedding | iou | iou_embedding", "embedding")
     required = {key.name for key in keys_of(PrepareConfig) if key.default is None}
     assert "root" in required
     assert "sequences" not in required
