@@ -341,7 +341,7 @@ def test_the_quickstart_script(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"samples    {run_dir}/pictures/training_samples.jpg: " in done.stdout
+    assert f"training samples: {run_dir}/pictures/training_samples.jpg" in done.stderr
     assert "\ncompiling  " in done.stdout
     assert f"curves      {run_dir}/losses.png" in done.stdout
     assert "mlflow ui --backend-store-uri sqlite:///" in done.stdout

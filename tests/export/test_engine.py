@@ -206,7 +206,7 @@ def test_the_embedding_test_needs_no_second_network(exported, tmp_path, monkeypa
 
     monkeypatch.setattr("fairmot.inference.network.load_network", refuse)
     # The command takes the usual number of objects, which is a file of its own.
-    monkeypatch.setattr("fairmot.evaluate.open_with_engine", lambda *_, **__: exported[1])
+    monkeypatch.setattr("fairmot.evaluate.command.open_with_engine", lambda *_, **__: exported[1])
     gt = write_sequence(tmp_path / "walk", 4)
     words = [f"gt={gt}", f"checkpoint={exported[0]}", f"output={tmp_path / 'out'}", "engine=onnx", "plots=false"]
     assert run_command_in_process(monkeypatch, "fairmot.evaluate", words) == 0, capfd.readouterr()
