@@ -134,7 +134,7 @@ def test_whatever_dies_the_job_ends_or_restarts_and_nothing_saved_is_lost(root, 
         job = Launched(root, run_dir, **RUN)
         assert job.end() == 0, job.said()
         whole = Launched(root, tmp_path / "whole", **RUN)
-        assert whole.end() == 0, whole.said()
+        assert whole.end(timeout_s=200 + 5 * STEPS) == 0, whole.said()
         whole.clear()
     finally:
         if job is not None:
