@@ -1,6 +1,8 @@
 """What the tests of several folders share."""
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,3 +25,16 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no {folder}: real sequences under a non-commercial licence are not part of the project")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """A command called in this process lets Hydra set up logging; the tests after it shall not see its level and handlers."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    yield
+    root.setLevel(level)
+    for handler in list(root.handlers):
+        # Those of pytest come and go with a test's phases.
+        if handler not in handlers and not type(handler).__module__.startswith("_pytest"):
+            root.removeHandler(handler)
