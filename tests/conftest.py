@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first, those with few before those with many: a test of minutes stands alone in its file."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: slow.get(item.path, len(items)))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder with material that must not be committed (real sequences, fixtures made from them)."""
@@ -29,7 +36,7 @@ def shared() -> Path:
 
 @pytest.fixture(autouse=True)
 def logging_as_before() -> Iterator[None]:
-    """A command called in this process lets Hydra set up logging; the tests after it shall not see its level and handlers."""
+    """A command called in this process lets Hydra set up logging: its level and handlers shall not reach other tests."""
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)
     yield

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from small_run import overrides
+from small_run import command_environment, overrides
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "run_distribute.sh"
 PATIENCE_S = 300
@@ -30,15 +30,14 @@ class Launched:
 
     def __init__(self, root, run_dir, num_ranks=2, table=None, extra=(), environment=None, prefix=(), **changes):
         self.run_dir = run_dir
-        words = [word for word in overrides(root, run_dir, **changes) if word != "model.name=one_convolution"]
-        command = [*prefix, "bash", SCRIPT, str(num_ranks), *([table] if table else []), *words]
-        command += ["model=dlaconv_34_narrow", *extra]
+        words = overrides(root, run_dir, **changes)
+        command = [*prefix, "bash", SCRIPT, str(num_ranks), *([table] if table else []), *words, *extra]
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         self.output = run_dir.with_name(f"{run_dir.name}_{len(list(run_dir.parent.iterdir()))}.output")
         with self.output.open("w") as output:
             self.process = subprocess.Popen(
                 command,
-                env={**os.environ, "PATH": path, **(environment or {})},
+                env={**command_environment(), "PATH": path, **(environment or {})},
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )

@@ -7,18 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+from small_run import command_environment
+
 from fairmot.weights.checkpoint import GROUPS, read_checkpoint
 
-HELPERS = Path(__file__).resolve().parents[1] / "helpers"
-START = f"""
-import runpy, sys
-sys.path.insert(0, {str(HELPERS)!r})
-from one_convolution import OneConvolution
-from fairmot.model.network import BACKBONES
-BACKBONES["one_convolution"] = lambda config: OneConvolution()
+START = """
+import runpy
 runpy.run_module("train", run_name="__main__", alter_sys=True)
 """
-"""msrun takes a script, not a module; this one knows the tests' network."""
+"""msrun takes a script, not a module."""
 
 
 def free_port():
@@ -33,8 +30,7 @@ def run_ranks(count, words, log_dir, program=START):
     script = log_dir / "start.py"
     script.write_text(program)
     environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        **command_environment(),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "MS_RETRY_INTERVAL_LOWER": "1",
         "MS_RETRY_INTERVAL_UPPER": "1",

@@ -57,7 +57,7 @@ def test_two_namespaces_train_fail_and_go_on_together(namespaces, tmp_path):
         return [
             Launched(
                 tmp_path / "data", tmp_path / "run", table=table, prefix=("ip", "netns", "exec", name),
-                save_every_steps=1, epochs=300, **changes,
+                save_every_steps=1, epochs=1000, **changes,
             )
             for name in HOSTS
         ]  # fmt: skip

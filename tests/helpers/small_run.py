@@ -1,4 +1,4 @@
-"""The smallest training: eleven random pictures, input 64x96, in this process a network of one convolution."""
+"""The smallest training: eleven random pictures, input 64x96, a network of one convolution."""
 
 import os
 import subprocess
@@ -37,7 +37,7 @@ def write_pictures(root: Path, count: int = 11, name: str = "small") -> None:
 
 
 def overrides(root: Path, run_dir: Path, **changes: object) -> list[str]:
-    """Words of a command line; a keyword `optim__lr` stands for the key optim.lr."""
+    """Words of a command line; a keyword `optim__lr` stands for the key optim.lr, `model` for another network."""
     words = {
         "data": "custom",
         "data.root": root,
@@ -55,6 +55,8 @@ def overrides(root: Path, run_dir: Path, **changes: object) -> list[str]:
         "mlflow.enabled": "false",
     }
     words |= {key.replace("__", "."): value for key, value in changes.items()}
+    if "model" in words:
+        del words["model.name"]
     return [f"{key}={value}" for key, value in words.items()]
 
 
@@ -63,13 +65,18 @@ def compose_config(words: list[str]) -> TrainConfig:
     return compose(words, TrainConfig, "train")
 
 
+def command_environment() -> dict[str, str]:
+    """Of a command that finds this project, and the network of one convolution (helpers/commands/sitecustomize.py)."""
+    helpers = Path(__file__).resolve().parent
+    folders = [str(helpers / "commands"), str(helpers), *filter(None, sys.path)]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
+
+
 def start_training(words: list[str], **options: object) -> subprocess.Popen:
-    """`python -m train <words>` as a process of its own, where the network is a narrow DLA-34."""
-    words = [word for word in words if word != "model.name=one_convolution"] + ["model=dlaconv_34_narrow"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    """`python -m train <words>` as a process of its own."""
     command = [sys.executable, "-m", "train", *words]
     return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options
+        command, env=command_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options
     )
 
 

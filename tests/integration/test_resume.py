@@ -149,9 +149,9 @@ def recorded_step(run_dir):
 @pytest.mark.slow
 @pytest.mark.timeout(2400)
 def test_kill_9_at_random_moments(root, tmp_path):
-    """Four kills; whatever they hit, at most a save interval is lost and the end is that of an undisturbed run."""
+    """Three kills; whatever they hit, at most a save interval is lost and the end is that of an undisturbed run."""
     generator = np.random.default_rng(2026)
-    changes = {"epochs": 10, "save_every_steps": 3}
+    changes = {"epochs": 80, "save_every_steps": 3}
     code, output = run_training(overrides(root, tmp_path / "undisturbed", **changes))
     assert code == 0, output
     run_dir, words = tmp_path / "run", overrides(root, tmp_path / "run", **changes)

@@ -36,7 +36,7 @@ def test_a_first_request_is_noticed_and_a_later_one_interrupts(monkeypatch):
 def test_a_stopped_run_saves_says_so_and_continues(tmp_path, number):
     write_pictures(tmp_path)
     run_dir = tmp_path / "run"
-    words = overrides(tmp_path, run_dir, epochs=40, save_every_steps=1000)
+    words = overrides(tmp_path, run_dir, epochs=1000, save_every_steps=10_000)
     process = start_training(words)
     while not (list(run_dir.glob("*.jsonl")) and curves(run_dir).get("loss")):
         assert process.poll() is None
