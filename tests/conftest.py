@@ -20,7 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests first, those with few before those with many: a test of minutes stands alone in its file."""
+    """Files with slow tests first, of these such with few: tests of minutes stand nearly alone in their files."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: slow.get(item.path, len(items)))
 
@@ -36,7 +36,7 @@ def shared() -> Path:
 
 @pytest.fixture(autouse=True)
 def logging_as_before() -> Iterator[None]:
-    """A command called in this process lets Hydra set up logging: its level and handlers shall not reach other tests."""
+    """A command called in this process lets Hydra set up logging: that shall not reach the tests after it."""
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)
     yield

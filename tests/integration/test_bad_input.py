@@ -151,7 +151,7 @@ def test_a_disk_that_fills_up_while_saving_ends_with_the_reason(root, tmp_path):
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", mount], check=False).returncode:
         pytest.skip("mounting is not allowed here")
     try:
-        code, output = run_training(overrides(root, mount / "run", save_every_steps=1))
+        code, output = run_training(overrides(root, mount / "run", save_every_steps=1, model="dlaconv_34_narrow"))
         assert code == 1
         assert "No space left on device" in output
         assert "the newest whole checkpoint is step_" in output or "there is no older checkpoint" in output
