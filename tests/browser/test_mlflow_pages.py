@@ -17,6 +17,8 @@ from small_run import overrides, write_pictures
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[browser]'")
 
+KEEPS_PICTURES = bool(os.environ.get("FAIRMOT_SCREENSHOTS"))
+DATA_SET = "synthetic" if KEEPS_PICTURES else "small"
 NAMES = ("optim.lr=0.0005", "optim.lr=0.005")
 CURVES = ".scatterlayer .trace"
 PLOT = "contains(@class, 'js-plotly-plot')"
@@ -38,7 +40,7 @@ def server(page, tmp_path_factory) -> Iterator[Server]:
     seen = {"mlflow__enabled": "true", "mlflow__tracking_uri": server.uri, "mlflow__flush_timeout_s": 90}
     seen |= {"log_pictures_every_epochs": 1, "runtime__log_system_every_steps": 1, "validate_every_epochs": 1}
     seen |= {"mlflow__register_model": "true"}
-    if os.environ.get("FAIRMOT_SCREENSHOTS"):
+    if KEEPS_PICTURES:
         words = ["experiment=quickstart", f"data.root={folder}/data", f"run_dir={folder}/rates", "epochs=3"]
         words += ["data.synthetic.train_sequences=4"]
         words += [f"{key.replace('__', '.')}={value}" for key, value in seen.items()]
@@ -96,7 +98,7 @@ def test_the_runs_of_a_sweep_hang_below_their_parent_with_its_best_scores(look, 
     page.get_by_role("row").filter(has_text="rates").get_by_role("button").first.click()  # the + before it
     for name in NAMES:
         sync_api.expect(page.get_by_text(name, exact=True)).to_be_visible()
-    sync_api.expect(page.get_by_text("small (").first).to_be_visible()  # a data set
+    sync_api.expect(page.get_by_text(f"{DATA_SET} (").first).to_be_visible()  # a data set
     sync_api.expect(page.get_by_text("fairmot-").first).to_be_visible()  # a registered model
     page.get_by_role("button", name="Columns").click()
     page.get_by_placeholder("Search columns").fill("best/")
