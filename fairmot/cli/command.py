@@ -259,7 +259,7 @@ def _explain_grammar(text: str) -> str:
     word = re.match(
         r"(?:Error parsing override '|LexerNoViableAltException: )(.*?)'?\n(missing EQUAL)?", text, re.DOTALL
     )
-    if word and word.group(2):
+    if word and (word.group(2) or "=" not in word.group(1)):  # a path alone is no word of Hydra's grammar either
         return f"{word.group(1)}: not of the form key=value; --help lists the keys"
     if word:
         name = word.group(1).partition("=")[0]
