@@ -29,22 +29,37 @@ _fairmot_files() {
     done
 }
 
+# The launcher's own words taken out of a line; the keys behind them are those of the training or of the self-check, in
+# REPLY, whose command is asked.
+_fairmot_launched() {
+    REPLY=train
+    case $line in *" --selfcheck "*) REPLY=selfcheck ;; esac
+    line=${line// --selfcheck / }
+    line=${line// --dry-run / }
+    while [[ $line =~ ^\ +[^=\ ]+\ (.*) ]]; do line=" ${BASH_REMATCH[1]}"; done
+}
+
 _fairmot_complete() {
     local line choice choices REPLY command=("${COMP_WORDS[0]}")
     COMPREPLY=()
     case "${COMP_WORDS[0]##*/} ${COMP_WORDS[1]:-} ${COMP_WORDS[2]:-}" in
         fairmot-*) ;;
-        *" -m train" | *" -m train.deliver" | *" -m train.selfcheck" | *" -m fairmot."*)
+        *" -m train" | *" -m train.deliver" | *" -m train.launch" | *" -m train.selfcheck" | *" -m fairmot."*)
             command+=(-m "${COMP_WORDS[2]}") ;;
         *) return ;;
     esac
     [ "$COMP_CWORD" -ge "${#command[@]}" ] || return
+    line=${COMP_LINE#*"${command[-1]}"}
+    case ${command[-1]} in
+        train.launch) _fairmot_launched && command[-1]=${REPLY/#selfcheck/train.selfcheck} ;;
+        *fairmot-launch) _fairmot_launched && command[-1]=${command[-1]%launch}$REPLY ;;
+    esac
     _fairmot_unquoted "${COMP_WORDS[COMP_CWORD]}" || return
     case $REPLY in
         *=[./~]* | *=*/*) _fairmot_files "${REPLY%%=*}=" "${REPLY#*=}" && return ;;
     esac
     # Hydra wants a line that begins with the program's name and takes the rest for overrides.
-    line="program ${COMP_LINE#*"${command[-1]}"}"
+    line="program ${line# }"
     read -ra choices < <(COMP_LINE=$line COMP_POINT=${#line} "${command[@]}" -sc query=bash 2>/dev/null)
     for choice in "${choices[@]}"; do
         [[ $choice != "$REPLY"* ]] || COMPREPLY+=("$(printf '%q' "$choice")")
@@ -52,5 +67,5 @@ _fairmot_complete() {
 }
 
 COMP_WORDBREAKS=${COMP_WORDBREAKS//=/}
-complete -o nospace -o default -F _fairmot_complete python fairmot-{demo,train,selfcheck,prepare,pack,track,evaluate} \
-    fairmot-{submit,convert,export,tune,link}
+complete -o nospace -o default -F _fairmot_complete python fairmot-{demo,train,launch,selfcheck,prepare,pack,track} \
+    fairmot-{evaluate,submit,convert,export,tune,link}

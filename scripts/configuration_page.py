@@ -75,9 +75,10 @@ source scripts/completion.bash     # in bash, where `python` is the environment'
 python -m train experiment=<TAB>
 ```
 
-completes keys and groups, after `fairmot-train` and the other installed commands too, by asking Hydra, which starts the
-program, and files behind `key=/`, `key=./` and `key=~/`, with their names quoted. Hydra's own completion
-(`python -m train --shell-completion install=bash`) knows `python file.py` and installed commands, but not `python -m`.
+completes keys and groups by asking Hydra, which starts the program, and files behind `key=/`, `key=./` and `key=~/`,
+with their names quoted; also after `fairmot-train` and the other installed commands, and after the launcher's words.
+Hydra's completion (`python -m train --shell-completion install=bash`) knows `python file.py` and installed commands,
+but not `python -m`.
 
 ## Hydra plugins
 

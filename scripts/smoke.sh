@@ -23,7 +23,7 @@ for python in "${pythons[@]}"; do
     echo "smoke: $python, $(version "$python")"
     "$python" -m venv "$folder/venv"
     "$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check .
-    for command in train track evaluate prepare convert export tune link; do
+    for command in demo train launch selfcheck prepare pack track evaluate submit convert export tune link; do
         (cd "$folder" && "venv/bin/fairmot-$command" --help > /dev/null)
     done
     (cd "$folder" && venv/bin/fairmot-demo output=demo frames=20)

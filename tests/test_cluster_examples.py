@@ -19,7 +19,7 @@ from train.cluster.allocation import Allocation
 from train.cluster.pods import read_pods
 from train.cluster.rank_table import read_rank_table
 from train.config import TrainConfig
-from train.launch.__main__ import parse
+from train.launch.arguments import parse
 from train.preflight.host import BUILT_FOR_CANN, SUPPORTED_CANN
 
 REPOSITORY = Path(__file__).resolve().parent.parent

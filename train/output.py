@@ -5,6 +5,8 @@ import io
 import sys
 from typing import Any
 
+from fairmot.addresses import masked
+
 
 class _Unfailing(io.FileIO):
     """Takes everything; what the file behind it refuses is lost."""
@@ -27,3 +29,11 @@ def print_unfailingly() -> None:
             io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=stream.line_buffering
         )
         setattr(sys, name, unfailing)
+
+
+def say(text: str) -> None:
+    """Print for people; a terminal that is gone must not end the job."""
+    try:
+        print(masked(text.rstrip()), file=sys.stderr, flush=True)
+    except OSError:
+        return

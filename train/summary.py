@@ -1,8 +1,6 @@
 """What a run says of itself before and after training, on the console and in MLflow."""
 
 import contextlib
-import getpass
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +26,7 @@ from train.report.curves import draw_curves
 from train.report.data_sets import DataSet, training_sets
 from train.report.mlflow_delivery import resolve_tracking_uri
 from train.report.mlflow_run import first_line
+from train.report.origin import git_commit, origin
 from train.report.pictures import draw_samples
 from train.state import Progress
 
@@ -62,14 +61,14 @@ def summarize_start(
         "backbone": config.model.name,
         "data": ", ".join(index.names),
         "version": fairmot.__version__,
-        "git_commit": _git_commit(),
+        "git_commit": git_commit(),
         "world_size": str(world.size),
         "global_batch": str(trainer.samples_per_step),
         "device": device_in_use().value,
         "data_index_digest": index.digest,
         "start": start,
         "run_dir": str(run_dir.absolute()),
-        **_origin(),
+        **origin(),
         "mlflow.note.content": _description(config, rows, trainer),
     }
     summary_path = run_dir / "data_summary.yaml"
@@ -92,16 +91,6 @@ def _data_sets(seen: dict[str, Any], index: LabelIndex, trainer: Trainer) -> lis
     """What the run trains and validates on."""
     sets = training_sets(index, seen["data"]["root"])
     return sets if trainer.validated_on is None else [*sets, trainer.validated_on]
-
-
-def _origin() -> dict[str, str]:
-    """Who trains, and by what, under MLflow's own names."""
-    origin = {"mlflow.source.name": "python -m train", "mlflow.source.type": "LOCAL"}
-    if (commit := _git_commit()) != "unknown":
-        origin["mlflow.source.git.commit"] = commit.rstrip("+")
-    with contextlib.suppress(OSError, KeyError, ImportError):  # a user without a name, as in containers
-        origin["mlflow.user"] = getpass.getuser()
-    return origin
 
 
 def _description(config: TrainConfig, rows: list[tuple[str, str]], trainer: Trainer) -> str:
@@ -203,16 +192,3 @@ def _mlflow_page(config: MlflowConfig) -> str:
         return "off"
     uri = masked_address(resolve_tracking_uri(config))
     return uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
-
-
-def _git_commit() -> str:
-    """The commit of the program, with a + behind it when files were changed; "unknown" outside a checkout."""
-    folder = Path(__file__).resolve().parent
-    try:
-        commit = subprocess.run(
-            ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"],
-            capture_output=True, text=True, timeout=10, check=True,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
-    return commit.stdout.strip()

@@ -25,6 +25,7 @@ from fairmot.addresses import masked
 from fairmot.errors import ConfigError, FairMOTError
 from fairmot.locks import lock
 from train.config import TrainConfig
+from train.report.origin import origin
 from train.report.record import SPOOL_NAME, RunRecord
 from train.run_dir import RUN_DIR_VARIABLE
 
@@ -68,7 +69,7 @@ def _record_sweep(folder: Path, config: TrainConfig, swept: Mapping[str, str]) -
         record = RunRecord(folder)
         record.append("params", values={key: masked(values) for key, values in swept.items()})
         note = "\n".join(f"- **{key}**: {masked(values)}" for key, values in swept.items())
-        tags = {"experiment": config.name, "sweep_dir": str(folder.absolute())}
+        tags = {"experiment": config.name, "sweep_dir": str(folder.absolute()), **origin()}
         record.append("tags", values={**tags, "mlflow.note.content": f"A sweep; its runs differ in\n{note}"})
         record.close()
 

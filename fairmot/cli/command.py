@@ -10,7 +10,7 @@ import pkgutil
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
@@ -125,12 +125,10 @@ def run_command(
     if not words and not runs_without_words and not OmegaConf.missing_keys(OmegaConf.structured(schema)):
         print(help_text(schema, CONF_DIR, config_name), flush=True)
         _leave("nothing was asked for; the first of the examples above is a good start", ConfigError.exit_code)
-    if (mended := meant(words, schema, CONF_DIR)) != words:
-        _leave(f"{' '.join(words)}: keys are written key=value; type {line_to_type(mended)}", ConfigError.exit_code)
-    for word in words:
-        if word.startswith("--") and (flag := word.partition("=")[0]) not in HYDRAS_FLAGS:
-            known = [*known_keys(schema), *(folder.name for folder in CONF_DIR.iterdir() if folder.is_dir())]
-            _leave(f"{flag}: no such key or option{suggest(flag[2:].replace('-', '_'), known)}", ConfigError.exit_code)
+    try:
+        refuse_habits(words, schema)
+    except ConfigError as error:
+        _leave(str(error), error.exit_code)
     look_through_files(CONF_DIR)
     sys.argv[1:] = literal_words(words, schema, CONF_DIR)  # where Hydra, and sweeps, read them
     failures: list[FairMOTError] = []
@@ -171,15 +169,34 @@ def run_command(
         _leave("\nerror: ".join(map(str, failures)), failures[0].exit_code)
 
 
-def when_called(place: str) -> Callable[[Any], Any]:
+def refuse_habits(words: list[str], schema: type, before: Sequence[str] = ()) -> None:
+    """Answer the habits of other command lines with the line to type.
+
+    Args:
+        words: the overrides.
+        schema: the command's configuration dataclass.
+        before: what stands before them on the line, where the command has words of its own.
+
+    Raises:
+        ConfigError: a word is not written key=value although it is plain what is meant, or is an option nobody knows.
+    """
+    if (mended := meant(words, schema, CONF_DIR)) != words:
+        raise ConfigError(f"{' '.join(words)}: keys are written key=value; type {line_to_type([*before, *mended])}")
+    for word in words:
+        if word.startswith("--") and (flag := word.partition("=")[0]) not in HYDRAS_FLAGS:
+            known = [*known_keys(schema), *(folder.name for folder in CONF_DIR.iterdir() if folder.is_dir())]
+            raise ConfigError(f"{flag}: no such key or option{suggest(flag[2:].replace('-', '_'), known)}")
+
+
+def when_called(place: str) -> Callable[..., Any]:
     """A command's function, imported once it is called: help and refused words do not wait for MindSpore.
 
     Args:
         place: `module:function`.
     """
 
-    def call(config: Any) -> Any:
-        return pkgutil.resolve_name(place)(config)
+    def call(*given: Any) -> Any:
+        return pkgutil.resolve_name(place)(*given)
 
     return call
 
@@ -242,7 +259,7 @@ def _explain_grammar(text: str) -> str:
     word = re.match(
         r"(?:Error parsing override '|LexerNoViableAltException: )(.*?)'?\n(missing EQUAL)?", text, re.DOTALL
     )
-    if word and word.group(2):
+    if word and (word.group(2) or "=" not in word.group(1)):  # a path alone is no word of Hydra's grammar either
         return f"{word.group(1)}: not of the form key=value; --help lists the keys"
     if word:
         name = word.group(1).partition("=")[0]

@@ -43,7 +43,8 @@ def _size(key: str, texts: dict[str, str], known: dict[str, tuple[int, int] | No
         values, characters = 1, len(texts[key])
         for name in _names(key, texts[key]):
             for other in texts:
-                if other == name or other.startswith((f"{name}.", f"{name}[")) or _matches(other, name):
+                is_possible = _ANY in name and other.startswith(name.partition(_ANY)[0])
+                if other == name or other.startswith((f"{name}.", f"{name}[")) or is_possible:
                     more = _size(other, texts, known)
                     values, characters = values + more[0], characters + more[1]
         if values > _MOST_VALUES or characters > _MOST_CHARACTERS:
@@ -58,10 +59,6 @@ def _size(key: str, texts: dict[str, str], known: dict[str, tuple[int, int] | No
             f"{key}: its interpolation refers to itself, by way of others or at once; write the value out"
         )
     return found
-
-
-def _matches(key: str, name: str) -> bool:
-    return _ANY in name and key.startswith(name.partition(_ANY)[0])
 
 
 def _names(key: str, text: str) -> list[str]:

@@ -6,6 +6,7 @@ With check=true look over prepared data: python -m fairmot.prepare check=true ro
 from collections.abc import Callable
 from typing import Any
 
+from fairmot.cli.command import suggest
 from fairmot.errors import ConfigError
 from fairmot.prepare.check.run import check_data
 from fairmot.prepare.config import CUSTOM, PrepareConfig
@@ -34,7 +35,8 @@ def prepare(config: PrepareConfig) -> None:
         check_data(config)
         return
     if config.dataset not in DATA_SETS:
-        raise ConfigError(f"dataset={config.dataset}: unknown; there are: {', '.join(DATA_SETS)}")
+        near = suggest(config.dataset, list(DATA_SETS))
+        raise ConfigError(f"dataset={config.dataset}: unknown{near}; there are: {', '.join(DATA_SETS)}")
     manifest, written = DATA_SETS[config.dataset](config)
     print(summary(manifest))
     if not written:

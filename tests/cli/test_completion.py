@@ -120,11 +120,27 @@ echo "${{COMPREPLY[@]}}"
     assert offered == "overwrite= output="
 
 
+@pytest.mark.parametrize(
+    ("typed", "asked"),
+    [
+        ("2 exp", "-m train: program exp"),
+        ("2 table.json --dry-run seed=3 exp", "-m train: program seed=3 exp"),
+        ("2 --selfcheck seed=3 exp", "-m train.selfcheck: program seed=3 exp"),
+    ],
+)
+def test_the_launcher_completes_what_it_hands_on(typed, asked, tmp_path):
+    program = tmp_path / "python"
+    program.write_text('#!/bin/sh\nset -- "$1 $2: $COMP_LINE"\nprintf "exp=%s" "$1" | tr " " "_"\n')
+    program.chmod(0o755)
+    (offered,) = complete(tmp_path, *typed.split(), module="train.launch", python=str(program))
+    assert offered == f"exp={asked}".replace(" ", "_")
+
+
 def test_every_installed_command_is_completed():
     script = f"source {REPOSITORY}/scripts/completion.bash; complete -p"
     done = subprocess.run([shutil.which("bash"), "-c", script], capture_output=True, text=True, timeout=60, check=True)
     completed = {line.split()[-1] for line in done.stdout.splitlines() if "_fairmot_complete" in line}
-    assert completed == {"python", *MODULES} - {"fairmot-launch"}  # whose words are its own
+    assert completed == {"python", *MODULES}
 
 
 def test_tab_on_a_terminal_runs_nothing(hostile):

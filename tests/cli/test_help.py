@@ -71,21 +71,22 @@ def test_examples_are_accepted(commands):
 
 
 HELP_OF_ALL = """
-import runpy, sys
+import contextlib, runpy, sys
 for module in sys.argv[1:]:
     sys.argv = [module, "--help"]
-    runpy.run_module(module, run_name="__main__")
+    with contextlib.suppress(SystemExit):
+        runpy.run_module(module, run_name="__main__")
 print(sorted({"mindspore", "mlflow", "scipy", "matplotlib", "onnx", "onnxruntime", "av"} & set(sys.modules)))
 """
 
 
 def test_help_imports_nothing_that_takes_seconds(commands):
-    modules = [command.split()[2] for command, _ in commands.values()]
+    modules = [*(command.split()[2] for command, _ in commands.values()), "train.launch"]
     done = subprocess.run(
         [sys.executable, "-c", HELP_OF_ALL, *modules],
         capture_output=True, text=True, timeout=120, cwd=REPOSITORY, check=True,
     )  # fmt: skip
-    assert done.stdout.count("Exit codes:") == len(modules)
+    assert done.stdout.lower().count("exit codes:") == len(modules)
     assert done.stdout.splitlines()[-1] == "[]"
 
 

@@ -63,6 +63,7 @@ def test_what_is_left_alone(words):
         ("device=cuda", "error: device: Invalid value 'cuda', expected one of [auto, cpu, ascend]; CUDA "),
         ("data=custom data.train.mine=a", "error: data.train.mine: to add an entry put a + before it: +data"),
         ("mlflow.tracking_uri=localhost:5000", "error: mlflow.tracking_uri=localhost:5000: write http://localhost:5000"),
+        ("/data/mot17", "error: /data/mot17: not of the form key=value; --help lists the keys"),
         ("--help optin", "error: --help optin: no group; there are: "),
     ],
 )  # fmt: skip

@@ -46,6 +46,7 @@ def test_a_sweep_leaves_everything_a_comparison_needs(root, tmp_path, monkeypatc
     client, runs = runs_by_name(root)
     parent = runs["sweep"]
     assert set(runs) == {"sweep", *names}
+    assert parent.data.tags["mlflow.source.name"] == "python -m train"
     for name in names:
         run, run_dir = runs[name], sweep / name
         assert run.info.status == "FINISHED"

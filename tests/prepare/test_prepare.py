@@ -340,8 +340,10 @@ def test_folder_test_is_never_trained_on(tmp_path: Path) -> None:
 
 
 def test_unknown_data_set_names_the_known(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"dataset=tud: unknown; there are: mot15, mot16, mot17, .*custom"):
-        prepare(PrepareConfig("tud", str(tmp_path), str(tmp_path)))
+    with pytest.raises(
+        ConfigError, match=r"dataset=mot71: unknown: did you mean 'mot17'\?; there are: mot15, .*custom"
+    ):
+        prepare(PrepareConfig("mot71", str(tmp_path), str(tmp_path)))
 
 
 def call_command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -1,7 +1,6 @@
 """One job from start to exit code: attempts, and who ends them."""
 
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -9,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from fairmot.addresses import masked
 from fairmot.errors import ConfigError, FairMOTError
 from fairmot.weights.checkpoint import whole_checkpoints
 from train.launch import processes
 from train.launch.hosts import Event, Hosts, Kind, Verdict
 from train.launch.local_ranks import LocalRanks, LogTail
 from train.launch.plan import HostPlan
+from train.output import say
 
 INTERRUPTED = 130
 _TICK_S = 0.1
@@ -49,14 +48,6 @@ class Signals:
 
     def _notice(self, number: int, frame: FrameType | None) -> None:
         self.names.append(signal.Signals(number).name)
-
-
-def say(text: str) -> None:
-    """Print for people; a terminal that is gone must not end the job."""
-    try:
-        print(masked(text.rstrip()), file=sys.stderr, flush=True)
-    except OSError:
-        return
 
 
 def supervise(

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from train.launch.hosts import Hosts
 from train.launch.plan import HostPlan, RankPlan
-from train.launch.supervise import Limits, Signals, say, supervise
+from train.launch.supervise import Limits, Signals, supervise
+from train.output import say
 
 STAND_IN = """
 import faulthandler, json, os, signal, subprocess, sys, time

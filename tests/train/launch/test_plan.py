@@ -14,6 +14,7 @@ from train.cluster.allocation import Allocation
 from train.cluster.job import Job, Starter, choose_starter, meeting_point
 from train.cluster.rank_table import read_rank_table
 from train.launch import __main__ as launcher
+from train.launch.arguments import Arguments, parse
 from train.launch.dry_run import describe
 from train.launch.plan import plan_host, whole_environment
 from train.preflight.checks import CHECKS
@@ -198,13 +199,26 @@ def test_the_dry_run_shows_every_process_of_every_host(starter):
     ],
 )
 def test_the_command_line(words, expected):
-    assert launcher.parse(words.split()) == launcher.Arguments(*expected)
+    assert parse(words.split()) == Arguments(*expected)
 
 
-@pytest.mark.parametrize("words", ["", "table.json 8", "0", "-1", "8 table.json other.json", "8 --multirun a=b"])
-def test_a_command_line_that_is_refused(words):
-    with pytest.raises(ConfigError, match="usage: bash scripts/run_distribute.sh N"):
-        launcher.parse(words.split())
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("", "the first word must be the number of ranks, such as .* 2$"),
+        ("table.json 8", "the first word must be the number of ranks"),
+        ("0 epochs=3", "the first word must be the number of ranks, such as .* 2 epochs=3$"),
+        ("-1", "the first word must be the number of ranks"),
+        ("8 table.json other.json", "other.json: not of the form key=value"),
+        ("8 --multirun a=b", "--multirun: not of the form key=value"),
+        ("8 --dry-run t.json --experiment quickstart", "type .* 8 --dry-run t.json experiment=quickstart$"),
+        ("8 epochs = 3", "type .* 8 epochs=3$"),
+        ("8 --dryrun", "--dryrun: no such key or option"),
+    ],
+)
+def test_a_command_line_that_is_refused(words, said):
+    with pytest.raises(ConfigError, match=said):
+        parse(words.split())
 
 
 def run_command(monkeypatch, capsys, *words, **environment):
@@ -243,10 +257,10 @@ def test_a_dry_run_may_be_cut_short():
 
 
 def test_a_host_that_hangs_up_is_no_success(monkeypatch, capfd):
-    def hang_up(arguments):
+    def hang_up(arguments, config):
         raise BrokenPipeError
 
-    monkeypatch.setattr(launcher, "launch", hang_up)
+    monkeypatch.setattr("train.launch.command.launch", hang_up)
     monkeypatch.setattr("sys.argv", ["launch", "2"])
     assert launcher.main() == 1
     assert "error: BrokenPipeError" in "".join(capfd.readouterr())
