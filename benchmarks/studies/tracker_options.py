@@ -52,7 +52,7 @@ PEERS = {
     "trackers": ("SORT", "ByteTrack", "OC-SORT", "BoT-SORT", "C-BIoU"),
     "boxmot": ("ByteTrack", "OC-SORT", "BoostTrack"),
 }
-PEERS_BY_APPEARANCE = {"boxmot": ("BoT-SORT", "DeepOC-SORT", "BoostTrack")}
+PEERS_BY_APPEARANCE = {"boxmot": ("BoT-SORT", "DeepOC-SORT", "BoostTrack", "Hybrid-SORT")}
 
 
 class Sequence(NamedTuple):
