@@ -101,6 +101,7 @@ def trackers_by_appearance() -> dict[str, TrackerConfig]:
         "giou_embedding, limit 0.1, byte, byte_lost": replace(giou, byte=True, byte_lost=True),
         "tracker=boxes": boxes,
         "tracker=boxes_embedding": best,
+        "tracker=boxes_embedding, camera_motion": replace(best, camera_motion=True),
     }
 
 
