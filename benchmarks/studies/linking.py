@@ -4,7 +4,8 @@
         [match_iou=0.5] [frame_rate=30] [split_distance=0.7]
     python -m benchmarks.studies.linking gt=<sequences> detections=<folder with det.txt files> score_range=0,120
 
-Tracks are made by the paper's tracker and by one that goes by boxes alone. Boxes of det.txt files have no embeddings;
+Tracks are made by the paper's tracker, by one that goes by boxes alone, and by tracker=boxes_embedding (with its own
+match_iou, weak detections from half of conf_thres). Boxes of det.txt files have no embeddings;
 they get ideal ones: a random direction for each identity of the ground truth that they cover, and one of their own for
 all others, so that the table shows what linking could reach.
 """
@@ -16,6 +17,7 @@ import numpy as np
 
 from benchmarks.measuring import options
 from benchmarks.report import markdown
+from benchmarks.tracker import rules
 from fairmot.boxes import cxcywh_to_xyxy, xywh_to_cxcywh
 from fairmot.detections.find import find_detections, open_detections
 from fairmot.detections.sequence import SequenceDetections
@@ -60,6 +62,18 @@ def cells(before: SequenceMetrics, after: SequenceMetrics) -> list[str]:
     return [f"{one:.4g} -> {other:.4g}" for one, other in pairs]
 
 
+def trackers(given: dict[str, str]) -> dict[str, TrackerConfig]:
+    """Name and rules of those that make the tracks."""
+    conf_thres, frame_rate = float(given["conf_thres"]), float(given["frame_rate"])
+    papers = TrackerConfig(conf_thres=conf_thres, match_iou=float(given["match_iou"]), frame_rate=frame_rate)
+    combined = replace(rules("boxes_embedding"), conf_thres=conf_thres, low_thres=conf_thres / 2, frame_rate=frame_rate)
+    return {
+        "paper's": papers,
+        "boxes alone": replace(papers, cost=Cost.iou),
+        "tracker=boxes_embedding": combined,
+    }
+
+
 def main() -> None:
     given = options(
         __doc__,
@@ -73,14 +87,9 @@ def main() -> None:
     )
     scale = tuple(float(part) for part in given["score_range"].split(",")) if given["score_range"] else None
     rng, sequences = np.random.default_rng(0), find_ground_truth(Path(given["gt"]))[0]
-    rules = TrackerConfig(
-        conf_thres=float(given["conf_thres"]),
-        match_iou=float(given["match_iou"]),
-        frame_rate=float(given["frame_rate"]),
-    )
     limits = LinkConfig(split_distance=float(given["split_distance"]) if given["split_distance"] else None)
     lines = []
-    for tracker, config in (("paper's", rules), ("boxes alone", replace(rules, cost=Cost.iou))):
+    for tracker, config in trackers(given).items():
         before, after = [], []
         for truth in sequences:
             found = open_detections(find_detections(given["detections"], truth.name), scale)  # type: ignore[arg-type]

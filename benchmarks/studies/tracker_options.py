@@ -52,7 +52,7 @@ PEERS = {
     "trackers": ("SORT", "ByteTrack", "OC-SORT", "BoT-SORT", "C-BIoU"),
     "boxmot": ("ByteTrack", "OC-SORT", "BoostTrack"),
 }
-PEERS_BY_APPEARANCE = {"boxmot": ("BoT-SORT", "DeepOC-SORT", "BoostTrack")}
+PEERS_BY_APPEARANCE = {"boxmot": ("BoT-SORT", "DeepOC-SORT", "BoostTrack", "Hybrid-SORT")}
 
 
 class Sequence(NamedTuple):
@@ -101,6 +101,7 @@ def trackers_by_appearance() -> dict[str, TrackerConfig]:
         "giou_embedding, limit 0.1, byte, byte_lost": replace(giou, byte=True, byte_lost=True),
         "tracker=boxes": boxes,
         "tracker=boxes_embedding": best,
+        "tracker=boxes_embedding, camera_motion": replace(best, camera_motion=True),
     }
 
 

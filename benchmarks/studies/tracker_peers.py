@@ -63,7 +63,11 @@ def of_boxmot(name: str, threshold: float, by_appearance: bool) -> Update:
         "OC-SORT": (boxmot.OcSort, {"det_thresh": threshold, "min_conf": threshold / 2}),
         "BoostTrack": (boxmot.BoostTrack, {"det_thresh": threshold, "use_embeddings": by_appearance, "use_cmc": False}),
         "BoT-SORT": (boxmot.BotSort, {**sure, "new_track_thresh": threshold + STARTS_ABOVE, "use_cmc": False}),
-        "DeepOC-SORT": (boxmot.DeepOcSort, {"det_thresh": threshold, "min_conf": threshold / 2, "cmc_off": True}),
+        "DeepOC-SORT": (boxmot.DeepOcSort, {"det_thresh": threshold, "cmc_off": True}),
+        "Hybrid-SORT": (
+            boxmot.HybridSort,
+            {"det_thresh": threshold, "track_thresh": threshold, "low_thresh": threshold / 2, "cmc_method": None},
+        ),
     }[name]
     tracker = kind(**keys)
 
