@@ -20,6 +20,7 @@ import tempfile
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,12 @@ BATCH = 4
 MINDRECORD_COPIES = 16
 SIZES_HW = {"1920x1080": (1080, 1920), "640x480": (480, 640)}
 CASES = ("original", "none", "reference", "fast", "fast-loader")
-MORE_CASES = ("fast-packed", "fast-mosaic", "fast-engine", "read-files", "read-pack", "read-mindrecord")
+MORE_CASES = (
+    "fast-packed", "fast-mosaic", "fast-engine", "fast-handed", "read-files", "read-pack", "read-mindrecord",
+)  # fmt: skip
 """fast-packed: from a pack; fast-mosaic: every sample is one; fast-loader: batches, as training takes them;
-fast-engine: the data engine puts samples together to batches; read-*: the bytes of the images alone."""
+fast-engine: the data engine puts samples together to batches; fast-handed: one batch, made beforehand, handed over by
+the engine again and again, which is what the engine by itself costs; read-*: the bytes of the images alone."""
 
 
 def make_dataset(root: Path, augmentation: Augmentation, packed: bool = False, mosaic: float = 0.0) -> JointDataset:
@@ -88,6 +92,19 @@ def through_data_engine(dataset: JointDataset, workers: int) -> Iterator[object]
         for batch in source.batch(BATCH, drop_remainder=True).create_tuple_iterator(num_epochs=1):
             yield from (batch for _ in range(BATCH))
         epoch += 1
+
+
+def handed_over(dataset: JointDataset) -> Iterator[object]:
+    """One and the same batch, as the loader gives its batches to the engine."""
+    import mindspore.dataset as ds  # noqa: PLC0415
+
+    from fairmot.data.dataset import COLUMNS  # noqa: PLC0415
+
+    columns = dataset.empty_columns(BATCH)
+    for row in range(BATCH):
+        dataset.write(row, columns, row)
+    for batch in ds.GeneratorDataset(lambda: repeat(columns), list(COLUMNS)).create_tuple_iterator(num_epochs=1):
+        yield from (batch for _ in range(BATCH))
 
 
 def through_original(root: Path, checkout: Path) -> Iterator[object]:
@@ -146,6 +163,8 @@ def source_of(case: str, root: Path, original: str, workers: int) -> Iterator[ob
     dataset = make_dataset(root, Augmentation(mode), packed=way == "packed", mosaic=float(way == "mosaic"))
     if way == "loader":
         return through_loader(dataset, workers)
+    if way == "handed":
+        return handed_over(dataset)
     return through_data_engine(dataset, workers) if way == "engine" else endless(dataset)
 
 

@@ -47,7 +47,7 @@ class _Passed:
         return self._values
 
 
-def _overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Intersection over union of [N, 4] and [M, 4], pixels counted inclusively."""
     width = np.minimum(boxes[:, None, 2], others[None, :, 2]) - np.maximum(boxes[:, None, 0], others[None, :, 0]) + 1
     height = np.minimum(boxes[:, None, 3], others[None, :, 3]) - np.maximum(boxes[:, None, 1], others[None, :, 1]) + 1
@@ -70,7 +70,7 @@ def original_tracker(repository: str) -> Callable[[], Callable[[Detections], obj
         "torch.nn": sys.modules["torch.nn"],
         "torch.nn.functional": sys.modules["torch.nn.functional"],
         "torch.nn.functional.normalize": lambda features, dim: features,
-        "cython_bbox.bbox_overlaps": _overlaps,
+        "cython_bbox.bbox_overlaps": overlaps,
         "models.decode.mot_decode": lambda *_, **__: (None, None),
         "tracking_utils.log.logger": logging.getLogger("original"),
         "models.utils._tranpose_and_gather_feat": lambda features, _: features,

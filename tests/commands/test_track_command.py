@@ -71,7 +71,7 @@ def test_a_video_becomes_rows_a_video_and_pictures(tmp_path, blobs):
     assert (video.frame_rate, video.size_hw, video.length) == (12.0, INPUT_SIZE_HW, 12)
     assert np.abs(next(iter(video)).astype(int) - walk(1)[0]).max() > 100  # something is drawn
     assert len(names(tmp_path / "out" / "street_frames")) == 12
-    assert all(report.stage_s[stage] > 0 for stage in STAGES)
+    assert all(report.stage_s[stage] > 0 for stage in STAGES) and report.processor_s > 0
     assert "2 identities, 24 boxes in 12 frames" in str(report)
     assert names(tmp_path / "out") == ["street.mp4", "street.txt", "street_frames"]
 
