@@ -67,7 +67,8 @@ class LossConfig:
         identity_slots: how many of a batch's object slots are classified, those with an identity first; 0: all. A
             limit saves memory where identities are many: a row of logits for every slot, most of them empty.
         identity_samples: how many identities, drawn anew for every batch, the softmax compares the right ones with;
-            0: all of them, the exact softmax. Saves memory and time where identities are a hundred thousand.
+            0: all of them, the exact softmax. Saves memory and time where identities are a hundred thousand. With
+            loss.classifier=sharded each rank draws its part of them, rounded up, among its own rows.
     """
 
     hm_weight: float = 1.0
@@ -94,8 +95,5 @@ class LossConfig:
             raise ValueError(f"loss.identity_samples={self.identity_samples}: must be at least 1, or 0 for all")
         if self.identity_samples and self.identity is IdentityLoss.focal:
             raise ValueError("loss.identity_samples: there is no softmax in loss.identity=focal; set it to 0")
-        if self.classifier is ClassifierRows.sharded:
-            if self.identity is IdentityLoss.focal:
-                raise ValueError("loss.classifier=sharded: knows the softmax alone; set loss.identity=ce")
-            if self.identity_samples:
-                raise ValueError("loss.classifier=sharded: compares with all identities; set loss.identity_samples=0")
+        if self.classifier is ClassifierRows.sharded and self.identity is IdentityLoss.focal:
+            raise ValueError("loss.classifier=sharded: knows the softmax alone; set loss.identity=ce")

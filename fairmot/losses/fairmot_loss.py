@@ -20,7 +20,8 @@ from fairmot.losses.focal import heatmap_focal_loss, heatmap_mse_loss
 from fairmot.losses.identity import identity_cross_entropy, identity_focal_loss, safe_identities
 from fairmot.losses.regression import masked_l1_loss, masked_smooth_l1_loss
 from fairmot.losses.sampled import IdentitySampler, sampled_cross_entropy
-from fairmot.losses.sharded import Ranks, ShardedClassifier
+from fairmot.losses.sharded import Ranks, ShardedClassifier, rows_a_rank
+from fairmot.losses.sharded_sample import SampledShardedClassifier
 from fairmot.ops import l2_normalize
 
 SCALARS = ("loss", "hm_loss", "wh_loss", "off_loss", "id_loss", "det_loss", "s_det", "s_id")
@@ -64,17 +65,19 @@ class FairMOTLoss(nn.Cell):
         self.identity_loss = identity_cross_entropy if config.identity is IdentityLoss.ce else identity_focal_loss
         self.identity_slots = config.identity_slots
         self.num_identities = num_identities
-        samples = min(config.identity_samples, num_identities)
-        self.sampler = IdentitySampler(num_identities, samples, seed) if samples else None
         self.uncertainty = config.multi_loss is MultiLoss.uncertainty
         # A single identity (nID 2) would give a scale of 0 and embeddings without gradient.
         self.emb_scale = math.sqrt(2) * math.log(max(num_identities - 1, 2))
         half, sigmoid = config.fp16_classifier, config.identity is IdentityLoss.focal
         self.is_sharded = config.classifier is ClassifierRows.sharded and ranks is not None
+        rows, samples, rank = num_identities, config.identity_samples, 0
         if config.classifier is ClassifierRows.sharded and ranks is not None:
-            self.classifier = ShardedClassifier(reid_dim, num_identities, half, seed, ranks)
+            kind = SampledShardedClassifier if samples else ShardedClassifier
+            self.classifier = kind(reid_dim, num_identities, half, seed, ranks)
+            rows, samples, rank = rows_a_rank(rows, ranks.count), -(-samples // ranks.count), ranks.rank
         else:
             self.classifier = Classifier(reid_dim, num_identities, half, seed, sigmoid)
+        self.sampler = IdentitySampler(rows, samples, seed, rank) if samples else None
         self.s_det = Parameter(Tensor(np.full(1, -1.85, np.float32)), name="s_det", requires_grad=self.uncertainty)
         self.s_id = Parameter(Tensor(np.full(1, -1.05, np.float32)), name="s_id", requires_grad=self.uncertainty)
 
@@ -134,8 +137,8 @@ class FairMOTLoss(nn.Cell):
             embeddings, ids = ops.gather(embeddings, filled, 0), ops.gather(ids, filled, 0)
         embeddings = self.emb_scale * l2_normalize(embeddings)
         if self.is_sharded:
-            losses = self.classifier(embeddings, safe_identities(ids, valid))
-            return (losses * valid).sum(), valid.sum()
+            sample = () if self.sampler is None else (self.sampler(),)
+            return (self.classifier(embeddings, safe_identities(ids, valid), *sample) * valid).sum(), valid.sum()
         if self.sampler is None:
             return self.identity_loss(self.classifier(embeddings), ids, valid)
         ids, drawn = safe_identities(ids, valid), self.sampler()

@@ -19,11 +19,12 @@ class IdentitySampler(nn.Cell):
         identities: how many there are.
         count: how many are drawn at a time, at most all.
         seed: of the shuffle.
+        rank: where each rank draws from rows of its own, which one this is.
     """
 
-    def __init__(self, identities: int, count: int, seed: int) -> None:
+    def __init__(self, identities: int, count: int, seed: int, rank: int = 0) -> None:
         super().__init__()
-        order = np.random.Generator(np.random.PCG64([seed, identities])).permutation(identities)
+        order = np.random.Generator(np.random.PCG64([seed, identities, rank])).permutation(identities)
         self.count = min(count, identities)
         self.identities = identities
         self.deck = Tensor(order.astype(np.int32))

@@ -1,8 +1,9 @@
 """The identity classifier with its rows shared out over the ranks, after Partial FC (An et al., 2021 and 2022).
 
 Every rank holds the rows of some identities and computes their logits for the objects of all ranks. The softmax is put
-together by collectives: the largest logit, then the sum of exponentials and the right logit. It is exact. Gradients
-are written out, since what crosses ranks on the way back is not what crosses them on the way forth.
+together by collectives: the largest logit, then the sum of exponentials and the right logit. It is exact; that over a
+sample of the rows is in `sharded_sample.py`. Gradients are written out, since what crosses ranks on the way back is not
+what crosses them on the way forth.
 """
 
 from dataclasses import dataclass
@@ -14,8 +15,8 @@ from mindspore import Parameter, Tensor, nn, ops
 from fairmot.errors import ConfigError
 from fairmot.losses.classifier import softmax_rows
 
-_NEVER = -1e30
-"""Logit of a row that no identity has; finite, so that its gradient is 0 and not NaN."""
+NEVER = -1e30
+"""Logit of a row that takes no part; finite, so that its gradient is 0 and not NaN."""
 _MOST_IDENTITIES = 2**24
 """An identity travels as a float32 beside its embedding, exact up to here."""
 
@@ -59,16 +60,8 @@ class ShardedClassifier(nn.Cell):
 
     def __init__(self, features: int, identities: int, half: bool, seed: int, ranks: Ranks) -> None:
         super().__init__()
-        if identities > _MOST_IDENTITIES:
-            raise ConfigError(f"loss.classifier=sharded: {identities} identities; it can tell {_MOST_IDENTITIES} apart")
-        rows = rows_a_rank(identities, ranks.count)
-        first = min(ranks.rank * rows, identities)
-        weight, bias = softmax_rows(features, identities, seed, first, min(rows, identities - first))
-        padding = rows - len(bias)
-        self.weight = Parameter(Tensor(np.pad(weight, ((0, padding), (0, 0)))), name="weight")
-        self.bias = Parameter(Tensor(np.pad(bias, (0, padding))), name="bias")
-        never = np.zeros(rows, np.float32)
-        never[len(bias) :] = _NEVER
+        self.weight, self.bias, never = own_rows(features, identities, seed, ranks)
+        rows = len(never)
         self.softmax = _Softmax(ranks, Tensor(never), ranks.rank * rows, half)
         self.loss = _Loss(ranks, rows, half)
 
@@ -87,6 +80,34 @@ class ShardedClassifier(nn.Cell):
 def rows_a_rank(identities: int, ranks: int) -> int:
     """Rows that every rank holds, rounded up."""
     return -(-identities // ranks)
+
+
+def own_rows(features: int, identities: int, seed: int, ranks: Ranks) -> tuple[Parameter, Parameter, np.ndarray]:
+    """This rank's R rows, with the initial values that the whole classifier has there.
+
+    Args:
+        features: length of an embedding, D.
+        identities: number of classes.
+        seed: the initial values are those of `Classifier`.
+        ranks: all of them.
+
+    Returns:
+        Weights [R, D], biases [R], and [R] float32 to add to a logit: 0 for a row of an identity, else what keeps it
+        out of the softmax.
+
+    Raises:
+        ConfigError: more identities than a float32 can count.
+    """
+    if identities > _MOST_IDENTITIES:
+        raise ConfigError(f"loss.classifier=sharded: {identities} identities; it can tell {_MOST_IDENTITIES} apart")
+    rows = rows_a_rank(identities, ranks.count)
+    first = min(ranks.rank * rows, identities)
+    weight, bias = softmax_rows(features, identities, seed, first, min(rows, identities - first))
+    padding = rows - len(bias)
+    never = np.zeros(rows, np.float32)
+    never[len(bias) :] = NEVER
+    padded = Tensor(np.pad(weight, ((0, padding), (0, 0)))), Tensor(np.pad(bias, (0, padding)))
+    return Parameter(padded[0], name="weight"), Parameter(padded[1], name="bias"), never
 
 
 class _Softmax(nn.Cell):

@@ -14,6 +14,7 @@ from fairmot.losses.sharded import Ranks, ShardedClassifier
 IDENTITIES, DIM, RANKS = 10, 6, 3
 MASKS = np.array([[[1, 1, 0, 1]], [[0, 0, 0, 0]], [[1, 1, 1, 1]]], np.int32)  # the second rank has no object
 IDS = np.array([[[4, 9, 2, -1]], [[0, 0, 0, 0]], [[0, 3, 3, 8]]], np.int32)
+PLACE = 3  # in the deck of rows
 COLLECTIVES = {
     "gather": lambda inputs, rank: np.concatenate(inputs),
     "total": lambda inputs, rank: np.sum(inputs, axis=0),
@@ -45,14 +46,16 @@ class Meeting:
     def ranks(self, rank):
         return Ranks(rank, RANKS, **{kind: Asked(self, rank, combine) for kind, combine in COLLECTIVES.items()})
 
-    def run(self, functions):
-        for _ in range(6):
-            results, rounds = [], set()
-            for function in functions:
-                self.number = 0
-                results.append(function())
-                rounds.add(self.number)
-        assert rounds == {5}  # objects, largest, sums; gradients of the losses, of the embeddings
+    def run(self, forward, both):
+        """Of every rank what `both` returns; only the last two of five exchanges are on the way back."""
+        for function, rounds in ((forward, 3), (both, 3)):
+            for _ in range(rounds):
+                results, numbers = [], set()
+                for rank in range(RANKS):
+                    self.number = 0
+                    results.append(function(rank))
+                    numbers.add(self.number)
+        assert numbers == {5}  # objects, largest, sums; gradients of the losses, of the embeddings
         return results
 
 
@@ -69,28 +72,56 @@ def config(half, **options):
     return LossConfig(fp16_classifier=half, classifier=ClassifierRows.sharded, **options)
 
 
+def embeddings_of(rank):
+    return np.random.default_rng(rank).standard_normal((1, 4, DIM)).astype(np.float32)
+
+
+def mean_loss(loss, rank, embeddings):
+    """A rank's scaled mean loss."""
+    total, count = loss.identity(embeddings, ms.Tensor(MASKS[rank]), ms.Tensor(IDS[rank]))
+    return 8 * total / ms.ops.maximum(count, ms.Tensor(1.0))
+
+
 def loss_and_gradients(loss, rank):
-    """A rank's scaled mean loss, its gradient by the embeddings and those by the rows."""
-
-    def mean(embeddings):
-        total, count = loss.identity(embeddings, ms.Tensor(MASKS[rank]), ms.Tensor(IDS[rank]))
-        return 8 * total / ms.ops.maximum(count, ms.Tensor(1.0))
-
-    embeddings = np.random.default_rng(rank).standard_normal((1, 4, DIM)).astype(np.float32)
-    function = ms.value_and_grad(mean, 0, loss.classifier.trainable_params())
-    value, (by_embedding, by_rows) = function(ms.Tensor(embeddings))
+    """A rank's loss, its gradient by the embeddings and those by the rows."""
+    function = ms.value_and_grad(
+        lambda embeddings: mean_loss(loss, rank, embeddings), 0, loss.classifier.trainable_params()
+    )
+    value, (by_embedding, by_rows) = function(ms.Tensor(embeddings_of(rank)))
     return [value.asnumpy(), by_embedding.asnumpy(), *(gradient.asnumpy() for gradient in by_rows)]
 
 
-@pytest.mark.parametrize(("half", "slots", "rtol"), [(False, 3, 1e-5), (True, 0, 5e-3)])
-def test_three_ranks_learn_what_they_would_with_all_rows_on_each(half, slots, rtol):
-    """Ten identities on three ranks: the last one's rows are two of identities and two of nobody."""
+def sharded(half, **options):
+    """The losses of three ranks, and what each learns."""
     meeting = Meeting()
     shards = [
-        FairMOTLoss(config(half, identity_slots=slots), IDENTITIES, DIM, 1, num_ranks=RANKS, ranks=meeting.ranks(rank))
+        FairMOTLoss(config(half, **options), IDENTITIES, DIM, 1, num_ranks=RANKS, ranks=meeting.ranks(rank))
         for rank in range(RANKS)
     ]
-    ours = meeting.run([lambda rank=rank: loss_and_gradients(shards[rank], rank) for rank in range(RANKS)])
+
+    def at_the_same_place(function):
+        def call(rank):
+            if shards[rank].sampler is not None:
+                shards[rank].sampler.place.set_data(ms.Tensor(PLACE, ms.int32))
+            return function(rank)
+
+        return call
+
+    return shards, meeting.run(
+        at_the_same_place(lambda rank: mean_loss(shards[rank], rank, ms.Tensor(embeddings_of(rank)))),
+        at_the_same_place(lambda rank: loss_and_gradients(shards[rank], rank)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("half", "slots", "samples", "rtol"), [(False, 3, 0, 1e-5), (True, 0, 0, 5e-3), (False, 3, 99, 1e-5)]
+)
+def test_three_ranks_learn_what_they_would_with_all_rows_on_each(half, slots, samples, rtol):
+    """Ten identities on three ranks: the last one's rows are two of identities and two of nobody.
+
+    Where as many are drawn as there are, the sampled softmax is the exact one.
+    """
+    _, ours = sharded(half, identity_slots=slots, identity_samples=samples)
     whole = FairMOTLoss(LossConfig(fp16_classifier=half, identity_slots=slots), IDENTITIES, DIM, seed=1)
     theirs = [loss_and_gradients(whole, rank) for rank in range(RANKS)]
     for (value, by_embedding, *_), (wanted, wanted_by_embedding, *_) in zip(ours, theirs, strict=True):
@@ -101,6 +132,36 @@ def test_three_ranks_learn_what_they_would_with_all_rows_on_each(half, slots, rt
         rows = np.concatenate([result[kind] for result in ours])
         np.testing.assert_allclose(rows[:IDENTITIES], mean, rtol=rtol, atol=rtol)
         np.testing.assert_array_equal(rows[IDENTITIES:], 0)
+
+
+def test_a_sample_of_the_rows_stands_for_all_and_the_others_stay():
+    """Two of each rank's four rows, in fp16, beside the same in NumPy; the right row always takes part."""
+    shards, ours = sharded(half=True, identity_samples=5)
+    drawn = [shard.sampler.deck.asnumpy()[(PLACE + np.arange(2)) % 4] for shard in shards]
+    assert len({tuple(shard.sampler.deck.asnumpy()) for shard in shards}) > 1
+    assert [int(shard.sampler.place.asnumpy()) for shard in shards] == [1] * RANKS
+    chosen = np.concatenate([4 * rank + numbers for rank, numbers in enumerate(drawn)])
+    whole = Classifier(DIM, IDENTITIES, half=False, seed=1)
+    gradient = np.zeros((12, DIM))
+    for rank, (value, *_) in enumerate(ours):
+        directions = embeddings_of(rank)[0]
+        inputs = shards[0].emb_scale * directions / np.linalg.norm(directions, axis=1, keepdims=True)
+        objects = np.flatnonzero((MASKS[rank, 0] > 0) & (IDS[rank, 0] >= 0))
+        losses = []
+        for i in objects:
+            right = IDS[rank, 0, i]
+            logits = whole.weight.asnumpy() @ inputs[i] + whole.bias.asnumpy()
+            weights = np.where(np.isin(np.arange(IDENTITIES), chosen), 2.0, 0.0)
+            weights[right] = 1
+            likely = weights * np.exp(logits)
+            losses.append(np.log(likely.sum()) - logits[right])
+            by_logit = likely / likely.sum() - (np.arange(IDENTITIES) == right)
+            gradient[:IDENTITIES] += 8 / len(objects) / RANKS * np.outer(by_logit, inputs[i])
+        np.testing.assert_allclose(value, 8 * np.mean(losses or 0), rtol=5e-3)
+    found = np.concatenate([by_weight for _, _, by_weight, _ in ours])
+    np.testing.assert_allclose(found, gradient, rtol=5e-3, atol=5e-3)
+    np.testing.assert_array_equal(found[(gradient == 0).all(1)], 0)
+    assert (gradient == 0).all(1)[:IDENTITIES].any()
 
 
 @pytest.mark.parametrize("identities", [10, 4])
@@ -123,7 +184,5 @@ def test_one_rank_alone_holds_the_whole_classifier():
 def test_refusals():
     with pytest.raises(ValueError, match="set loss.identity=ce"):
         config(False, identity=IdentityLoss.focal)
-    with pytest.raises(ValueError, match="set loss.identity_samples=0"):
-        config(False, identity_samples=8)
     with pytest.raises(ConfigError, match="33554432 identities; it can tell 16777216 apart"):
         ShardedClassifier(DIM, 2**25, False, 5, Meeting().ranks(0))
