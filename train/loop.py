@@ -1,6 +1,7 @@
 """fit(): epochs and steps in plain sight."""
 
 import contextlib
+import gc
 import itertools
 import time
 from collections.abc import Callable, Iterator
@@ -106,6 +107,9 @@ def fit(trainer: Trainer) -> None:
     config, progress = trainer.config, trainer.state.progress
     meter = Meter(trainer)
     trainer.step.set_train()
+    # A training before this one in the process, as in a sweep, must be gone: MindSpore collects garbage while it
+    # compiles, forgets with the old graph what the new one was called with, and compiles it again for the second step.
+    gc.collect()
     with StopRequest() as stop, trainer.saver:
         validate_if_due(trainer, stop)
         while progress.epoch < config.epochs and not _is_done(config, progress):

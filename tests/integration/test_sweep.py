@@ -8,6 +8,7 @@ import time
 
 import pytest
 from blob_sequences import run_command_in_process, write_sequence
+from mindspore.common.api import _CellGraphExecutor
 from mlflow import MlflowClient
 from small_run import overrides, write_pictures
 
@@ -35,12 +36,27 @@ def runs_by_name(root):
     return client, {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
 
 
+def compilations(monkeypatch):
+    """Names of the classes of the cells that MindSpore compiles from now on, one an occasion."""
+    names, compile_if_new = [], _CellGraphExecutor.compile
+
+    def compile_and_note(self, cell, *arguments, **settings):
+        phase, is_new = compile_if_new(self, cell, *arguments, **settings)
+        names.extend([type(cell).__name__] * is_new)
+        return phase, is_new
+
+    monkeypatch.setattr(_CellGraphExecutor, "compile", compile_and_note)
+    return names
+
+
 @pytest.mark.slow
 def test_a_sweep_leaves_everything_a_comparison_needs(root, tmp_path, monkeypatch):
     sweep = tmp_path / "sweep"
     more = {"data__validation": "[val/*]", "tracker__conf_thres": 0.0, "validate_every_epochs": 1}
     more |= {"log_pictures_every_epochs": 1, "runtime__log_system_every_steps": 2}
+    compiled = compilations(monkeypatch)
     assert run_command_in_process(monkeypatch, "train", words(root, sweep, "optim.lr=1e-4,5e-3", **more)) == 0
+    assert compiled.count("TrainOneStep") == 2
     names = ["optim.lr=0.0001", "optim.lr=0.005"]
     assert sorted(path.name for path in sweep.iterdir() if path.is_dir()) == names
     client, runs = runs_by_name(root)
