@@ -11,8 +11,8 @@ With `against` the same is done by the code of another checkout, in the same run
 two million files.
 
 With `before` a shell command runs before each measured opening, such as one that mounts the folder's file system anew:
-then nothing of it is in the page cache. A slow disk, as root on Linux with cgroups of version 1: an ext4 image on a loop
-device, mounted below `folder`, and this program in a group of blkio whose blkio.throttle.read_iops_device is small.
+then nothing of it is in the page cache. A slow disk, as root on Linux with cgroups of version 1: an ext4 image on a
+loop device, mounted as `folder`, and this program in a group of blkio whose blkio.throttle.read_iops_device is small.
 """
 
 import hashlib
