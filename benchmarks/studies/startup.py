@@ -1,13 +1,18 @@
 """Time and memory with which the ranks of a host open their labels, as pictures and ranks grow.
 
     python -m benchmarks.studies.startup [images=10000,100000] [ranks=1,8] [kinds=pack,files] [against=<checkout>]
-        [folder=<where to draw>] [output=startup.json]
+        [folder=<where to draw>] [before=<command>] [output=startup.json]
 
 A pack's index and a mix of label files are generated, BOXES boxes a picture; the pack's shards are files with a hole.
 So many processes open them at the same moment as a training does, up to a data set that could give samples. Then,
 while all of them still hold it, each reads what it has for itself alone and its share of what the processes share
-(/proc/<pid>/smaps_rollup), over what it had before. Everything is in the page cache. With `against` the same is done
-by the code of another checkout, in the same run. Label files of a million pictures are two million files.
+(/proc/<pid>/smaps_rollup), over what it had before. Everything is in the page cache, unless `before` says otherwise.
+With `against` the same is done by the code of another checkout, in the same run. Label files of a million pictures are
+two million files.
+
+With `before` a shell command runs before each measured opening, such as one that mounts the folder's file system anew:
+then nothing of it is in the page cache. A slow disk, as root on Linux with cgroups of version 1: an ext4 image on a
+loop device, mounted as `folder`, and this program in a group of blkio whose blkio.throttle.read_iops_device is small.
 """
 
 import hashlib
@@ -127,8 +132,10 @@ def draw_files(root: Path, images: int) -> None:
     build_index(str(root), {"drawn": "drawn.train"}, str(root / "cache"), progress=False)
 
 
-def start(checkout: Path, root: Path, packed: Path | None, ranks: int) -> list[dict[str, Any]]:
+def start(checkout: Path, root: Path, packed: Path | None, ranks: int, before: str = "") -> list[dict[str, Any]]:
     """What each of so many processes measured; all of them open at the same moment and hold at the same moment."""
+    if before:
+        subprocess.run(before, shell=True, check=True)
     command = [sys.executable, "-c", RANK, str(root), str(packed or "")]
     environment = {**os.environ, "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"}
     processes = [
@@ -170,7 +177,9 @@ def row(kind: str, images: int, code: str, found: list[dict[str, Any]]) -> dict[
 
 
 def main() -> None:
-    chosen = options(__doc__, images="10000,100000", ranks="1,8", kinds="pack,files", against="", folder="", output="")
+    chosen = options(
+        __doc__, images="10000,100000", ranks="1,8", kinds="pack,files", against="", folder="", before="", output=""
+    )
     here = Path(__file__).resolve().parents[2]
     checkouts = {"this": here} | ({"other": Path(chosen["against"]).resolve()} if chosen["against"] else {})
     rows = []
@@ -184,7 +193,8 @@ def main() -> None:
                         progress(f"{kind}, {images} pictures, {ranks} ranks, {code}")
                         if kind == "files":
                             start(checkout, root, None, 1)  # each has a cache of its own format
-                        rows.append(row(kind, images, code, start(checkout, root, packed, ranks)))
+                        rows.append(row(kind, images, code, start(checkout, root, packed, ranks, chosen["before"])))
+                        progress(json.dumps(rows[-1]))
     assert len({(each["labels"], each["pictures"], each["digest"]) for each in rows}) == len(
         {(each["labels"], each["pictures"]) for each in rows}
     ), "not the same labels"
