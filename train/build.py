@@ -26,7 +26,7 @@ from train.batch_norm import set_batch_norm
 from train.config import TrainConfig, as_yaml
 from train.distributed import ALONE, World
 from train.flat_optimizer import build_optimizer
-from train.loop import Trainer, planned_steps
+from train.loop import Trainer
 from train.precision import set_precision
 from train.profiling import StepProfiler
 from train.report.data_sets import DataSet, validation_set
@@ -162,7 +162,6 @@ def build_trainer(config: TrainConfig, world: World, run_dir: Path, index: Label
     detector = build_detector(config, state)  # one for validation and pictures: each would compile the network again
     validator = _build_validator(config, world, run_dir, detector)
     draw = _build_draw(config, run_dir, index, detector) if world.is_lead else None
-    total_steps = planned_steps(config, loader, state.progress)
     return Trainer(
         config,
         world,
@@ -170,7 +169,7 @@ def build_trainer(config: TrainConfig, world: World, run_dir: Path, index: Label
         loader,
         state,
         Saver(world, run_dir, state, as_yaml(config), config.keep_checkpoints),
-        RunLogger(run_dir, config.mlflow, total_steps, is_lead=world.is_lead),
+        RunLogger(run_dir, config.mlflow, is_lead=world.is_lead),
         StepProfiler(config.runtime.profile_steps, run_dir / "profile" / f"rank_{world.rank}", device_in_use()),
         SystemMeter(world, device_in_use()),
         draw=draw,

@@ -85,16 +85,11 @@ class Trainer:
     @property
     def total_steps(self) -> int:
         """Optimiser steps at the run's end; those done may have been made by another number of ranks."""
-        return planned_steps(self.config, self.loader, self.state.progress)
-
-
-def planned_steps(config: TrainConfig, loader: TrainLoader, progress: Progress) -> int:
-    """Optimiser steps at the run's end, those done included."""
-    accumulation = config.optim.accumulation
-    left_in_epoch = loader.steps_left(progress.samples_in_epoch) // accumulation
-    later = max(config.epochs - progress.epoch - 1, 0) * (loader.steps_per_epoch // accumulation)
-    planned = progress.step + (left_in_epoch + later if progress.epoch < config.epochs else 0)
-    return min(planned, max(config.max_steps or planned, progress.step))
+        config, progress = self.config, self.state.progress
+        left_in_epoch = self.loader.steps_left(progress.samples_in_epoch) // config.optim.accumulation
+        later = max(config.epochs - progress.epoch - 1, 0) * self.steps_per_epoch
+        planned = progress.step + (left_in_epoch + later if progress.epoch < config.epochs else 0)
+        return min(planned, max(config.max_steps or planned, progress.step))
 
 
 def fit(trainer: Trainer) -> None:

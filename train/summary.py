@@ -78,6 +78,7 @@ def summarize_start(
         tags,
         [run_dir / "config.yaml", summary_path],
         resumed_at_step=progress.step if progress.step else None,
+        total_steps=trainer.total_steps,
     )
     for data in _data_sets(seen, index, trainer):
         trainer.logger.data_set(data)

@@ -77,8 +77,8 @@ def test_what_is_written_is_no_key_and_makes_no_difference():
 def test_a_resumed_run_has_changed_nothing_where_the_words_are_the_same(tmp_path, monkeypatch):
     for seed in ("1", "2"):
         monkeypatch.setenv("MY_SEED", seed)
-        logger = RunLogger(tmp_path, MlflowConfig(enabled=False), total_steps=1)
-        logger.start(recorded(config_of("seed=${oc.env:MY_SEED}")), {}, [], None if seed == "1" else 1)
+        logger = RunLogger(tmp_path, MlflowConfig(enabled=False))
+        logger.start(recorded(config_of("seed=${oc.env:MY_SEED}")), {}, [], None if seed == "1" else 1, total_steps=100)
         logger.close("FINISHED")
     assert "resumed_param" not in (tmp_path / "mlflow_spool.jsonl").read_text()
 

@@ -118,7 +118,9 @@ def test_what_two_ranks_began_one_or_four_end_and_no_sample_comes_twice(root, tm
         name = f"on_{ranks}"
         monkeypatch.setenv("SAMPLES", str(tmp_path / name))
         changes = {"resume_from": tmp_path / "first", "epochs": 1, "batch_size_per_rank": batch}
-        train_on(ranks, overrides(root, tmp_path / name, **changes), tmp_path / f"{name}_logs", program)
+        logs = train_on(ranks, overrides(root, tmp_path / name, **changes), tmp_path / f"{name}_logs", program)
+        planned = 1 + left // (ranks * batch)
+        assert f"step {planned}/{planned} " in logs
         assert sorted(samples_of(tmp_path, f"{name}-*")) == sorted((0, index) for index in order[4 : 4 + left])
         assert read_checkpoint(tmp_path / name).manifest["progress"]["epoch"] == 1
 

@@ -108,8 +108,8 @@ def test_a_model_brings_its_own_code(root, tmp_path):
     saved = save_checkpoint(
         tmp_path / "run" / "checkpoints", 0, state.tensors(), state.manifest(None, 1), as_yaml(config), keep=1
     )
-    logger = RunLogger(tmp_path / "run", MlflowConfig(enabled=False), total_steps=1)
-    logger.start({}, {}, [], None)
+    logger = RunLogger(tmp_path / "run", MlflowConfig(enabled=False))
+    logger.start({}, {}, [], None, total_steps=100)
     logger.model("fairmot-alone", read_checkpoint(saved), {})
     logger.close("FINISHED")
     store = f"sqlite:///{tmp_path}/mlflow.db"

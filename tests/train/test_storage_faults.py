@@ -59,7 +59,7 @@ def trainer(tmp_path):
         run_dir = tmp_path / "run"
         config = compose_config(overrides(tmp_path, run_dir, epochs=1, **changes))
         world, state = World(), tiny_state()
-        logger = RunLogger(run_dir, config.mlflow, STEPS)
+        logger = RunLogger(run_dir, config.mlflow)
         saver = Saver(world, run_dir, state, "name: test\n", keep=3)
         profiler = StepProfiler(0, run_dir / "profile", config.device)
         return Trainer(config, world, Step(at), Loader(), state, saver, logger, profiler, system=None)

@@ -12,24 +12,20 @@ from fairmot.text_tables import aligned
 
 
 class Console:
-    """Progress on stderr: a bar for people at a terminal, plain lines for log files.
+    """Progress on stderr: a bar for people at a terminal, plain lines for log files."""
 
-    Args:
-        total_steps: optimiser steps of the whole run, for the bar and the time left.
-    """
-
-    def __init__(self, total_steps: int) -> None:
-        self._total_steps = total_steps
+    def __init__(self) -> None:
+        self._total_steps = 0
         self._first_step = 0
         self._begun_at_s: float | None = None
         self._bar: tqdm | None = None
         self._announced: set[str] = set()
 
-    def begin(self, first_step: int) -> None:
-        """Training starts after `first_step` steps, those of earlier processes."""
-        self._first_step = first_step
+    def begin(self, first_step: int, total_steps: int) -> None:
+        """Training starts after `first_step` steps, those of earlier processes, and ends after `total_steps`."""
+        self._first_step, self._total_steps = first_step, total_steps
         if sys.stderr.isatty() and not os.environ.get("NO_COLOR") and not os.environ.get("CI"):
-            self._bar = tqdm(total=self._total_steps, initial=first_step, unit="step", dynamic_ncols=True)
+            self._bar = tqdm(total=total_steps, initial=first_step, unit="step", dynamic_ncols=True)
 
     def show(self, step: int, values: Mapping[str, float] | None) -> None:
         """Show that `step` steps are done; a line is printed only where there are values."""

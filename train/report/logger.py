@@ -30,21 +30,20 @@ class RunLogger:
     Args:
         run_dir: the run's folder.
         config: where MLflow is.
-        total_steps: optimiser steps of the whole run, for the progress bar and the time left.
         is_lead: whether this rank reports.
 
     Raises:
         OSError: the run's folder cannot be written.
     """
 
-    def __init__(self, run_dir: Path, config: MlflowConfig, total_steps: int, *, is_lead: bool = True) -> None:
+    def __init__(self, run_dir: Path, config: MlflowConfig, *, is_lead: bool = True) -> None:
         self._run_dir = run_dir
         self._config = config
         self._record = RunRecord(run_dir) if is_lead else None
         self._lost_future: dict[tuple[str, int], float] = {}
         self._recorded: list[dict[str, Any]] = []  # checkpoints, as their lines say
         self._delivery: subprocess.Popen[str] | None = None
-        self._console = Console(total_steps)
+        self._console = Console()
 
     def start(
         self,
@@ -52,6 +51,7 @@ class RunLogger:
         tags: Mapping[str, str],
         artifacts: Sequence[Path],
         resumed_at_step: int | None,
+        total_steps: int,
     ) -> None:
         """Record what the run is made of and begin to deliver.
 
@@ -61,6 +61,7 @@ class RunLogger:
             tags: shown beside the run in MLflow.
             artifacts: files or folders to keep with the run.
             resumed_at_step: steps done before this process; None for a fresh start.
+            total_steps: optimiser steps of the whole run, for the progress bar and the time left.
         """
         if self._record is None:
             return
@@ -76,7 +77,7 @@ class RunLogger:
         self._append("tags", values={**changed, **tags})
         for path in artifacts:
             self.artifact(path)
-        self._console.begin(resumed_at_step or 0)
+        self._console.begin(resumed_at_step or 0, total_steps)
         if self._config.enabled:
             try:
                 self._delivery = start_delivery(self._run_dir, self._config)

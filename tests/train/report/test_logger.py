@@ -29,8 +29,8 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def started(run_dir: Path, params: dict | None = None, resumed_at_step: int | None = None) -> RunLogger:
-    logger = RunLogger(run_dir, LOCAL_ONLY, total_steps=100)
-    logger.start(params or {}, tags={}, artifacts=[], resumed_at_step=resumed_at_step)
+    logger = RunLogger(run_dir, LOCAL_ONLY)
+    logger.start(params or {}, tags={}, artifacts=[], resumed_at_step=resumed_at_step, total_steps=100)
     return logger
 
 
@@ -240,8 +240,8 @@ import sys
 from pathlib import Path
 from train.report.config import MlflowConfig
 from train.report.logger import RunLogger
-logger = RunLogger(Path(sys.argv[1]), MlflowConfig(enabled=False), 10)
-logger.start({"a": 1}, {}, [], None)
+logger = RunLogger(Path(sys.argv[1]), MlflowConfig(enabled=False))
+logger.start({"a": 1}, {}, [], None, total_steps=100)
 logger.metrics(1, {"loss": 1.0})
 logger.close("FINISHED")
 print({"mlflow", "mindspore"} & set(sys.modules), logger._delivery)
@@ -253,8 +253,8 @@ print({"mlflow", "mindspore"} & set(sys.modules), logger._delivery)
 
 def test_other_ranks_report_nothing(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
-    logger = RunLogger(tmp_path, LOCAL_ONLY, total_steps=100, is_lead=False)
-    logger.start({"a": 1}, {"b": "c"}, [tmp_path], None)
+    logger = RunLogger(tmp_path, LOCAL_ONLY, is_lead=False)
+    logger.start({"a": 1}, {"b": "c"}, [tmp_path], None, total_steps=100)
     logger.metrics(1, {"loss": 1.0})
     logger.epoch_metrics(1, {"loss": 1.0})
     logger.artifact(tmp_path)
@@ -289,8 +289,8 @@ import sys
 from pathlib import Path
 from train.report.config import MlflowConfig
 from train.report.logger import RunLogger
-logger = RunLogger(Path(sys.argv[1]), MlflowConfig(enabled=False), 40)
-logger.start({}, {}, [], 10)
+logger = RunLogger(Path(sys.argv[1]), MlflowConfig(enabled=False))
+logger.start({}, {}, [], 10, total_steps=40)
 logger.progress(11)
 logger.progress(20, {"loss": 1.23456, "images/s": 24.0})
 logger.close("FINISHED")

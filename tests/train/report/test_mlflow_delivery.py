@@ -48,8 +48,8 @@ def delivered_steps(run_dir: Path) -> int:
 
 
 def record_run(run_dir: Path, steps: range, resumed_at_step: int | None = None, status: str = "FINISHED") -> None:
-    logger = RunLogger(run_dir, MlflowConfig(enabled=False), total_steps=100)
-    logger.start({"epochs": 3}, {}, [], resumed_at_step)
+    logger = RunLogger(run_dir, MlflowConfig(enabled=False))
+    logger.start({"epochs": 3}, {}, [], resumed_at_step, total_steps=100)
     for step in steps:
         logger.metrics(step, {name: step + index / 7 for index, name in enumerate(NAMES)})
     logger.close(status)
@@ -104,8 +104,10 @@ def test_addresses_that_say_only_where_are_taken(address):
 def test_a_training_run_is_in_mlflow_when_it_closes(tmp_path, store_uri, capfd):
     config_file = tmp_path / "config.yaml"
     config_file.write_text("epochs: 3\n")
-    logger = RunLogger(tmp_path / "first_run", MlflowConfig(flush_timeout_s=90), total_steps=100)
-    logger.start({"optim": {"lr": 1e-4}, "long": "x" * 9000}, {"git_commit": "abc"}, [config_file], None)
+    logger = RunLogger(tmp_path / "first_run", MlflowConfig(flush_timeout_s=90))
+    logger.start(
+        {"optim": {"lr": 1e-4}, "long": "x" * 9000}, {"git_commit": "abc"}, [config_file], None, total_steps=100
+    )
     for step in range(200):  # more than one request
         logger.metrics(step, {name: step + index / 7 for index, name in enumerate(NAMES)})
     logger.metrics(200, {"loss": math.nan, "hm_loss": math.inf})
@@ -262,8 +264,8 @@ def test_a_run_deleted_while_it_is_delivered_is_replaced_too(tmp_path, store_uri
 
 def test_what_mlflow_refuses_holds_nothing_else_back(tmp_path, store_uri, capfd):
     run_dir = tmp_path / "run"
-    logger = RunLogger(run_dir, MlflowConfig(enabled=False), total_steps=100)
-    logger.start({}, {}, [tmp_path / "never_written.png"], None)
+    logger = RunLogger(run_dir, MlflowConfig(enabled=False))
+    logger.start({}, {}, [tmp_path / "never_written.png"], None, total_steps=100)
     for step in range(10):
         logger.metrics(step, {"loss": 1.0 * step, "bad!name": 2.0, "hm_loss": 3.0 * step})
     logger.close("FINISHED")
@@ -278,8 +280,8 @@ def test_what_mlflow_refuses_holds_nothing_else_back(tmp_path, store_uri, capfd)
 
 def test_an_address_mlflow_does_not_know_is_one_warning_and_training_goes_on(tmp_path, capfd):
     config = MlflowConfig(tracking_uri="gopher://tracking:70", flush_timeout_s=90)
-    logger = RunLogger(tmp_path / "run", config, total_steps=100)
-    logger.start({}, {}, [], None)
+    logger = RunLogger(tmp_path / "run", config)
+    logger.start({}, {}, [], None, total_steps=100)
     logger.metrics(1, {"loss": 1.0})
     logger.close("FINISHED")
     errors = capfd.readouterr().err
@@ -290,8 +292,8 @@ def test_an_address_mlflow_does_not_know_is_one_warning_and_training_goes_on(tmp
 def test_a_server_that_never_answers_costs_training_nothing(tmp_path, monkeypatch, capfd):
     with socket.create_server(("127.0.0.1", 0)) as silent_server:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:secret@127.0.0.1:{silent_server.getsockname()[1]}")
-        logger = RunLogger(tmp_path / "run", MlflowConfig(flush_timeout_s=1.0), total_steps=100)
-        logger.start({}, {}, [], None)
+        logger = RunLogger(tmp_path / "run", MlflowConfig(flush_timeout_s=1.0))
+        logger.start({}, {}, [], None, total_steps=100)
         silent_server.settimeout(90)
         connection, _ = silent_server.accept()  # delivery now hangs in a request
         costs_s = []
@@ -367,8 +369,8 @@ import sys, time
 from pathlib import Path
 from train.report.config import MlflowConfig
 from train.report.logger import RunLogger
-logger = RunLogger(Path(sys.argv[1]), MlflowConfig(tracking_uri=sys.argv[2], flush_timeout_s=30), 10_000)
-logger.start({}, {}, [], None)
+logger = RunLogger(Path(sys.argv[1]), MlflowConfig(tracking_uri=sys.argv[2], flush_timeout_s=30))
+logger.start({}, {}, [], None, total_steps=100)
 for step in range(10_000):
     logger.metrics(step, {"loss": step / 7})
     time.sleep(0.01)
@@ -414,8 +416,8 @@ def server(tmp_path, store_uri) -> Iterator[Server]:
 def test_a_server_started_after_training_gets_everything(tmp_path, server, capfd):
     run_dir, warnings = tmp_path / "run", ""
     (tmp_path / "note.txt").write_text("kept")
-    logger = RunLogger(run_dir, MlflowConfig(tracking_uri=server.uri, flush_timeout_s=90), total_steps=100)
-    logger.start({"epochs": 3}, {}, [tmp_path / "note.txt"], None)
+    logger = RunLogger(run_dir, MlflowConfig(tracking_uri=server.uri, flush_timeout_s=90))
+    logger.start({"epochs": 3}, {}, [tmp_path / "note.txt"], None, total_steps=100)
     logger.metrics(1, {"loss": math.nan, "hm_loss": 1.0})
 
     def warned() -> bool:
@@ -484,8 +486,8 @@ def test_a_server_that_wants_a_password_gets_it_from_mlflows_own_variables(
     for name, password, patience_s in (("stranger", "not-the-secret", 8.0), ("known", "a-long-secret-1", 60.0)):
         monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", password)
         config = MlflowConfig(tracking_uri=guarded_server.uri, flush_timeout_s=patience_s)
-        logger = RunLogger(tmp_path / name, config, total_steps=100)
-        logger.start({"epochs": 3}, {}, [tmp_path / "note.txt"], None)
+        logger = RunLogger(tmp_path / name, config)
+        logger.start({"epochs": 3}, {}, [tmp_path / "note.txt"], None, total_steps=100)
         logger.metrics(1, {"loss": 2.5})
         logger.close("FINISHED")
     errors = capfd.readouterr().err
@@ -502,8 +504,8 @@ def test_the_printed_command_is_one_the_shell_takes(tmp_path, capfd):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         uri = f"http://127.0.0.1:{taken.getsockname()[1]}"
     config = MlflowConfig(tracking_uri=uri, experiment_name="my tests", run_name="a", flush_timeout_s=0.0)
-    logger = RunLogger(tmp_path / "my run", config, total_steps=1)
-    logger.start({}, {}, [], None)
+    logger = RunLogger(tmp_path / "my run", config)
+    logger.start({}, {}, [], None, total_steps=100)
     logger.close("FINISHED")
     command = shlex.split(capfd.readouterr().err.split("To deliver: ")[1])
     assert command == [

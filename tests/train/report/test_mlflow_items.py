@@ -37,8 +37,8 @@ def run_dir(tmp_path, monkeypatch) -> Path:
 
 def record(run_dir: Path, steps: Sequence[int], kept: Sequence[int], resumed_at_step: int | None = None) -> None:
     """A training that validates after each of `steps`; its MOTA is ten times the step."""
-    logger = RunLogger(run_dir, MlflowConfig(enabled=False), total_steps=10)
-    logger.start({"optim": {"lr": 0.1}}, {}, [], resumed_at_step)
+    logger = RunLogger(run_dir, MlflowConfig(enabled=False))
+    logger.start({"optim": {"lr": 0.1}}, {}, [], resumed_at_step, total_steps=100)
     for data in (TRAINING, VALIDATION):
         logger.data_set(data)
     for epoch, step in enumerate(steps, start=1):
@@ -124,8 +124,8 @@ def test_the_newest_table_is_the_one_that_is_compared(run_dir, store_uri):
 
 
 def registered(run_dir: Path, uri: str, step: int, value: str, validation: str = "2e") -> None:
-    logger = RunLogger(run_dir, MlflowConfig(enabled=False), total_steps=10)
-    logger.start({}, {}, [], None)
+    logger = RunLogger(run_dir, MlflowConfig(enabled=False))
+    logger.start({}, {}, [], None, total_steps=100)
     logger.model(
         "fairmot-mine",
         saved(run_dir, step),
@@ -162,8 +162,8 @@ def test_the_alias_moves_to_what_is_better_or_not_comparable(run_dir, store_uri,
 
 @pytest.mark.slow
 def test_a_checkpoint_recorded_by_an_older_version_is_registered_too(run_dir, store_uri, capfd):
-    logger = RunLogger(run_dir, MlflowConfig(enabled=False), total_steps=10)
-    logger.start({}, {}, [], None)
+    logger = RunLogger(run_dir, MlflowConfig(enabled=False))
+    logger.start({}, {}, [], None, total_steps=100)
     logger.close("FINISHED")
     checkpoint = saved(run_dir, 4)
     older = {"kind": "model", "time_ms": 1, "name": "fairmot-mine", "path": str(checkpoint.path), "sha256": "ab"}

@@ -18,8 +18,8 @@ from train.sweep import _job_name, _swept_values
 
 def record_job(folder: Path, rate: str, status: str = "FINISHED") -> Path:
     run_dir = folder / f"optim.lr={rate}"
-    logger = RunLogger(run_dir, MlflowConfig(enabled=False), total_steps=10)
-    logger.start({"optim": {"lr": float(rate)}}, {}, [], None)
+    logger = RunLogger(run_dir, MlflowConfig(enabled=False))
+    logger.start({"optim": {"lr": float(rate)}}, {}, [], None, total_steps=100)
     logger.metrics(1, {"loss": 1.0})
     logger.close(status)
     return run_dir
