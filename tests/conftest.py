@@ -29,7 +29,7 @@ def shared() -> Path:
 
 @pytest.fixture(autouse=True)
 def logging_as_before() -> Iterator[None]:
-    """A command called in this process lets Hydra set up logging; the tests after it shall not see its level and handlers."""
+    """Commands called in this process let Hydra set up logging; later tests do not see its level and handlers."""
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)
     yield
