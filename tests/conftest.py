@@ -1,6 +1,7 @@
 """What the tests of several folders share."""
 
 import logging
+import math
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests first, of these such with few: tests of minutes stand nearly alone in their files."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: slow.get(item.path, len(items)))
+    items.sort(key=lambda item: slow.get(item.path, math.inf))
 
 
 @pytest.fixture(scope="session")

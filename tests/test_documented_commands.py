@@ -36,6 +36,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*found in sys.modules")  # thes
 ELSEWHERE = {
     r"bash scripts/quickstart\.sh": "tests/test_documented_commands.py::test_the_quickstart_script",
     r"bash scripts/test\.sh( all)?": ".ci/run",
+    r"bash scripts/test\.sh coverage": f"{BY_HAND}the default tests, a seventh slower",
     r"pip check": ".ci/run",
     r"python scripts/audit\.py": ".ci/run",
     r"source \.venv/bin/activate": f"{BY_HAND}made by the line before it, or by scripts/environment.sh",
