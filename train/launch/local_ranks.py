@@ -16,6 +16,7 @@ from train.launch.plan import FIRST_STEP_FACTOR, HostPlan, whole_environment
 _LAST_LINES = 20
 _STACK_LINES = 60
 _STACK_TIME_S = 2.0
+_LINES_OF_STACKS = ("Thread 0x", "Current thread 0x", "  File ")
 _STATES = {
     psutil.STATUS_RUNNING: "running",
     psutil.STATUS_STOPPED: "stopped (SIGSTOP)",
@@ -181,7 +182,8 @@ class LocalRanks:
                 title = (
                     f"rank {rank.rank}: step {rank.step}, silent for {now - rank.moved_at_s:.0f} s, {state}; its stack"
                 )
-                parts.append(_quote(title, read_from(rank.log, sizes.get(rank.rank, 0)), _STACK_LINES))
+                added = read_from(rank.log, sizes.get(rank.rank, 0))
+                parts.append(_quote(title, _stacks_in(added) or added, _STACK_LINES))
         return "".join(parts)
 
     def ask_to_stop(self) -> None:
@@ -247,3 +249,8 @@ def read_from(path: Path, offset: int) -> str:
 def _quote(title: str, text: str, count: int) -> str:
     lines = text.rstrip().splitlines()[-count:]
     return f"--- {title} ---\n" + "".join(f"    {line}\n" for line in lines)
+
+
+def _stacks_in(text: str) -> str:
+    """The lines that faulthandler wrote: once the stopped process runs again, ranks may go on and log steps."""
+    return "".join(line for line in text.splitlines(keepends=True) if line.startswith(_LINES_OF_STACKS))

@@ -250,14 +250,17 @@ def test_no_restart_after_a_refusal_or_a_signal(start, code):
 
 def test_a_hung_rank_is_reported_with_its_stack(start):
     """Rank 1 is stopped at step 3 as a debugger would stop it; rank 0 waits for it at step 4."""
-    stuck = "def forgotten():\n    os.kill(os.getpid(), signal.SIGSTOP)\nbeat(3)\nforgotten()"
-    job = start("beat(4); time.sleep(60)", stuck, hang_s=1.5)
+    stuck = "def forgotten():\n    os.kill(os.getpid(), signal.SIGSTOP)\nbeat(3)\nforgotten()\n"
+    goes_on = "for step in range(200):\n    print('goes on', flush=True)\ntime.sleep(60)"
+    job = start("beat(4); time.sleep(60)", stuck + goes_on, hang_s=1.5)
     code, said = job.end()
     assert code == 1, said
     assert "a rank makes no steps" in said
     assert "rank 1: step 3, silent for" in said
     assert "stopped (SIGSTOP)" in said
-    assert "in forgotten" in said
+    stack = said.split("its stack ---")[1].split("\n---")[0]
+    assert "in forgotten" in stack
+    assert "goes on" not in stack
     assert "rank 0: step 4" not in said
     assert gone(job)
 
