@@ -61,9 +61,8 @@ class ShardedClassifier(nn.Cell):
     def __init__(self, features: int, identities: int, half: bool, seed: int, ranks: Ranks) -> None:
         super().__init__()
         self.weight, self.bias, never = own_rows(features, identities, seed, ranks)
-        rows = len(never)
-        self.softmax = _Softmax(ranks, Tensor(never), ranks.rank * rows, half)
-        self.loss = _Loss(ranks, rows, half)
+        self.softmax = Softmax(ranks, Tensor(never), half)
+        self.loss = _Loss(ranks, len(never), half)
 
     def construct(self, embeddings: Tensor, identities: Tensor) -> Tensor:
         """[N, D] float32 and [N] int32, as many on every rank -> cross entropy of each, [N] float32.
@@ -110,22 +109,22 @@ def own_rows(features: int, identities: int, seed: int, ranks: Ranks) -> tuple[P
     return Parameter(padded[0], name="weight"), Parameter(padded[1], name="bias"), never
 
 
-class _Softmax(nn.Cell):
+class Softmax(nn.Cell):
     """The way forth. M are the objects of all ranks, N of this one, R its rows.
 
     Args:
         ranks: all of them.
         never: [R] 0 for a row of an identity, else what keeps it out of the softmax.
-        first: identity of the first row.
         half: multiply in fp16.
     """
 
-    def __init__(self, ranks: Ranks, never: Tensor, first: int, half: bool) -> None:
+    def __init__(self, ranks: Ranks, never: Tensor, half: bool) -> None:
         super().__init__()
         self.gather, self.total, self.largest = ranks.gather, ranks.total, ranks.largest
         self.count, self.rank = ranks.count, Tensor(ranks.rank, ms.int32)
         self.never = never
-        self.first, self.rows = first, never.shape[0]
+        self.rows = never.shape[0]
+        self.first = ranks.rank * self.rows  # the first row's identity
         self.type = ms.float16 if half else ms.float32
         self.logits_of = ops.MatMul(transpose_b=True)
 
@@ -149,7 +148,7 @@ class _Softmax(nn.Cell):
 
 
 class _Loss(nn.Cell):
-    """The losses that `_Softmax` has found, with their gradients."""
+    """The losses that `Softmax` has found, with their gradients."""
 
     def __init__(self, ranks: Ranks, rows: int, half: bool) -> None:
         super().__init__()

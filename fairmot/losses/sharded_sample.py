@@ -10,7 +10,7 @@ import math
 import mindspore as ms
 from mindspore import Parameter, Tensor, nn, ops
 
-from fairmot.losses.sharded import NEVER, Ranks, own_rows
+from fairmot.losses.sharded import NEVER, Ranks, Softmax, own_rows
 
 
 class SampledShardedClassifier(nn.Cell):
@@ -30,7 +30,7 @@ class SampledShardedClassifier(nn.Cell):
     def __init__(self, features: int, identities: int, half: bool, seed: int, ranks: Ranks) -> None:
         super().__init__()
         self.weight, self.bias, never = own_rows(features, identities, seed, ranks)
-        self.softmax = _Softmax(ranks, Tensor(never), half)
+        self.softmax = _SampledSoftmax(ranks, Tensor(never), half)
         self.loss = _Loss(ranks, half)
 
     def construct(self, embeddings: Tensor, identities: Tensor, drawn: Tensor) -> Tensor:
@@ -50,26 +50,10 @@ class SampledShardedClassifier(nn.Cell):
         return self.loss(embeddings, self.weight, self.bias, losses, everyone, drawn, row, of_drawn, of_right)
 
 
-class _Softmax(nn.Cell):
-    """The way forth. M are the objects of all ranks, N of this one, R its rows, S those drawn.
+class _SampledSoftmax(Softmax):
+    """The way forth. M are the objects of all ranks, N of this one, R its rows, S those drawn."""
 
-    Args:
-        ranks: all of them.
-        never: [R] 0 for a row of an identity, else what keeps it out of the softmax.
-        half: multiply in fp16.
-    """
-
-    def __init__(self, ranks: Ranks, never: Tensor, half: bool) -> None:
-        super().__init__()
-        self.gather, self.total, self.largest = ranks.gather, ranks.total, ranks.largest
-        self.count, self.rank = ranks.count, Tensor(ranks.rank, ms.int32)
-        self.never = never
-        self.rows = never.shape[0]
-        self.first = ranks.rank * self.rows
-        self.type = ms.float16 if half else ms.float32
-        self.logits_of = ops.MatMul(transpose_b=True)
-
-    def construct(
+    def construct(  # type: ignore[override]  # the drawn rows come besides
         self, embeddings: Tensor, weight: Tensor, bias: Tensor, identities: Tensor, drawn: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Losses [N]; embeddings [M, D]; rows [M], 0 where another rank has it; gradients by logits [M, S] and [M]."""
@@ -96,7 +80,7 @@ class _Softmax(nn.Cell):
 
 
 class _Loss(nn.Cell):
-    """The losses that `_Softmax` has found, with their gradients."""
+    """The losses that `_SampledSoftmax` has found, with their gradients."""
 
     def __init__(self, ranks: Ranks, half: bool) -> None:
         super().__init__()
