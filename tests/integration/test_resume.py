@@ -149,12 +149,10 @@ def recorded_step(run_dir):
 @pytest.mark.slow
 @pytest.mark.timeout(2400)
 def test_kill_9_at_random_moments(root, tmp_path):
-    """Three kills; whatever they hit, the end is that of an undisturbed run.
-
-    Lost are at most the steps of a save interval, and of another where a save was being written beside them.
-    """
+    """Three kills; whatever they hit, at most a save interval is lost and the end is that of an undisturbed run."""
     generator = np.random.default_rng(2026)
-    changes = {"epochs": 80, "save_every_steps": 3}
+    # Not the network of one convolution: a save would take it several steps.
+    changes = {"model": "dlaconv_34_narrow", "epochs": 10, "save_every_steps": 3}
     code, output = run_training(overrides(root, tmp_path / "undisturbed", **changes))
     assert code == 0, output
     run_dir, words = tmp_path / "run", overrides(root, tmp_path / "run", **changes)
@@ -167,7 +165,7 @@ def test_kill_9_at_random_moments(root, tmp_path):
                 read_checkpoint(path).tensors(group)  # raises if any file is not what was saved
         newest = int(whole[-1].name.removeprefix("step_")) if whole else 0
         reached = recorded_step(run_dir)
-        assert reached - newest <= 2 * changes["save_every_steps"], f"kill {kill}: step {reached}, checkpoint {newest}"
+        assert reached - newest <= changes["save_every_steps"], f"kill {kill}: step {reached}, checkpoint {newest}"
     assert kills >= KILLS - 2, "most kills must hit a living process"
     code, output = run_training(words)
     assert code == 0, output
