@@ -31,7 +31,7 @@ from fairmot.files import write_atomic, write_json_atomic
 
 PARTS = {
     "train_step": ("4 min", {"quick": "true", "steps": "4", "rounds": "1"}),
-    "inference": ("5 min", {"quick": "true", "passes": "3", "rounds": "1"}),
+    "inference": ("8 min", {"quick": "true", "passes": "3", "rounds": "1"}),
     "checkpoint": ("2 min", {"quick": "true", "steps": "5", "every": "3", "repeats": "1"}),
     "ranks": ("3 min", {"quick": "true", "steps": "5"}),
     "cost_curves": ("6 min", {"quick": "true", "steps": "4", "curves": "drawn"}),

@@ -33,7 +33,8 @@ from benchmarks.original.tracker import Absent
 from benchmarks.report import Part, Row, progress, publish
 from fairmot.data.dataset import Augmentation, DataConfig, JointDataset
 from fairmot.data.index import build_index
-from fairmot.data.packed import open_images, open_index, write_pack
+from fairmot.data.pack_writer import write_pack
+from fairmot.data.packed import open_images, open_index
 from fairmot.media.picture import read_content
 
 WARM_UP = 24

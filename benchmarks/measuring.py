@@ -212,10 +212,17 @@ def run_original(python: str, repository: str, **given: object) -> Measured:
     return ran.answer(), ran.peak_gb
 
 
-def run_torch(python: str, program: str, **given: object) -> Ran:
+def run_torch(
+    python: str,
+    program: str,
+    environment: Mapping[str, str] | None = None,
+    prefix: Iterable[str] = (),
+    **given: object,
+) -> Ran:
     """A program of benchmarks/original by a Python with PyTorch; empty: this one."""
     script = str(Path(__file__).with_name("original") / f"{program}.py")
-    return run([python or sys.executable, script, *(f"{key}={value}" for key, value in given.items())])
+    words = (f"{key}={value}" for key, value in given.items())
+    return run([*prefix, python or sys.executable, script, *words], environment)
 
 
 def medians(several: list[Measured]) -> dict[str, float]:

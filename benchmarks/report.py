@@ -15,6 +15,7 @@ from fairmot.media.figures import BLUE, ORANGE, RED, save_figure, tidy
 
 COLUMNS = ("what", "figure", "reference", "its figure", "ratio", "aim")
 _GREY = "#666666"
+_COLOURS, _STYLES = (BLUE, ORANGE, RED), ("o-", "s--", "^:")
 
 
 @dataclass
@@ -181,12 +182,18 @@ def _draw_costs(axes: Any, compared: list[Row]) -> None:
 
 
 def _draw_curve(axes: Any, curve: Curve) -> None:
+    """Lines of one unit share an axis; of two units the second has the axis to the right."""
+    units = [name.rpartition(", ")[2] for name in curve.names]
     for number, (name, values) in enumerate(zip(curve.names, curve.lines, strict=True)):
-        side = axes if number == 0 else axes.twinx()
-        colour = (BLUE, ORANGE)[number]
-        side.plot(curve.x, values, "o-" if number == 0 else "s--", color=colour, markersize=4)
-        side.set_ylabel(name, color=colour)
-        side.set_ylim(0, 1.1 * max(values))
+        side = axes if units[number] == units[0] else axes.twinx()
+        colour = _COLOURS[number]
+        side.plot(curve.x, values, _STYLES[number], color=colour, markersize=4, label=name)
+        top = max(max(line) for line, unit in zip(curve.lines, units, strict=True) if unit == units[number])
+        side.set_ylim(0, 1.1 * top)
+        if len(set(units)) == len(units):
+            side.set_ylabel(name, color=colour)
+    if len(set(units)) < len(units):
+        axes.legend(fontsize=8)
     axes.set_xlabel(curve.title)
     if min(curve.x) > 0 and max(curve.x) / min(curve.x) > 20:
         axes.set_xscale("log")

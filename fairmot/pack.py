@@ -9,7 +9,8 @@ from fairmot.addresses import is_address, masked_address
 from fairmot.cli.command import run_command
 from fairmot.data.dataset import DataConfig
 from fairmot.data.index import build_index
-from fairmot.data.packed import check_pack, write_pack
+from fairmot.data.pack_writer import write_pack
+from fairmot.data.packed import check_pack
 
 
 @dataclass

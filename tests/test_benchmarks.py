@@ -46,6 +46,8 @@ def test_parts_survive_json_and_become_a_picture(tmp_path):
     draw(tmp_path / "found.png", {"one": part, "other": Part([Row("only", 1.0, "s")])})
     picture = cv2.imread(str(tmp_path / "found.png"))
     assert picture is not None and picture.std() > 5
+    several = Curve("objects", [20.0, 60.0], ["ours, ms", "other, ms", "original, ms"], [[1.0, 2.0]] * 3)
+    draw(tmp_path / "one_unit.png", {"tracker": Part([], curves=[several])})
     draw(tmp_path / "nothing_compared.png", {"other": Part([Row("only", 1.0, "s")])})
     assert (tmp_path / "nothing_compared.png").stat().st_size > 0
 

@@ -1,6 +1,7 @@
 """Everything a run consists of, built as configured, in the order in which data walks through it."""
 
 import dataclasses
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fairmot.cli.recorded import recorded
-from fairmot.data.dataset import Augmentation, JointDataset, ValidationFrames
+from fairmot.data.dataset import Augmentation, DataConfig, JointDataset, ValidationFrames
 from fairmot.data.identities import IdentityTable
 from fairmot.data.index import LabelIndex
 from fairmot.data.loader import TrainLoader
 from fairmot.data.packed import open_index
+from fairmot.data.shared_index import share_index
 from fairmot.data.synthetic.generate import generate
 from fairmot.data.targets import Targets, empty_targets
 from fairmot.device import device_in_use
@@ -49,24 +51,31 @@ def open_data(config: TrainConfig, world: World, run_dir: Path) -> LabelIndex:
         DataError: labels are missing or at fault, or ranks found different ones.
         FairMOTError: the lead rank failed, or took too long.
     """
+    data = config.data
     with world.lead_first(run_dir, "index of labels", config.runtime.wait_for_lead_s):
-        if config.data.synthetic is not None:
-            generate(config.data.root, config.data.synthetic)
-        data = config.data
-        index = open_index(
-            data.packed,
-            data.root,
-            data.train,
-            data.cache_dir,
-            progress=world.is_lead,
-            pack_cache=data.pack_cache,
-        )
+        if data.synthetic is not None:
+            generate(data.root, data.synthetic)
+        index = _open_index(data, world)
     if others := world.differing_ranks(index.fingerprint):
         raise DataError(
             f"rank {world.rank}: labels differ: ranks {others} do not read what rank 0 reads. Give every host the same "
             f"{'pack (data.packed)' if data.packed else 'lists and label files (data.root, data.train)'}"
         )
     return index
+
+
+def _open_index(data: DataConfig, world: World) -> LabelIndex:
+    """The labels. A host's ranks share a pack's as they are, those of loose files through the launcher's folder."""
+
+    def read() -> LabelIndex:
+        return open_index(
+            data.packed, data.root, data.train, data.cache_dir, progress=world.is_lead, pack_cache=data.pack_cache
+        )
+
+    folder = os.environ.get("FAIRMOT_LAUNCH_FOLDER")
+    if data.packed or not folder:
+        return read()
+    return share_index(Path(folder), data.root, data.train, read)
 
 
 def build_dataset(config: TrainConfig, index: LabelIndex, augmentation: Augmentation | None = None) -> JointDataset:

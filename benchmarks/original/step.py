@@ -2,11 +2,13 @@
 
     <python with torch> benchmarks/original/step.py original=<its repository> [what=step|inference] [steps=8] [batch=4]
                                                     [size=256x448] [slots=500] [threads=2]
+                                                    [layout=plain|channels_last] [precision=fp32|bf16]
 
 On data from memory: no loader and no video reader runs, which favours the original. `inference` is the network, its
-decoder and the embeddings of the best `slots` peaks, as its tracker takes them. The benchmarks of this folder start it
-beside their own rows; it prints one line of JSON, the times from the third run on. What the original's files import but
-this does not need (DCNv2's extension, torchvision, fvcore) is replaced by empty modules.
+decoder and the embeddings of the best `slots` peaks, as its tracker takes them. Channels last and bf16 (autocast) are
+not what the original does. The benchmarks of this folder start it beside their own rows; it prints one line of JSON,
+the times from the third run on. What the original's files import but this does not need (DCNv2's extension,
+torchvision, fvcore) is replaced by empty modules.
 """
 
 import json
@@ -55,7 +57,7 @@ def make_batch(batch: int, input_height: int, input_width: int, slots: int) -> d
     }
 
 
-def training_step(network: torch.nn.Module, batch: dict[str, torch.Tensor]) -> Callable[[], None]:
+def training_step(network: torch.nn.Module, batch: dict[str, torch.Tensor], bf16: bool) -> Callable[[], None]:
     from models import losses, utils  # noqa: PLC0415
 
     classifier = torch.nn.Linear(REID_DIM, IDENTITIES)
@@ -66,7 +68,9 @@ def training_step(network: torch.nn.Module, batch: dict[str, torch.Tensor]) -> C
     network.train()
 
     def step() -> None:
-        maps = network(batch["image"])[-1]
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            maps = network(batch["image"])[-1]
+        maps = {name: head.float() for name, head in maps.items()}
         detection = focal(utils._sigmoid(maps["hm"]), batch["hm"])
         detection = detection + 0.1 * distance(maps["wh"], batch["mask"], batch["ind"], batch["wh"])
         detection = detection + distance(maps["reg"], batch["mask"], batch["ind"], batch["reg"])
@@ -97,16 +101,20 @@ def inference(network: torch.nn.Module, image: torch.Tensor, slots: int) -> Call
 
 def main() -> None:
     defaults = {"what": "step", "steps": "8", "batch": "4", "size": "256x448", "slots": "500", "threads": "2"}
+    defaults |= {"layout": "plain", "precision": "fp32"}
     options = defaults | dict(word.split("=", 1) for word in sys.argv[1:])
     torch.set_num_threads(int(options["threads"]))
     network = load(Path(options["original"]))
     height, width = map(int, options["size"].split("x"))
     slots = min(int(options["slots"]), height // DOWN_RATIO * (width // DOWN_RATIO))
     batch = make_batch(int(options["batch"]), height, width, slots)
+    if options["layout"] == "channels_last":
+        network = network.to(memory_format=torch.channels_last)
+        batch["image"] = batch["image"].contiguous(memory_format=torch.channels_last)
     if options["what"] == "inference":
         work = inference(network, batch["image"], slots)
     else:
-        work = training_step(network, batch)
+        work = training_step(network, batch, options["precision"] == "bf16")
     seconds, worked = [], []
     for _ in range(int(options["steps"])):
         began, began_work = time.perf_counter(), time.process_time()

@@ -24,7 +24,8 @@ from benchmarks.drawn_data import LISTS, draw, write_data
 from benchmarks.measuring import options
 from benchmarks.report import markdown, progress, ratios, write_output
 from fairmot.data.index import build_index
-from fairmot.data.packed import PackedImages, open_images, write_pack
+from fairmot.data.pack_writer import write_pack
+from fairmot.data.packed import PackedImages, open_images
 from fairmot.data.sampler import epoch_order
 from fairmot.data.shard_cache import PackCacheConfig
 

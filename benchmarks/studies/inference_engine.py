@@ -10,31 +10,18 @@ time.
 
 import sys
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.inference import build
+from benchmarks.inference import write_weights
 from benchmarks.measuring import options, run, size_hw
-from fairmot.cli.command import compose
 from fairmot.data.synthetic.scene import make_scene, render
 from fairmot.media.video_writer import VideoWriter
-from fairmot.weights.weights_file import weights_file
-from train.config import TrainConfig
 
 ENGINES = ("mindspore", "onnx")
 HEAD = "{:<20}{:>10}{:>16}{:>16}"
 ROW = "{:<20}{:>10.3f}{:>16.1f}{:>16.1f}"
-
-
-def write_weights(path: Path, model: str, input_size_hw: tuple[int, int]) -> None:
-    """Those of a new network, with a heatmap that tells places apart."""
-    rng = np.random.default_rng(0)
-    tensors = {name: parameter.asnumpy() for name, parameter in build(model).state().items()}
-    tensors["hm.2.weight"] = rng.standard_normal(tensors["hm.2.weight"].shape).astype(np.float32)
-    config = asdict(compose([f"model={model}"], TrainConfig, "train").model)
-    path.write_bytes(weights_file(tensors, {"model": config, "num_classes": 1, "input_size": list(input_size_hw)}))
 
 
 def write_video(path: Path, frames: int) -> None:

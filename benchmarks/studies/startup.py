@@ -7,8 +7,8 @@ A pack's index and a mix of label files are generated, BOXES boxes a picture; th
 So many processes open them at the same moment as a training does, up to a data set that could give samples. Then,
 while all of them still hold it, each reads what it has for itself alone and its share of what the processes share
 (/proc/<pid>/smaps_rollup), over what it had before. Everything is in the page cache, unless `before` says otherwise.
-With `against` the same is done by the code of another checkout, in the same run. Label files of a million pictures are
-two million files.
+With `against` the same is done by the code of another checkout, in the same run. Pictures are hard links of a few
+files: they are looked for by name alone.
 
 With `before` a shell command runs before each measured opening, such as one that mounts the folder's file system anew:
 then nothing of it is in the page cache. A slow disk, as root on Linux with cgroups of version 1: an ext4 image on a
@@ -23,6 +23,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +32,15 @@ import numpy as np
 
 from benchmarks.measuring import options
 from benchmarks.report import markdown, progress, short, write_output
-from fairmot.data.index import build_index
-from fairmot.data.labels import format_labels, label_path_for
+from fairmot.data.folders import stamp_files
+from fairmot.data.label_cache import CachedLabels, cache_files, save
+from fairmot.data.labels import format_labels, label_path_for, read_labels
 from fairmot.data.pack_format import FORMAT, INDEX, MANIFEST, shard_name
 
 BOXES, FRAMES, PICTURE_BYTES = 5, 1000, 100_000
 SHARD_PICTURES = 10_000
 IDENTITIES = 50_000
+LINKS, LIST_LINES = 10_000, 2_000_000
 
 # Interfaces that did not change, so that an older checkout can run it.
 RANK = """
@@ -53,13 +57,19 @@ def held_mb():
 def peak_mb():
     return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1e3
 
-root, packed = sys.argv[1], sys.argv[2] or None
-config = DataConfig(root=root, train={"drawn": "drawn.train"}, packed=packed, cache_dir=root + "/cache")
+try:
+    from fairmot.data.shared_index import share_index
+except ImportError:  # a version before it
+    share_index = None
+
+root, packed, host, lists = sys.argv[1], sys.argv[2] or None, Path(sys.argv[3]), json.loads(sys.argv[4])
+config = DataConfig(root=root, train=lists, packed=packed, cache_dir=root + "/cache")
 print("ready", flush=True)
 sys.stdin.readline()
 before, shared_before = held_mb()
 began = time.perf_counter()
-index = open_index(packed, root, config.train, config.cache_dir, progress=False)
+read = lambda: open_index(packed, root, config.train, config.cache_dir, progress=False)
+index = read() if packed or share_index is None else share_index(host, root, config.train, read)
 dataset = JointDataset(index, config, seed=1, ltrb=True, down_ratio=4, msra=False)
 took_s = time.perf_counter() - began
 print("done", flush=True)
@@ -116,8 +126,8 @@ def draw_pack(folder: Path, images: int) -> Path:
     return folder
 
 
-def draw_files(root: Path, images: int) -> None:
-    """Label files, a picture of one byte beside each, their list, and the cache of an earlier start."""
+def draw_files(root: Path, images: int) -> dict[str, str]:
+    """Label files, a picture of one byte beside each, their lists, and the cache that reading them would leave."""
     texts = [format_labels(rows) for rows in drawn_rows(FRAMES).reshape(FRAMES, BOXES, 6)]
     paths = names(images)
     for k, path in enumerate(paths):
@@ -125,21 +135,45 @@ def draw_files(root: Path, images: int) -> None:
         if k % FRAMES == 0:
             picture.parent.mkdir(parents=True)
             labels.parent.mkdir(parents=True)
-        picture.write_bytes(b"x")
+        if k % LINKS == 0:
+            original = picture
+            picture.write_bytes(b"x")
+        else:
+            picture.hardlink_to(original)  # pictures of an earlier start are looked for by name alone
         labels.write_text(texts[k % FRAMES])
-    (root / "drawn.train").write_text("".join(f"{path}\n" for path in paths))
+    lists = {}
+    for begin in range(0, images, LIST_LINES):
+        name = f"drawn{begin // LIST_LINES}"
+        lists[name] = f"{name}.train"
+        (root / lists[name]).write_text("".join(f"{path}\n" for path in paths[begin : begin + LIST_LINES]))
+    label_paths = [label_path_for(path) for path in paths]
+    rows = np.concatenate([read_labels(str(root / path)) for path in label_paths[:FRAMES]])
     time.sleep(3)  # files of the last two seconds are not trusted to stay as they are
-    build_index(str(root), {"drawn": "drawn.train"}, str(root / "cache"), progress=False)
+    with ThreadPoolExecutor() as pool:
+        found = stamp_files(str(root), label_paths, pool)
+    stamps = np.fromiter(chain.from_iterable(found[path] for path in label_paths), np.int64).reshape(-1, 3)
+    rows = np.tile(rows, (-(-images // FRAMES), 1))[: images * BOXES]
+    cached = CachedLabels(label_paths, stamps, rows, np.arange(images + 1) * BOXES)
+    save(cache_files(str(root), lists, str(root / "cache")), cached, must_succeed=True)
+    return lists
 
 
-def start(checkout: Path, root: Path, packed: Path | None, ranks: int, before: str = "") -> list[dict[str, Any]]:
+def start(
+    checkout: Path, root: Path, packed: Path | None, lists: dict[str, str], ranks: int, before: str = ""
+) -> list[dict[str, Any]]:
     """What each of so many processes measured; all of them open at the same moment and hold at the same moment."""
     if before:
         subprocess.run(before, shell=True, check=True)
-    command = [sys.executable, "-c", RANK, str(root), str(packed or "")]
+    with tempfile.TemporaryDirectory() as host:  # the launcher's folder
+        return _run(
+            [sys.executable, "-c", RANK, str(root), str(packed or ""), host, json.dumps(lists)], checkout, ranks
+        )
+
+
+def _run(command: list[str], checkout: Path, ranks: int) -> list[dict[str, Any]]:
     environment = {**os.environ, "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"}
     processes = [
-        subprocess.Popen(command, env=environment, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(command, env=environment, cwd="/", stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(ranks)
     ]
     found = []
@@ -187,13 +221,15 @@ def main() -> None:
         for kind in chosen["kinds"].split(","):
             with tempfile.TemporaryDirectory(dir=chosen["folder"] or None) as temporary:
                 root = Path(temporary)
-                packed = draw_pack(root / "pack", images) if kind == "pack" else draw_files(root, images)
+                packed = draw_pack(root / "pack", images) if kind == "pack" else None
+                lists = draw_files(root, images) if packed is None else {"drawn": "drawn.train"}
                 for ranks in map(int, chosen["ranks"].split(",")):
                     for code, checkout in checkouts.items():
                         progress(f"{kind}, {images} pictures, {ranks} ranks, {code}")
-                        if kind == "files":
-                            start(checkout, root, None, 1)  # each has a cache of its own format
-                        rows.append(row(kind, images, code, start(checkout, root, packed, ranks, chosen["before"])))
+                        if kind == "files" and chosen["against"]:
+                            start(checkout, root, None, lists, 1)  # each has a cache of its own format
+                        found = start(checkout, root, packed, lists, ranks, chosen["before"])
+                        rows.append(row(kind, images, code, found))
                         progress(json.dumps(rows[-1]))
     assert len({(each["labels"], each["pictures"], each["digest"]) for each in rows}) == len(
         {(each["labels"], each["pictures"]) for each in rows}

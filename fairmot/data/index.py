@@ -170,7 +170,7 @@ def build_index(
         raise DataError(f"data.root={root} is not a folder")
     image_lists = [read_image_list(root, name, path) for name, path in lists.items()]
     label_paths = list(chain.from_iterable(item.label_paths for item in image_lists))
-    watch = DataWatch(root, chain.from_iterable(item.image_paths for item in image_lists))
+    watch = DataWatch.of(root, chain.from_iterable(item.image_paths for item in image_lists))
     files = label_cache.cache_files(root, lists, cache_dir)
     labels = label_cache.load(files)
     with ThreadPoolExecutor(threads) as pool:
@@ -199,13 +199,13 @@ def build_index(
 
 def _check_images(root: str, image_lists: list[ImageList], known_labels: set[str], pool: Executor) -> None:
     """Every image must be there and hold something; images of an earlier start are only looked for by name."""
-    split = [[image.rpartition("/") for image in item.image_paths] for item in image_lists]
-    present = list_folders(root, {folder for parts in split for folder, _, _ in parts}, pool)
+    images = chain.from_iterable(item.image_paths for item in image_lists)
+    present = list_folders(root, {image.rpartition("/")[0] for image in images}, pool)
     faults: list[str] = []
     fresh: dict[str, str] = {}
-    for item, parts in zip(image_lists, split, strict=True):
-        for i, (folder, _, name) in enumerate(parts):
-            image = item.image_paths[i]
+    for item in image_lists:
+        for i, image in enumerate(item.image_paths):
+            folder, _, name = image.rpartition("/")
             if name not in present[folder]:
                 faults.append(f"{item.list_path}:{item.lines[i]}: image {os.path.join(root, image)} does not exist")
             elif item.label_paths[i] not in known_labels:

@@ -8,30 +8,21 @@ A pack is a folder that comes into being whole or not at all:
 """
 
 import hashlib
-import io
 import json
-import os
-import tempfile
-import zipfile
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from fairmot.data.array_file import map_arrays
 from fairmot.data.identities import IdentityTable
 from fairmot.data.index import LabelIndex, build_index
-from fairmot.data.pack_format import FORMAT, INDEX, MANIFEST, Manifest, Place, Shard, check_index, shard_name
-from fairmot.data.pack_source import FolderPack, PackSource, digest_of, open_source
+from fairmot.data.pack_format import INDEX, Manifest, Place, check_index
+from fairmot.data.pack_source import FolderPack, PackSource, open_source
 from fairmot.data.path_table import PathTable
 from fairmot.data.shard_cache import PackCacheConfig
 from fairmot.errors import DataError, FairMOTError
-from fairmot.files import sync_directory, write_atomic, write_json_atomic
-from fairmot.media.picture import check_whole, read_content
 
 _AGAIN = "write it again with python -m fairmot.pack"
 
@@ -100,7 +91,7 @@ def open_index(
     """
     if packed is None:
         return build_index(root, lists, cache_dir, progress=progress)
-    pack = _open(open_source(packed, pack_cache or PackCacheConfig()))
+    pack = open_whole(open_source(packed, pack_cache or PackCacheConfig()))
     names = pack.manifest.names
     missing = [name for name in lists if name not in names]
     if missing:
@@ -185,39 +176,7 @@ class PackedImages:
 
 def open_images(packed: str, pack_cache: PackCacheConfig | None = None) -> PackedImages:
     """All images of a pack, without choosing among its data sets; arguments and errors as of `open_index`."""
-    return PackedImages(_whole(_open(open_source(packed, pack_cache or PackCacheConfig()))))
-
-
-def write_pack(index: LabelIndex, output: Path, shard_bytes: int, progress: bool = True) -> bool:
-    """Pack all images of an index; killed at any moment it leaves no folder of that name.
-
-    Args:
-        index: images, which must be files, and labels.
-        output: the pack's folder.
-        shard_bytes: a shard that has grown to this size is the last of its number.
-        progress: show a bar on stderr.
-
-    Returns:
-        False when the same pack is there already.
-
-    Raises:
-        DataError: an image cannot be read or is cut short, `output` is something else, or cannot be written.
-    """
-    if output.exists():
-        if _open(FolderPack(str(output))).manifest.digest == index.digest:
-            return False
-        raise DataError(f"{output} holds other data; remove it, or choose another output=")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as temporary:
-            folder = Path(temporary) / output.name
-            folder.mkdir()
-            _write(index, folder, shard_bytes, progress)
-            folder.rename(output)
-        sync_directory(output.parent)
-    except OSError as error:
-        raise DataError(f"{output} cannot be written: {error}") from error
-    return True
+    return PackedImages(_whole(open_whole(open_source(packed, pack_cache or PackCacheConfig()))))
 
 
 def check_pack(packed: str, pack_cache: PackCacheConfig | None = None) -> int:
@@ -235,7 +194,7 @@ def check_pack(packed: str, pack_cache: PackCacheConfig | None = None) -> int:
         ConfigError: see `open_source`.
     """
     source = open_source(packed, pack_cache or PackCacheConfig())
-    pack = _open(source)
+    pack = open_whole(source)
     for shard in pack.manifest.shards:
         state = hashlib.sha256()
         for block in source.blocks(shard):
@@ -250,65 +209,12 @@ def check_pack(packed: str, pack_cache: PackCacheConfig | None = None) -> int:
     return len(pack.paths)
 
 
-def _write(index: LabelIndex, folder: Path, shard_bytes: int, progress: bool) -> None:
-    """Shards, then the index, then the manifest, each on disk before the next."""
-    places: dict[str, Place] = {}
-    shards: list[Shard] = []
-    numbers = tqdm(range(len(index)), desc="packing", unit="image", disable=None if progress else True)
-    pending = _unique(index, numbers)
-    image = next(pending, None)
-    while image is not None:
-        path = folder / shard_name(len(shards))
-        first = len(places)
-        with open(path, "w+b") as stream:
-            with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-                while image is not None and stream.tell() < shard_bytes:
-                    name, content = image
-                    # A date of its own would make every pack of the same data another file.
-                    archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
-                    offset = stream.tell() - len(content)
-                    places[name] = Place(len(shards), offset, len(content), zlib.crc32(content))
-                    image = next(pending, None)
-            stream.flush()
-            os.fsync(stream.fileno())
-            size = stream.tell()
-            stream.seek(0)
-            digest = digest_of(stream)
-        shards.append(Shard(path.name, size, len(places) - first, digest))
-    content = _index_content(index, [places[name] for name in index.image_paths])
-    write_atomic(folder / INDEX, content)
-    sha256 = hashlib.sha256(content).hexdigest()
-    manifest = Manifest(FORMAT, index.digest, index.names, index.identities.counts, sha256, shards)
-    write_json_atomic(folder / MANIFEST, asdict(manifest))
+def open_whole(source: PackSource) -> OpenPack:
+    """A pack in which everything fits.
 
-
-def _unique(index: LabelIndex, images: Iterable[int]) -> Iterator[tuple[str, bytes]]:
-    """Names and bytes; an image that stands in two lists comes once."""
-    seen: set[str] = set()
-    for i in images:
-        if index.image_paths[i] not in seen:
-            seen.add(index.image_paths[i])
-            content = read_content(index.image_path(i))
-            check_whole(content, index.image_path(i))
-            yield index.image_paths[i], content
-
-
-def _index_content(index: LabelIndex, places: list[Place]) -> bytes:
-    buffer = io.BytesIO()
-    columns = np.array(places, np.int64).reshape(-1, len(Place._fields)).T
-    np.savez(
-        buffer,
-        paths=np.frombuffer("\n".join(index.image_paths).encode(), np.uint8),
-        image_starts=index.image_starts,
-        rows=index.rows,
-        row_offsets=index.row_offsets,
-        **{f"image_{name}": column for name, column in zip(Place._fields, columns, strict=True)},
-    )
-    return buffer.getvalue()
-
-
-def _open(source: PackSource) -> OpenPack:
-    """A pack in which everything fits."""
+    Raises:
+        DataError: it is not whole.
+    """
     manifest = _manifest(source)
     try:
         with source.open_index(manifest) as stream:

@@ -22,7 +22,8 @@ from fairmot.data import far_store, pack_source, shard_cache
 from fairmot.data.dataset import DataConfig, JointDataset
 from fairmot.data.index import build_index
 from fairmot.data.pack_format import INDEX, MANIFEST
-from fairmot.data.packed import PackedImages, check_pack, open_images, open_index, write_pack
+from fairmot.data.pack_writer import write_pack
+from fairmot.data.packed import PackedImages, check_pack, open_images, open_index
 from fairmot.data.shard_cache import PackCacheConfig
 from fairmot.errors import ConfigError, DataError
 from fairmot.pack import PackConfig, pack

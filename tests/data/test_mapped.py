@@ -12,7 +12,8 @@ from small_data import person, rows, write_data_set
 from fairmot.data import path_table
 from fairmot.data.array_file import map_arrays
 from fairmot.data.index import build_index
-from fairmot.data.packed import PackedImages, PackedIndex, open_index, write_pack
+from fairmot.data.pack_writer import write_pack
+from fairmot.data.packed import PackedImages, PackedIndex, open_index
 from fairmot.data.path_table import PathTable
 from fairmot.errors import DataError
 

@@ -15,7 +15,8 @@ import pytest
 from small_data import person, rows, write_data_set
 
 from fairmot.data.index import build_index
-from fairmot.data.packed import check_pack, open_images, open_index, write_pack
+from fairmot.data.pack_writer import write_pack
+from fairmot.data.packed import check_pack, open_images, open_index
 from fairmot.errors import DataError
 
 Arrays = dict[str, Any]

@@ -17,7 +17,8 @@ from small_data import person, rows, write_data_set
 from fairmot.data import packed
 from fairmot.data.dataset import DataConfig, JointDataset
 from fairmot.data.index import LabelIndex, build_index
-from fairmot.data.packed import check_pack, open_images, open_index, write_pack
+from fairmot.data.pack_writer import write_pack
+from fairmot.data.packed import check_pack, open_images, open_index
 from fairmot.errors import DataError
 from fairmot.pack import PackConfig, pack
 

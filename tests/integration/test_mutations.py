@@ -28,7 +28,8 @@ from fairmot.convert.torch_file import torch_file
 from fairmot.data.index import build_index
 from fairmot.data.labels import usable
 from fairmot.data.layout import Built, build_data_set
-from fairmot.data.packed import open_images, open_index, write_pack
+from fairmot.data.pack_writer import write_pack
+from fairmot.data.packed import open_images, open_index
 from fairmot.detections.file import read_detections, write_detections
 from fairmot.detections.recorder import DetectionRecorder
 from fairmot.errors import FairMOTError

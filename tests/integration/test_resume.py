@@ -10,7 +10,7 @@ from small_run import compose_config, curves, overrides, run_training, start_tra
 
 from fairmot.data import far_store
 from fairmot.data.index import build_index
-from fairmot.data.packed import write_pack
+from fairmot.data.pack_writer import write_pack
 from fairmot.weights.checkpoint import GROUPS, read_checkpoint, whole_checkpoints
 from train.command import train
 

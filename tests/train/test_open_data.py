@@ -8,7 +8,7 @@ from small_data import person, rows, write_data_set
 
 from fairmot.data.dataset import DataConfig
 from fairmot.data.index import build_index
-from fairmot.data.packed import write_pack
+from fairmot.data.pack_writer import write_pack
 from fairmot.errors import DataError
 from train.build import open_data
 from train.config import TrainConfig
@@ -45,3 +45,14 @@ def test_a_rank_with_other_labels_is_named(packed: bool, tmp_path: Path, monkeyp
     opened(1, identity=1)
     with pytest.raises(DataError, match=r"rank 2: labels differ: ranks \[2\] .*data\.(packed|root)"):
         opened(2, identity=2)
+
+
+def test_ranks_of_one_launcher_look_at_loose_labels_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lists = write_data_set(tmp_path / "data", "a", [rows(person(0)), rows(person(3))])
+    config = TrainConfig(data=DataConfig(root=str(tmp_path / "data"), train=lists), validate_every_epochs=0)
+    monkeypatch.setenv("FAIRMOT_LAUNCH_FOLDER", str(tmp_path))
+    first = open_data(config, World(), tmp_path)
+    (tmp_path / "data/a/labels_with_ids/001.txt").unlink()
+    assert open_data(config, World(), tmp_path).digest == first.digest, "the second rank looked for itself"
+    monkeypatch.delenv("FAIRMOT_LAUNCH_FOLDER")
+    assert open_data(config, World(), tmp_path).digest != first.digest

@@ -17,7 +17,10 @@ def headline(job: Job) -> str:
         Starter.msrun: f"through msrun{f', devices of {job.table.path}' if job.table else ''}",
         Starter.alone: "alone",
     }
-    return f"{job.num_ranks} rank(s) on {job.num_hosts} host(s), device={job.device}, {ways[job.starter]}"
+    each = job.allocation.per_host if job.allocation else 1
+    tasks = f" in {job.num_hosts} tasks" if each > 1 else ""
+    hosts = f"{job.num_hosts // each} host(s){tasks}"
+    return f"{job.num_ranks} rank(s) on {hosts}, device={job.device}, {ways[job.starter]}"
 
 
 def describe(

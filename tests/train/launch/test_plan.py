@@ -15,7 +15,7 @@ from train.cluster.job import Job, Starter, choose_starter, meeting_point
 from train.cluster.rank_table import read_rank_table
 from train.launch import __main__ as launcher
 from train.launch.arguments import Arguments, parse
-from train.launch.dry_run import describe
+from train.launch.dry_run import describe, headline
 from train.launch.plan import plan_host, whole_environment
 from train.preflight.checks import CHECKS
 
@@ -139,6 +139,7 @@ def test_several_launchers_of_a_host_take_its_devices_in_turn():
     assert [host.ranks[0].environment["DEVICE_ID"] for host in hosts] == ["0", "1", "0", "1"]
     assert [host.ranks[0].rank for host in hosts] == [0, 1, 2, 3]
     assert {"--worker_num=4", "--local_worker_num=1", "--node_rank=3"} <= set(hosts[3].command)
+    assert headline(started).startswith("4 rank(s) on 2 host(s) in 4 tasks, device=")
 
 
 @pytest.mark.parametrize(
