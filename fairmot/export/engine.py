@@ -121,7 +121,7 @@ def _key(checkpoint: Checkpoint, max_objects: int, batch_size: int) -> str:
 
     network = [checkpoint.manifest.get(key) for key in ("model", "input_size", "num_classes")]
     versions = [FORMAT_VERSION, fairmot.__version__, ms.__version__, onnxruntime.__version__]
-    everything = [digest(checkpoint.file_to_use), network, max_objects, batch_size, versions, "with embedding map"]
+    everything = [digest(checkpoint.file_to_use), network, max_objects, batch_size, versions, "heads at peaks"]
     return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:32]
 
 

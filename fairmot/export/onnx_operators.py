@@ -180,6 +180,11 @@ def _batch_matmul(builder: GraphBuilder, operator: Operator) -> Result:
     return builder.emit("MatMul", [left, right], operator.results[0])
 
 
+def _matmul(builder: GraphBuilder, operator: Operator) -> Result:
+    left, right, left_turned, right_turned = operator.inputs
+    return builder.emit("Gemm", [left, right], operator.results[0], transA=int(left_turned), transB=int(right_turned))
+
+
 def _gather(builder: GraphBuilder, operator: Operator) -> Result:
     table, indices, axis = operator.inputs[:3]
     return builder.emit("Gather", [table, indices], operator.results[0], axis=axis)
@@ -224,6 +229,7 @@ TRANSLATIONS: dict[str, Translation] = {
     "Load": _first,
     "LogicalAnd": _same("And"),
     "MakeTuple": _make_tuple,
+    "MatMul": _matmul,
     "MatMulExt": _same("MatMul"),
     "MaxPool": _max_pool,
     "MaxPool3DWithArgmax": _max_pool_3d,

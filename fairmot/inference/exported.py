@@ -1,8 +1,8 @@
 """Running exported files, and telling them from checkpoints."""
 
+import functools
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,11 +87,14 @@ def open_exported(path: Path, device: Device, *, max_objects: int, batch_size: i
         )
     run: Run
     embed: Run | None = None
-    if description.ending == ONNX:
-        run_up_to = _onnx_run(path, device)
-        run = partial(run_up_to, OUTPUTS)
-        if description.embedding_map:
-            embed = partial(run_up_to, [EMBEDDING_MAP])
+    if description.ending == ONNX and description.embedding_map:
+        run = _onnx_run(path, _up_to(path, OUTPUTS), device)
+        embedding = functools.cache(lambda: _onnx_run(path, _up_to(path, [EMBEDDING_MAP]), device))  # few ask for it
+
+        def embed(batch: np.ndarray) -> list[np.ndarray]:
+            return embedding()(batch)
+    elif description.ending == ONNX:
+        run = _onnx_run(path, str(path), device)
     else:
         run = _mindir_run(path, device)
     return ExportedDetector(description, _as_described(path, description, run), max_objects, batch_size, embed)
@@ -141,8 +144,26 @@ def _as_described(path: Path, description: Description, run: Run) -> Run:
     return checked
 
 
-def _onnx_run(path: Path, device: Device) -> Callable[[Sequence[str], np.ndarray], list[np.ndarray]]:
-    """The graph, which gives the outputs that are named."""
+def _up_to(path: Path, names: Sequence[str]) -> bytes:
+    """The part of an ONNX graph that some of its outputs need: ONNX Runtime computes all that a graph has."""
+    import onnx  # noqa: PLC0415
+
+    model = onnx.load(str(path))
+    graph, needed, nodes = model.graph, set(names), []
+    for node in reversed(graph.node):
+        if needed.intersection(node.output):
+            needed.update(node.input)
+            nodes.append(node)
+    kept = {"node": nodes[::-1], "output": [one for one in graph.output if one.name in needed]}
+    kept["initializer"] = [one for one in graph.initializer if one.name in needed]
+    for part, values in kept.items():
+        graph.ClearField(part)
+        getattr(graph, part).extend(values)
+    return model.SerializeToString()
+
+
+def _onnx_run(path: Path, graph: str | bytes, device: Device) -> Run:
+    """A graph, or the name of its file, ready to run; `path` is for messages."""
     try:
         import onnxruntime  # noqa: PLC0415
     except ImportError as error:
@@ -150,16 +171,16 @@ def _onnx_run(path: Path, device: Device) -> Callable[[Sequence[str], np.ndarray
     if device is Device.ascend:
         raise ConfigError(f"device={device.value}: ONNX files run on the CPU here; docs/export.md says how on Ascend")
     try:
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no base of their own
         raise CheckpointError(f"{path}: onnxruntime {onnxruntime.__version__} cannot load it ({error})") from error
 
     if device is Device.auto:
         print("device=auto: cpu (ONNX files run on the CPU here)", file=sys.stderr)
 
-    def run(names: Sequence[str], batch: np.ndarray) -> list[np.ndarray]:
+    def run(batch: np.ndarray) -> list[np.ndarray]:
         try:
-            return session.run(list(names), {INPUT: batch})
+            return session.run(None, {INPUT: batch})
         except Exception as error:
             raise FairMOTError(f"{path}: onnxruntime {onnxruntime.__version__} cannot run it ({error})") from error
 

@@ -18,7 +18,7 @@ from fairmot.model.config import ModelConfig
 from fairmot.model.decode import Decode
 from fairmot.model.folding import fold_batch_norms
 from fairmot.model.network import FairMOT, build_network
-from fairmot.ops import gather_at, l2_normalize
+from fairmot.ops import l2_normalize
 from fairmot.weights.checkpoint import Checkpoint, tensor_differences
 from fairmot.weights.weights_file import open_weights
 
@@ -26,10 +26,13 @@ from fairmot.weights.weights_file import open_weights
 class DetectionGraph(nn.Cell):
     """Network and decoder, compiled as one graph in graph mode.
 
+    Peaks first, then the other heads there alone: at 608x1088 whole maps of them are 41,344 cells, a quarter of the
+    network's work, of which `max_objects` are read.
+
     Not by `ms.jit`: outside graph mode its graphs miss later changes of parameters by `set_data`.
 
     Args:
-        network: uint8 [B, H, W, 3] RGB -> hm logits, wh, id, reg maps.
+        network: `FairMOT`, or what has its `features`, `heat`, `at` and `embedding_map`.
         max_objects: objects taken from a picture.
         with_heat: give the scores of all cells besides.
         with_embedding_map: give the map of embeddings besides.
@@ -49,12 +52,15 @@ class DetectionGraph(nn.Cell):
 
         These are float32: the heatmap [B, classes, h, w] from 0 to 1, then embeddings [B, D, h, w] of any length.
         """
-        hm, wh, embedding, reg = self.network(image)
-        found = self.decode(hm, wh, embedding, reg)
+        features = self.network.features(image)
+        hm = self.network.heat(features)
+        scores, classes, cells = self.decode.peaks(hm)
+        wh, embedding, reg = self.network.at(features, cells)
+        found: tuple[Tensor, ...] = self.decode.objects(scores, classes, cells, hm.shape[3], wh, embedding, reg)
         if self.with_heat:
-            found = (*found, ops.sigmoid(hm.astype(ms.float32)))
+            found = (*found, ops.sigmoid(hm))
         if self.with_embedding_map:
-            found = (*found, embedding.astype(ms.float32))
+            found = (*found, self.network.embedding_map(features))
         return found
 
 
@@ -67,8 +73,7 @@ class _EmbeddingGraph(nn.Cell):
 
     def construct(self, image: Tensor, cells: Tensor) -> Tensor:
         """Uint8 [B, H, W, 3] RGB and int32 [B, K] (y * w + x) -> float32 [B, K, D] of length 1."""
-        _, _, embedding, _ = self.network(image)
-        return l2_normalize(gather_at(embedding, cells).astype(ms.float32))
+        return l2_normalize(self.network.embedding_at(self.network.features(image), cells))
 
 
 class NetworkDetector(Detector):
@@ -89,7 +94,7 @@ class NetworkDetector(Detector):
         """Wrap a network, which may be one in training: its mode and parameters stay as they are.
 
         Args:
-            network: uint8 [B, H, W, 3] RGB -> hm logits, wh, id, reg maps.
+            network: see `DetectionGraph`.
             input_size_hw: height and width of its input, pixels.
             down_ratio: input pixels to a cell of its maps.
             max_objects: objects taken from a picture.

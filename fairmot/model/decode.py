@@ -41,23 +41,50 @@ class Decode(nn.Cell):
             boxes_xyxy [B, K, 4] in cells, scores [B, K], classes int32 [B, K], embeddings [B, K, D] of length 1, and
             the peaks' cells int32 [B, K], y * w + x. Where a map has fewer than K peaks the rest scores 0.
         """
+        scores, classes, cells = self.peaks(hm)
+        reg_at_cells = None if reg is None else gather_at(reg, cells)
+        values = gather_at(wh, cells), gather_at(embedding, cells), reg_at_cells
+        return self.objects(scores, classes, cells, hm.shape[3], *values)
+
+    def peaks(self, hm: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits [B, classes, h, w] to scores, classes and cells as above."""
         batch, num_classes, height, width = hm.shape
         # fp16 would round neighbours to equal heights and make peaks of them all.
         heat = ops.sigmoid(hm.astype(ms.float32))
         peaks = ops.select(self.window_maximum(heat) == heat, heat, ops.zeros_like(heat))
         count = min(self.max_objects, num_classes * height * width)
         scores, positions = ops.topk(peaks.reshape(batch, num_classes * height * width), count)
-        classes, cells = positions // (height * width), positions % (height * width)
+        return scores, positions // (height * width), positions % (height * width)
+
+    def objects(
+        self,
+        scores: Tensor,
+        classes: Tensor,
+        cells: Tensor,
+        width: int,
+        wh: Tensor,
+        embedding: Tensor,
+        reg: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """What `peaks` found and the other heads say there, each [B, K, channels], to objects as above.
+
+        Args:
+            scores: see `construct`.
+            classes: see `construct`.
+            cells: see `construct`.
+            width: w, of the map.
+            wh: sizes, in cells.
+            embedding: of any length.
+            reg: fractions of a cell; None puts centres in the middle of their cells.
+        """
         centres = ops.stack((cells % width, cells // width), -1).astype(ms.float32)
-        offsets = _CENTRE_OF_CELL if reg is None else gather_at(reg, cells).astype(ms.float32)
-        centres = centres + offsets
-        sizes = gather_at(wh, cells).astype(ms.float32)
-        if wh.shape[1] == 4:
+        centres = centres + (_CENTRE_OF_CELL if reg is None else reg.astype(ms.float32))
+        sizes = wh.astype(ms.float32)
+        if wh.shape[2] == 4:
             boxes_xyxy = ops.concat((centres - sizes[..., :2], centres + sizes[..., 2:]), -1)
         else:
             boxes_xyxy = ops.concat((centres - sizes / 2, centres + sizes / 2), -1)
-        embeddings = l2_normalize(gather_at(embedding, cells).astype(ms.float32))
-        return boxes_xyxy, scores, classes, embeddings, cells
+        return boxes_xyxy, scores, classes, l2_normalize(embedding.astype(ms.float32)), cells
 
 
 def to_image_boxes(

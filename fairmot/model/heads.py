@@ -93,6 +93,13 @@ class Heads(nn.Cell):
         """
         if centres is None:
             return self.hm(features), self.wh(features), self.id(features), self.reg(features)
-        windows = windows_at(features, centres)
-        wh, embedding, reg = self.wh.at_windows(windows), self.id.at_windows(windows), self.reg.at_windows(windows)
-        return self.hm(features), wh, embedding, reg
+        return self.hm(features), *self.at(features, centres)
+
+    def at(self, features: Tensor, cells: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What wh, id and reg say at cells [B, K] of a map [B, C, H, W]: each [B, K, channels]."""
+        windows = windows_at(features, cells)
+        return self.wh.at_windows(windows), self.id.at_windows(windows), self.reg.at_windows(windows)
+
+    def embedding_at(self, features: Tensor, cells: Tensor) -> Tensor:
+        """What id alone says there."""
+        return self.id.at_windows(windows_at(features, cells))

@@ -79,10 +79,34 @@ class FairMOT(nn.Cell):
             float32, whatever the precision inside. With centres wh, id and reg are [B, K, 4 or 2], [B, K, reid_dim]
             and [B, K, 2].
         """
+        hm, wh, embedding, reg = self.heads(self.features(image), centres)
+        return hm.astype(ms.float32), wh.astype(ms.float32), embedding.astype(ms.float32), reg.astype(ms.float32)
+
+    # In parts, for whoever looks for peaks before it asks the other heads (fairmot/inference/network.py). Each gives
+    # what the whole gives.
+
+    def features(self, image: Tensor) -> Tensor:
+        """Images as above to the map that the heads read, [B, C, h, w]."""
         if image.dtype == ms.uint8:
             image = ops.transpose(image, (0, 3, 1, 2)).astype(ms.float32) / 255.0
-        hm, wh, embedding, reg = self.heads(self.backbone(image), centres)
-        return hm.astype(ms.float32), wh.astype(ms.float32), embedding.astype(ms.float32), reg.astype(ms.float32)
+        return self.backbone(image)
+
+    def heat(self, features: Tensor) -> Tensor:
+        """The hm logits [B, classes, h, w]."""
+        return self.heads.hm(features).astype(ms.float32)
+
+    def at(self, features: Tensor, cells: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """At int32 [B, K] cells: wh, id and reg, each [B, K, channels]."""
+        wh, embedding, reg = self.heads.at(features, cells)
+        return wh.astype(ms.float32), embedding.astype(ms.float32), reg.astype(ms.float32)
+
+    def embedding_at(self, features: Tensor, cells: Tensor) -> Tensor:
+        """At int32 [B, K] cells: id alone."""
+        return self.heads.embedding_at(features, cells).astype(ms.float32)
+
+    def embedding_map(self, features: Tensor) -> Tensor:
+        """The whole id map [B, reid_dim, h, w]."""
+        return self.heads.id(features).astype(ms.float32)
 
     def state(self) -> dict[str, ms.Parameter]:
         """Parameters and batch-norm buffers under the names checkpoints use: the original's, without our modules' own.

@@ -4,11 +4,32 @@ import mindspore as ms
 import numpy as np
 from mindspore import nn, ops
 
+from fairmot.ops import gather_at
+
 INPUT_SIZE_HW = (96, 160)
 BOX_CELLS = 2.0
 
 
-class BlobNetwork(nn.Cell):
+class OfMaps(nn.Cell):
+    """A network without real heads: its parts read the maps that it makes whole."""
+
+    def features(self, image):
+        return self.construct(image)
+
+    def heat(self, maps):
+        return maps[0]
+
+    def at(self, maps, cells):
+        return gather_at(maps[1], cells), gather_at(maps[2], cells), gather_at(maps[3], cells)
+
+    def embedding_at(self, maps, cells):
+        return gather_at(maps[2], cells)
+
+    def embedding_map(self, maps):
+        return maps[2]
+
+
+class BlobNetwork(OfMaps):
     """Heads of fixed meaning: brightness above grey, boxes of 4x4 cells, the neighbourhood's brightness as embedding.
 
     Args:

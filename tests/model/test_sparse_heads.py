@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from mindspore import nn, ops
 
+from fairmot.inference.network import DetectionGraph
 from fairmot.model.config import ModelConfig
+from fairmot.model.decode import Decode
 from fairmot.model.heads import HEADS, Heads, head_channels
 from fairmot.model.network import build_network
 from fairmot.ops import gather_at, windows_at
@@ -93,3 +95,33 @@ def test_networks_read_at_centres_what_their_maps_hold(name):
     for head, whole, values in zip(HEADS[1:], maps[1:], read[1:], strict=True):
         expected = gather_at(whole, cells).asnumpy()
         assert np.abs(values.asnumpy() - expected).max() <= 1e-5 * np.abs(expected).max(), head
+
+
+class OnWholeMaps(nn.Cell):
+    """Network and decoder, all heads everywhere."""
+
+    def __init__(self, network, max_objects):
+        super().__init__(auto_prefix=False)
+        self.network, self.decode = network, Decode(max_objects)
+
+    def construct(self, image):
+        hm, wh, embedding, reg = self.network(image)
+        return (*self.decode(hm, wh, embedding, reg), embedding)
+
+
+@pytest.mark.parametrize("head_conv", [8, 0])
+def test_objects_are_those_of_whole_maps(head_conv):
+    config = ModelConfig(name="dlaconv_34", width=0.125, head_conv=head_conv, reid_dim=12)
+    network = build_network(config, seed=2, num_classes=2).set_train(False)
+    generator = np.random.default_rng(5)
+    for parameter in network.heads.get_parameters():
+        parameter.set_data(ms.Tensor(generator.standard_normal(parameter.shape).astype(np.float32)))
+    image = ms.Tensor(generator.integers(0, 256, (2, 64, 96, 3), dtype=np.uint8))
+    every_cell = 2 * 16 * 24  # of both classes: borders and corners too
+    expected = [output.asnumpy() for output in OnWholeMaps(network, every_cell)(image)]
+    found = [output.asnumpy() for output in DetectionGraph(network, every_cell, with_embedding_map=True)(image)]
+    for name, one, other in zip(
+        ("boxes", "scores", "classes", "embeddings", "cells", "map"), found, expected, strict=True
+    ):
+        np.testing.assert_allclose(one, other, atol=1e-5 * np.abs(other).max(), rtol=0, err_msg=name)
+    assert np.ptp(expected[0]) > 1, "boxes that differ"
