@@ -1,5 +1,6 @@
 """Labels of loose files, looked at once on a host and in its memory once, whatever the number of ranks there."""
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -51,21 +52,30 @@ def share_index(folder: Path, root: str, lists: Mapping[str, str], build: Callab
     """
     key = hashlib.sha256(json.dumps([os.path.abspath(root), list(lists.items())]).encode())  # noqa: PTH100
     path = folder / f"labels-{key.hexdigest()[:16]}.npz"
-    with path.with_suffix(".lock").open("a") as stream:
-        lock_within(stream, math.inf, _say_wait)
+    with contextlib.ExitStack() as stack:
+        try:
+            stream = stack.enter_context(path.with_suffix(".lock").open("a"))
+            lock_within(stream, math.inf, _say_wait)
+        except OSError as error:  # no room for another name, or a file system without locks
+            _say_not_shared(path, error)
+            return build()
         if not path.exists():
             index = build()
             try:
                 _write(index, path)
             except OSError as error:
-                _logger.warning(
-                    "label index: %s cannot be written (%s), so each rank of this host reads all labels for itself; "
-                    "TMPDIR= names another folder",
-                    path,
-                    error.strerror,
-                )
+                _say_not_shared(path, error)
                 return index
     return _read(path, root)
+
+
+def _say_not_shared(path: Path, error: OSError) -> None:
+    _logger.warning(
+        "label index: %s cannot be shared (%s), so each rank of this host reads all labels for itself; TMPDIR= names "
+        "another folder",
+        path,
+        error.strerror,
+    )
 
 
 def _say_wait(waited_s: float) -> None:

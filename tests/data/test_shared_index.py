@@ -1,5 +1,6 @@
 """Labels of loose files that one process of a host reads and all of them map."""
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -80,7 +81,7 @@ def test_without_room_each_reads_for_itself(
     root: Path, host: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def full(stream: object, **arrays: np.ndarray) -> None:
-        raise OSError(28, "No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     built = build_index(str(root), LISTS, progress=False)
     monkeypatch.setattr(np, "savez", full)
@@ -88,6 +89,18 @@ def test_without_room_each_reads_for_itself(
     assert index is built
     assert "No space left on device" in caplog.text and "TMPDIR" in caplog.text
     assert [path.suffix for path in host.iterdir()] == [".lock"]
+
+
+def test_without_locks_each_reads_for_itself(
+    root: Path, host: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*given: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fairmot.data.shared_index.lock_within", refuse)
+    built = build(root)
+    assert share_index(host, str(root), LISTS, lambda: built) is built
+    assert "No locks available" in caplog.text
 
 
 def test_processes_that_ask_together_read_once(root: Path, host: Path) -> None:
