@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from small_data import person, rows, write_data_set
 
-from fairmot.data import packed
+from fairmot.data import pack_writer
 from fairmot.data.dataset import DataConfig, JointDataset
 from fairmot.data.index import LabelIndex, build_index
 from fairmot.data.pack_writer import write_pack
@@ -170,13 +170,13 @@ def test_an_image_that_cannot_be_read_leaves_no_pack(tmp_path: Path, index: Labe
 
 
 def _pack_slowly(index: LabelIndex, output: Path) -> None:
-    read = packed.read_content
+    read = pack_writer.read_content
 
     def read_slowly(path: str) -> bytes:
         time.sleep(0.05)
         return read(path)
 
-    packed.read_content = read_slowly
+    pack_writer.read_content = read_slowly
     write_pack(index, output, SMALL_SHARD, progress=False)
 
 
@@ -186,6 +186,7 @@ def test_a_killed_packer_leaves_no_pack(delay_s: float, tmp_path: Path, index: L
     process = multiprocessing.get_context("fork").Process(target=_pack_slowly, args=(index, output))
     process.start()
     while not output.parent.is_dir() or not list(output.parent.iterdir()):
+        assert process.is_alive()
         time.sleep(0.005)
     time.sleep(delay_s)
     os.kill(process.pid or 0, signal.SIGKILL)
