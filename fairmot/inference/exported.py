@@ -85,18 +85,14 @@ def open_exported(path: Path, device: Device, *, max_objects: int, batch_size: i
             f"batch_size={batch_size}: {path} takes {description.batch_size} pictures at once; say "
             f"batch_size={description.batch_size}, or export the checkpoint with batch_size={batch_size}"
         )
-    run: Run
     embed: Run | None = None
-    if description.ending == ONNX and description.embedding_map:
-        run = _onnx_run(path, _up_to(path, OUTPUTS), device)
-        embedding = functools.cache(lambda: _onnx_run(path, _up_to(path, [EMBEDDING_MAP]), device))  # few ask for it
+    run = _mindir_run(path, device) if description.ending == MINDIR else _onnx_run(path, OUTPUTS, device)
+    if description.embedding_map:
+        embedding = functools.cache(lambda: _onnx_run(path, [EMBEDDING_MAP], device))  # few ask for it
 
         def embed(batch: np.ndarray) -> list[np.ndarray]:
             return embedding()(batch)
-    elif description.ending == ONNX:
-        run = _onnx_run(path, str(path), device)
-    else:
-        run = _mindir_run(path, device)
+
     return ExportedDetector(description, _as_described(path, description, run), max_objects, batch_size, embed)
 
 
@@ -144,34 +140,18 @@ def _as_described(path: Path, description: Description, run: Run) -> Run:
     return checked
 
 
-def _up_to(path: Path, names: Sequence[str]) -> bytes:
-    """The part of an ONNX graph that some of its outputs need: ONNX Runtime computes all that a graph has."""
-    import onnx  # noqa: PLC0415
-
-    model = onnx.load(str(path))
-    graph, needed, nodes = model.graph, set(names), []
-    for node in reversed(graph.node):
-        if needed.intersection(node.output):
-            needed.update(node.input)
-            nodes.append(node)
-    kept = {"node": nodes[::-1], "output": [one for one in graph.output if one.name in needed]}
-    kept["initializer"] = [one for one in graph.initializer if one.name in needed]
-    for part, values in kept.items():
-        graph.ClearField(part)
-        getattr(graph, part).extend(values)
-    return model.SerializeToString()
-
-
-def _onnx_run(path: Path, graph: str | bytes, device: Device) -> Run:
-    """A graph, or the name of its file, ready to run; `path` is for messages."""
+def _onnx_run(path: Path, outputs: Sequence[str], device: Device) -> Run:
+    """The part of a file's graph that gives some of its outputs, ready to run."""
     try:
         import onnxruntime  # noqa: PLC0415
+
+        from fairmot.inference.onnx_on_cpu import graph_for_cpu  # noqa: PLC0415
     except ImportError as error:
-        raise ConfigError(f"{path}: onnxruntime is not installed: {INSTALL}") from error
+        raise ConfigError(f"{path}: {error.name} is not installed: {INSTALL}") from error
     if device is Device.ascend:
         raise ConfigError(f"device={device.value}: ONNX files run on the CPU here; docs/export.md says how on Ascend")
     try:
-        session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(graph_for_cpu(path, outputs), providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no base of their own
         raise CheckpointError(f"{path}: onnxruntime {onnxruntime.__version__} cannot load it ({error})") from error
 

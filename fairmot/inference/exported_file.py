@@ -59,6 +59,8 @@ class Description:
         check_input_size("input_size_hw", self.input_size_hw)
         if self.ending not in (MINDIR, ONNX):
             raise ValueError(f"ending={self.ending}: must be {MINDIR} or {ONNX}")
+        if self.embedding_map and self.ending != ONNX:
+            raise ValueError(f"embedding_map=true: {self.ending} has none")
         for name in ("max_objects", "down_ratio", "num_classes", "reid_dim"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: must be 1 or more")
