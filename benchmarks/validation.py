@@ -1,10 +1,10 @@
-"""What there is to look at during a training costs beside what is done anyway: videos and pictures of the network.
+"""What there is to look at during a training costs beside what is done anyway, and what ONNX Runtime saves of that.
 
     python -m benchmarks.validation [frames=10] [quick=true] [output=validation.json]
 
 DLA-34 with the plain neck at 608x1088, random weights, fp32, on one drawn sequence of 1920x1080. The pictures of four
 training images are drawn by the graph that the validation has compiled and by a new one, as where nobody validates;
-each twice in turn, the shorter time counts. About 2 minutes on two cores.
+each twice in turn, the shorter time counts. About 3 minutes on two cores.
 """
 
 import tempfile
@@ -21,7 +21,8 @@ from fairmot.cli.command import compose
 from fairmot.data.dataset import Augmentation
 from fairmot.data.index import build_index
 from fairmot.data.synthetic.generate import generate
-from fairmot.inference.network import NetworkDetector
+from fairmot.export.live import LiveExport
+from fairmot.inference.network import NetworkDetector, TrainedNetwork
 from fairmot.inference.scoring import frames_of
 from fairmot.model.network import build_network
 from train.build import build_dataset
@@ -57,9 +58,13 @@ def measure(config: TrainConfig, folder: Path) -> dict[str, float]:
     samples = build_dataset(config, build_index(config.data.root, config.data.train, None), Augmentation.none)
     sequences = find_validation_sequences(config.data)
     shared = NetworkDetector(network, (height, width))
-    validator = Validator(shared, sequences, config.tracker, World(), folder)
+    validator = Validator(lambda: shared, sequences, config.tracker, World(), folder)
     found = {"first_validation": timed(lambda: validator.run(1)), "validation": timed(lambda: validator.run(2))}
     frames = list(frames_of(sequences[0].sequence))
+    live = LiveExport(TrainedNetwork(network, config.model, (height, width), config.data.num_classes), shared)
+    found["export"], found["new_weights"] = timed(live.open), timed(live.open)
+    by_onnx = Validator(live.open, sequences, config.tracker, World(), folder)
+    found["validation_by_onnx"] = timed(lambda: by_onnx.run(3)) - found["new_weights"]
     found["video"] = min(timed(lambda: film(frames, folder / "video.mp4")) for _ in range(2))
     for name in ("own", "shared") * 2:
         detector = shared if name == "shared" else NetworkDetector(network, (height, width))
@@ -80,8 +85,13 @@ def main() -> None:
     frames = int(given["frames"])
     with tempfile.TemporaryDirectory() as folder:
         found = measure(configured(f"{folder}/data", frames, given["quick"] == "true"), Path(folder) / "validation")
-    video_ms, frame_ms = (found[name] / frames * 1e3 for name in ("video", "validation"))
+    video_ms, frame_ms, by_onnx_ms = (
+        found[name] / frames * 1e3 for name in ("video", "validation", "validation_by_onnx")
+    )
     rows = [
+        Row("a frame by ONNX Runtime", by_onnx_ms, "ms", "by MindSpore", frame_ms, most_ratio=0.7),
+        Row("exporting the network, once", found["export"], "s", "a frame by MindSpore", frame_ms / 1e3),
+        Row("its new weights, each time", found["new_weights"], "s", "a frame by MindSpore", frame_ms / 1e3),
         Row("a frame into the video", video_ms, "ms", "validating it", frame_ms, most_ratio=0.05),
         Row("pictures of the network after a validation", found["shared"], "s", "before any", found["own"]),
     ]

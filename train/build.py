@@ -17,12 +17,16 @@ from fairmot.data.packed import open_index
 from fairmot.data.shared_index import share_index
 from fairmot.data.synthetic.generate import generate
 from fairmot.data.targets import Targets, empty_targets
-from fairmot.device import device_in_use
+from fairmot.device import Device, device_in_use
 from fairmot.errors import ConfigError, DataError
-from fairmot.inference.network import NetworkDetector
+from fairmot.export.live import WORTH_VALIDATED, LiveExport
+from fairmot.export.write import require_onnx
+from fairmot.inference.config import Engine
+from fairmot.inference.detector import Detector
+from fairmot.inference.network import NetworkDetector, TrainedNetwork
 from fairmot.losses.config import HeatmapLoss
 from fairmot.losses.fairmot_loss import FairMOTLoss
-from fairmot.model.network import build_network
+from fairmot.model.network import FairMOT, build_network
 from train.average import WeightAverage
 from train.batch_norm import set_batch_norm
 from train.config import TrainConfig, as_yaml
@@ -39,6 +43,7 @@ from train.saver import Saver
 from train.shards import RowShards
 from train.state import TrainState
 from train.step import LossScale, TrainOneStep
+from train.step_config import Precision
 
 if TYPE_CHECKING:
     from train.validate import ValidationSequence, Validator
@@ -169,7 +174,7 @@ def build_trainer(config: TrainConfig, world: World, run_dir: Path, index: Label
     loader = build_loader(config, world, index)
     state = build_state(config, index.identities, world)
     detector = build_detector(config, state)  # one for validation and pictures: each would compile the network again
-    validator = _build_validator(config, world, run_dir, detector)
+    validator = _build_validator(config, world, run_dir, state.network, detector)
     draw = _build_draw(config, run_dir, index, detector) if world.is_lead else None
     return Trainer(
         config,
@@ -232,20 +237,42 @@ def find_sequences(config: TrainConfig) -> "list[ValidationSequence]":
     return find_validation_sequences(config.data)
 
 
-def _build_validator(config: TrainConfig, world: World, run_dir: Path, detector: NetworkDetector) -> "Validator | None":
+def _build_validator(
+    config: TrainConfig, world: World, run_dir: Path, network: FairMOT, detector: NetworkDetector
+) -> "Validator | None":
     if not config.validate_every_epochs:
         return None
     from train.validate import Validator  # noqa: PLC0415 (see find_sequences)
 
+    sequences = find_sequences(config)
     return Validator(
-        detector,
-        find_sequences(config),
+        _validation_detector(config, network, detector, sequences),
+        sequences,
         config.tracker,
         world,
         folder=run_dir / "validation",
         video_frames=config.validation_video_frames,
         rules=config.validation_rules,
     )
+
+
+def _validation_detector(
+    config: TrainConfig, network: FairMOT, detector: NetworkDetector, sequences: "list[ValidationSequence]"
+) -> Callable[[], Detector]:
+    """What opens a detector for a validation.
+
+    By the configuration and the data alone, so that a resumed run validates as it did before.
+    """
+    frames = sum(each.frame_count - each.skip_frames for each in sequences)
+    on_cpu_in_fp32 = device_in_use() is Device.cpu and config.runtime.precision is Precision.fp32
+    pays = on_cpu_in_fp32 and frames >= WORTH_VALIDATED
+    if config.validation_engine is Engine.mindspore or (config.validation_engine is Engine.auto and not pays):
+        return lambda: detector
+    if config.validation_engine is Engine.onnx:
+        require_onnx("validation_engine=onnx")
+    height, width = config.data.input_size
+    trained = TrainedNetwork(network, config.model, (height, width), config.data.num_classes)
+    return LiveExport(trained, detector).open
 
 
 def _validation_data(config: TrainConfig, sequences: "list[ValidationSequence]") -> DataSet:

@@ -10,6 +10,7 @@ from fairmot.cli.recorded import Recorded, recorded
 from fairmot.data.dataset import DataConfig
 from fairmot.device import Device, ExecutorConfig, find_device
 from fairmot.evaluation.rules import Rules
+from fairmot.inference.config import Engine
 from fairmot.losses.config import LossConfig
 from fairmot.model.config import ModelConfig
 from fairmot.tracking.config import TrackerConfig
@@ -100,6 +101,9 @@ class TrainConfig(Recorded):
             most; of the first three sequences, for MLflow; 0: no videos.
         validation_rules: who matches and counts: official, as MOTChallenge's own evaluation, or motmetrics, as that
             library.
+        validation_engine: what runs the network in validations: mindspore, or on a CPU ONNX Runtime (onnx), which is
+            faster but has to be given the network first and takes memory beside the training's; auto: onnx on a CPU in
+            fp32 where a validation has 200 frames or more.
         best_metric: what a validation must improve for its checkpoint to be kept as the best: MOTA, IDF1, HOTA or AP.
         keep_checkpoints: how many of the newest are kept.
         data: training data.
@@ -129,6 +133,7 @@ class TrainConfig(Recorded):
     validate_every_epochs: int = 0
     validation_video_frames: int = 150
     validation_rules: Rules = Rules.official
+    validation_engine: Engine = Engine.auto
     best_metric: BestMetric = BestMetric.MOTA
     keep_checkpoints: int = 3
     data: DataConfig = field(default_factory=DataConfig)
@@ -158,6 +163,9 @@ class TrainConfig(Recorded):
                 "data.validation is empty: name folders of sequences such as [mot17/images/train/*], or set "
                 "validate_every_epochs=0"
             )
+        on_npu = self.simulate.chip is not None or find_device(self.device).device is Device.ascend
+        if self.validation_engine is Engine.onnx and on_npu:
+            raise ValueError("validation_engine=onnx: ONNX Runtime runs on the CPU here; leave it out on an NPU")
         if self.batch_norm is BatchNorm.sync:
             self._check_npu("batch_norm=sync", "has no synchronised batch normalisation; choose rank or frozen")
         if self.runtime.precision is Precision.bf16:

@@ -2,6 +2,7 @@
 
 import pickle
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from fairmot.evaluation.report import score_columns, write_report
 from fairmot.evaluation.rules import Rules
 from fairmot.evaluation.sequences import GroundTruthSequence, find_ground_truth, require_objects
 from fairmot.files import write_atomic, write_json_atomic
-from fairmot.inference.network import NetworkDetector
+from fairmot.inference.detector import Detector
 from fairmot.inference.scoring import frames_of, track_with_ground_truth
 from fairmot.inference.tracks import TrackedFrame
 from fairmot.media.drawing import Painter, sheet
@@ -123,7 +124,7 @@ class Validator:
     """Tracks the validation sequences, shared among the ranks; every rank calls `run` at the same time.
 
     Args:
-        detector: around the network in training; it leaves its mode and parameters as they are.
+        open_detector: called once a validation, for a detector by the weights in training as they are then.
         sequences: what to track, the same on every rank.
         tracker: the tracker's rules.
         world: this rank among all.
@@ -137,7 +138,7 @@ class Validator:
 
     def __init__(
         self,
-        detector: NetworkDetector,
+        open_detector: Callable[[], Detector],
         sequences: list[ValidationSequence],
         tracker: TrackerConfig,
         world: World,
@@ -145,7 +146,7 @@ class Validator:
         video_frames: int = 0,
         rules: Rules = Rules.official,
     ) -> None:
-        self._detector = detector
+        self._open_detector = open_detector
         self.sequences = sequences
         self._tracker = tracker
         self._world = world
@@ -173,6 +174,17 @@ class Validator:
         for entry in share:
             self._outcome_path(folder, entry).unlink(missing_ok=True)
         self._world.barrier()  # from here on a file that is there is a new one
+        self._track_all(share, folder, epoch)
+        self._wait(folder)
+        self._world.barrier()  # the lead removes what the others wait for
+        if not self._world.is_lead:
+            return None
+        return self._sum_up(folder, epoch, began_at_s)
+
+    def _track_all(self, share: list[ValidationSequence], folder: Path, epoch: int) -> None:
+        if not share:
+            return
+        detector = self._open_detector()
         with tqdm(
             total=sum(entry.frame_count - entry.skip_frames for entry in share),
             desc=f"validation after epoch {epoch}",
@@ -181,20 +193,15 @@ class Validator:
             disable=None if self._world.is_lead else True,
         ) as bar:
             for entry in share:
-                outcome = self._track(entry, folder, bar)
+                outcome = self._track(entry, detector, folder, bar)
                 write_atomic(self._outcome_path(folder, entry), pickle.dumps(outcome), sync=False)
-        self._wait(folder)
-        self._world.barrier()  # the lead removes what the others wait for
-        if not self._world.is_lead:
-            return None
-        return self._sum_up(folder, epoch, began_at_s)
 
     def _outcome_path(self, folder: Path, entry: ValidationSequence) -> Path:
         return folder / f".{entry.sequence.name}.outcome"
 
-    def _track(self, entry: ValidationSequence, folder: Path, bar: tqdm) -> _Outcome:
+    def _track(self, entry: ValidationSequence, detector: Detector, folder: Path, bar: tqdm) -> _Outcome:
         sequence = entry.sequence
-        painter, pictures = Painter(classes=self._detector.num_classes > 1), []
+        painter, pictures = Painter(classes=detector.num_classes > 1), []
         chosen = np.linspace(entry.skip_frames + 1, entry.frame_count, _PICTURES).round().astype(int)
         shown = set(entry.frames[chosen - 1].tolist())
 
@@ -212,7 +219,7 @@ class Validator:
 
         with video:
             tracked = track_with_ground_truth(
-                self._detector, sequence, self._tracker, skip_frames=entry.skip_frames, watch=watch
+                detector, sequence, self._tracker, skip_frames=entry.skip_frames, watch=watch
             )
         if video.is_broken:
             self._video_frames = 0  # said once

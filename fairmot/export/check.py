@@ -1,11 +1,11 @@
-"""Does an exported file say what the network it was made of says?"""
+"""Does an exported graph say what the network it was made of says?"""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from mindspore import Tensor, nn
 
 from fairmot.data.synthetic.scene import make_scene, render
 from fairmot.device import Device
@@ -13,7 +13,8 @@ from fairmot.errors import FairMOTError
 from fairmot.inference.detector import Detector
 from fairmot.inference.exported import open_exported
 from fairmot.inference.exported_file import Description
-from fairmot.inference.network import DetectionGraph
+from fairmot.inference.network import NetworkDetector
+from fairmot.model.network import FairMOT
 
 TOLERANCE = 1e-4
 """Largest difference of a number, where all numbers of its kind are below 1, else relative to the largest of them."""
@@ -47,17 +48,39 @@ class _Objects:
         return cls(numbers, (classes.astype(np.int64) * cells_of_map + cells)[real], bool(real.all()))
 
 
-def check(path: Path, description: Description, network: nn.Cell) -> str:
-    """Run an exported file and the network on noise and on drawn street scenes and compare what they find.
+def check_file(path: Path, description: Description, network: FairMOT) -> str:
+    """`check` for an exported file and the network that it was made of.
+
+    Raises:
+        CheckpointError: the file cannot be loaded.
+        FairMOTError: see `check`.
+    """
+
+    def open_file(batch_size: int) -> Detector:
+        return open_exported(path, Device.cpu, max_objects=description.max_objects, batch_size=batch_size)
+
+    detector = NetworkDetector(
+        network,
+        description.input_size_hw,
+        down_ratio=description.down_ratio,
+        max_objects=description.max_objects,
+        batch_size=description.batch_size or 1,
+        num_classes=description.num_classes,
+    )
+    return check(open_file, description, detector)
+
+
+def check(open_detector: Callable[[int], Detector], description: Description, network: NetworkDetector) -> str:
+    """Run an exported graph and the network on noise and on drawn street scenes and compare what they find.
 
     Objects are compared by their cell. One that a side alone finds is excused where the two are bound to disagree: a
     neighbouring cell scores the same within the tolerance, so that rounding decides which of them is a peak, or it
     scores no more than the weakest that the other side has room for.
 
     Args:
-        path: the file.
-        description: of it.
-        network: in evaluation mode.
+        open_detector: batch size -> a detector by the exported graph.
+        description: of the graph.
+        network: what it was made of, of the same batch size (1 where the graph takes any) and number of objects.
 
     Returns:
         What was compared, and the largest differences.
@@ -66,19 +89,17 @@ def check(path: Path, description: Description, network: nn.Cell) -> str:
         FairMOTError: they differ by more than TOLERANCE, have nothing in common to compare, or the network's output is
             not finite.
     """
-    batch_size = description.batch_size or 1
+    batch_size = network.batch_size
     pictures = _pictures(description.input_size_hw, batch_size * -(-_PICTURES // batch_size))
-    reference = DetectionGraph(network, description.max_objects, with_heat=True)
-    reference.set_train(False)
     batches = np.split(pictures, len(pictures) // batch_size)
-    expected = _joined([[output.asnumpy() for output in reference(Tensor(batch))] for batch in batches])
+    expected = _joined([network.run_with_heat(batch) for batch in batches])
     *expected, heat = expected
     if not all(np.isfinite(values).all() for values in expected):
         raise FairMOTError("the network's output is not finite: its weights are of a diverged run; nothing is exported")
     largest: dict[str, float] = {}
     compared, excused = 0, 0
     for size in (1, len(pictures)) if description.batch_size is None else (batch_size,):
-        detector = open_exported(path, Device.cpu, max_objects=description.max_objects, batch_size=size)
+        detector = open_detector(size)
         found = _joined([detector.run(batch) for batch in np.split(pictures, len(pictures) // size)])
         if description.embedding_map:
             largest["embedding at a place"] = _difference_at_places(detector, pictures[:size], expected)

@@ -3,26 +3,30 @@
 import importlib.util
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor
 
 from fairmot.errors import ConfigError, FairMOTError
-from fairmot.export.check import check
+from fairmot.export.check import check_file
 from fairmot.files import sync_directory
 from fairmot.inference.exported_file import (
     EMBEDDING_MAP,
     INPUT,
     INSTALL,
-    MINDIR,
+    ONNX,
     OUTPUTS,
     Description,
     description_path,
     write_exported,
 )
-from fairmot.inference.network import DetectionGraph, TrainedNetwork
+from fairmot.inference.network import DetectionGraph, TrainedNetwork, evaluating
+from fairmot.model.network import FairMOT
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 
 class Written(NamedTuple):
@@ -97,8 +101,9 @@ def write_checked(output: Path, trained: TrainedNetwork, description: Descriptio
         FairMOTError: an operator cannot be exported, or the file's outputs differ from the network's.
         OSError: the output cannot be written.
     """
-    trained.network.set_train(False)
-    graph = _graph(trained, description)
+    graph = _mindir(trained.network, description)
+    if description.ending == ONNX:
+        graph = _onnx(graph, description).SerializeToString()
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as folder:
         partial = Path(folder) / output.name
@@ -112,7 +117,7 @@ def write_checked(output: Path, trained: TrainedNetwork, description: Descriptio
 
 def _check(path: Path, description: Description, trained: TrainedNetwork) -> str:
     try:
-        return check(path, description, trained.network)
+        return check_file(path, description, trained.network)
     except FairMOTError as error:
         if description.batch_size is not None:
             raise
@@ -120,18 +125,26 @@ def _check(path: Path, description: Description, trained: TrainedNetwork) -> str
         raise FairMOTError(f"{error}; {advice}") from error
 
 
-def _graph(trained: TrainedNetwork, description: Description) -> bytes:
-    """The serialised graph of network and decoder."""
-    cell = DetectionGraph(trained.network, description.max_objects, with_embedding_map=description.embedding_map)
-    cell.set_train(False)
+def onnx_graph(network: FairMOT, description: Description) -> "ModelProto":
+    """Network and decoder in ONNX.
+
+    Raises:
+        FairMOTError: an operator cannot be exported.
+    """
+    return _onnx(_mindir(network, description), description)
+
+
+def _mindir(network: FairMOT, description: Description) -> bytes:
+    cell = DetectionGraph(network, description.max_objects, with_embedding_map=description.embedding_map)
     image = Tensor(np.zeros((description.batch_size or 1, *description.input_size_hw, 3), np.uint8))
-    with tempfile.TemporaryDirectory() as folder:  # MindSpore changes the permissions of the folder it writes to
-        path = Path(folder) / "graph.mindir"
+    with evaluating(network), tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "graph.mindir"  # MindSpore changes the permissions of the folder it writes to
         ms.export(cell, image, file_name=str(path), file_format="MINDIR")
-        mindir = path.read_bytes()
-    if description.ending == MINDIR:
-        return mindir
+        return path.read_bytes()
+
+
+def _onnx(mindir: bytes, description: Description) -> "ModelProto":
     from fairmot.export.to_onnx import to_onnx  # noqa: PLC0415
 
     names = (*OUTPUTS, EMBEDDING_MAP) if description.embedding_map else OUTPUTS
-    return to_onnx(mindir, INPUT, names, any_batch=description.batch_size is None).SerializeToString()
+    return to_onnx(mindir, INPUT, names, any_batch=description.batch_size is None)

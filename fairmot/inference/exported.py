@@ -4,7 +4,7 @@ import functools
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mindspore as ms
 import numpy as np
@@ -26,6 +26,9 @@ from fairmot.inference.exported_file import (
     read_description,
 )
 from fairmot.inference.network import NetworkDetector
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 Run = Callable[[np.ndarray], list[np.ndarray]]
 """Uint8 [B, H, W, 3] RGB -> OUTPUTS, or EMBEDDING_MAP alone."""
@@ -96,6 +99,22 @@ def open_exported(path: Path, device: Device, *, max_objects: int, batch_size: i
     return ExportedDetector(description, _as_described(path, description, run), max_objects, batch_size, embed)
 
 
+def open_graph(name: str, model: "ModelProto", description: Description) -> ExportedDetector:
+    """What `open_exported` makes of a file, of an ONNX graph in memory.
+
+    Args:
+        name: what to call it in messages.
+        model: the graph, which is used up.
+        description: of it, with a batch size.
+
+    Raises:
+        CheckpointError: ONNX Runtime cannot load it.
+    """
+    assert description.batch_size is not None
+    run = _run_of_graph(name, model, OUTPUTS)
+    return ExportedDetector(description, run, description.max_objects, description.batch_size)
+
+
 def is_exported(path: Path) -> bool:
     """Whether a path is to be read as a file of fairmot.export, by its name."""
     return path.suffix in (MINDIR, ONNX) and not path.is_dir()
@@ -143,26 +162,38 @@ def _as_described(path: Path, description: Description, run: Run) -> Run:
 def _onnx_run(path: Path, outputs: Sequence[str], device: Device) -> Run:
     """The part of a file's graph that gives some of its outputs, ready to run."""
     try:
-        import onnxruntime  # noqa: PLC0415
-
-        from fairmot.inference.onnx_on_cpu import graph_for_cpu  # noqa: PLC0415
+        import onnx  # noqa: PLC0415
+        import onnxruntime  # noqa: F401, PLC0415
     except ImportError as error:
         raise ConfigError(f"{path}: {error.name} is not installed: {INSTALL}") from error
     if device is Device.ascend:
         raise ConfigError(f"device={device.value}: ONNX files run on the CPU here; docs/export.md says how on Ascend")
     try:
-        session = onnxruntime.InferenceSession(graph_for_cpu(path, outputs), providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors have no base of their own
-        raise CheckpointError(f"{path}: onnxruntime {onnxruntime.__version__} cannot load it ({error})") from error
-
+        model = onnx.load(str(path))
+    except Exception as error:  # onnx's and protobuf's errors have no base of their own
+        raise CheckpointError(f"{path}: onnx {onnx.__version__} cannot read it ({error})") from error
+    run = _run_of_graph(str(path), model, outputs)
     if device is Device.auto:
         print("device=auto: cpu (ONNX files run on the CPU here)", file=sys.stderr)
+    return run
+
+
+def _run_of_graph(name: str, model: "ModelProto", outputs: Sequence[str]) -> Run:
+    """Some outputs of an ONNX graph, which is used up, ready to run; `name` is for messages."""
+    import onnxruntime  # noqa: PLC0415
+
+    from fairmot.inference.onnx_on_cpu import graph_for_cpu  # noqa: PLC0415
+
+    try:
+        session = onnxruntime.InferenceSession(graph_for_cpu(model, outputs), providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors have no base of their own
+        raise CheckpointError(f"{name}: onnxruntime {onnxruntime.__version__} cannot load it ({error})") from error
 
     def run(batch: np.ndarray) -> list[np.ndarray]:
         try:
             return session.run(None, {INPUT: batch})
         except Exception as error:
-            raise FairMOTError(f"{path}: onnxruntime {onnxruntime.__version__} cannot run it ({error})") from error
+            raise FairMOTError(f"{name}: onnxruntime {onnxruntime.__version__} cannot run it ({error})") from error
 
     return run
 

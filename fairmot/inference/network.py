@@ -140,12 +140,12 @@ class NetworkDetector(Detector):
 
     def run(self, batch: np.ndarray) -> list[np.ndarray]:
         """See Detector."""
-        with _evaluating(self._network):
+        with evaluating(self._network):
             return [output.asnumpy() for output in self._graph(Tensor(batch))[:-1]]
 
     def run_with_heat(self, batch: np.ndarray) -> list[np.ndarray]:
         """What `run` returns, by the same compiled graph, and the heatmap [B, classes, h, w], from 0 to 1."""
-        with _evaluating(self._network):
+        with evaluating(self._network):
             return [output.asnumpy() for output in self._graph(Tensor(batch))]
 
     def run_at_cells(self, batch: np.ndarray, cells: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -153,7 +153,7 @@ class NetworkDetector(Detector):
         image, most = Tensor(batch), max(1, *map(len, cells))
         filled = np.stack([np.pad(some, (0, most - len(some))) for some in cells])
         found = []
-        with _evaluating(self._network):
+        with evaluating(self._network):
             for start in range(0, most, self._max_objects):  # another count would be compiled anew
                 some = filled[:, start : start + self._max_objects]
                 some = np.pad(some, ((0, 0), (0, self._max_objects - some.shape[1])))
@@ -163,7 +163,7 @@ class NetworkDetector(Detector):
 
 
 @contextmanager
-def _evaluating(network: nn.Cell) -> Iterator[None]:
+def evaluating(network: nn.Cell) -> Iterator[None]:
     """Evaluation mode for a while."""
     was_training = network.training
     network.set_train(False)

@@ -1,31 +1,28 @@
-"""What is changed in an ONNX graph before ONNX Runtime runs it on a CPU. The file stays as it was exported.
+"""What is changed in an ONNX graph before ONNX Runtime runs it on a CPU. Files stay as they were exported.
 
 * Outputs that nobody asks for go, with all that they alone need: ONNX Runtime computes whatever a graph has.
 * Upsampling goes by convolutions, since ONNX Runtime is quick at those and slow at ConvTranspose (docs/speed.md).
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
-import onnx
-from onnx import GraphProto, NodeProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
 
 ROWS, INSIDE = 2, 4
 """Axes of a map [B, C, H, W], and one for what comes between its columns."""
 
 
-def graph_for_cpu(path: Path, outputs: Sequence[str]) -> bytes:
-    """The part of a file's graph that gives some of its outputs, in the form that a CPU computes fastest.
+def graph_for_cpu(model: ModelProto, outputs: Sequence[str]) -> bytes:
+    """The part of a graph that gives some of its outputs, in the form that a CPU computes fastest.
 
     Args:
-        path: an .onnx file.
+        model: the graph, which is used up.
         outputs: names of those that are wanted.
 
     Returns:
         a model, serialised.
     """
-    model = onnx.load(str(path))
     _upsample_by_convolutions(model.graph)
     _keep_for(model.graph, outputs)
     return model.SerializeToString()

@@ -15,7 +15,7 @@ from blob_sequences import run_command_in_process, write_sequence
 from mindspore import Tensor, nn, ops
 
 from fairmot.errors import CheckpointError, ConfigError, FairMOTError
-from fairmot.export.check import check
+from fairmot.export.check import check_file
 from fairmot.export.onnx_operators import TRANSLATIONS
 from fairmot.inference.exported import ExportedDetector, open_detector
 from fairmot.inference.exported_file import OUTPUTS, description_path, read_description
@@ -212,7 +212,7 @@ def test_the_check_sees_other_weights(files, run_dir, part, message):
     parameter = network.state()[part]
     parameter.set_data(Tensor(parameter.asnumpy() * 1.5 + 3))
     with pytest.raises(FairMOTError, match=f"differ from the checkpoint's: .*({message})"):
-        check(files["onnx"], read_description(files["onnx"]), network.set_train(False))
+        check_file(files["onnx"], read_description(files["onnx"]), network)
 
 
 @pytest.mark.slow

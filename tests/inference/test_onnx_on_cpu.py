@@ -58,7 +58,7 @@ def kinds(graph: bytes) -> set[str]:
 def test_upsampling_by_convolutions_is_the_transposed_convolution(tmp_path, factor, shape):
     path = upsampling(tmp_path / "net.onnx", factor)
     image = np.random.default_rng(1).normal(size=shape).astype(np.float32)
-    graph = graph_for_cpu(path, ["larger"])
+    graph = graph_for_cpu(onnx.load(path), ["larger"])
     assert "ConvTranspose" not in kinds(graph)
     assert "kernel" not in {one.name for one in onnx.load_from_string(graph).graph.initializer}
     (expected, _), (found,) = run(str(path), image), run(graph, image)
@@ -81,7 +81,7 @@ def test_upsampling_by_convolutions_is_the_transposed_convolution(tmp_path, fact
 def test_transposed_convolutions_of_another_kind_stay(tmp_path, changes):
     path = upsampling(tmp_path / "net.onnx", 2, **changes)
     image = np.random.default_rng(1).normal(size=(2, CHANNELS, 5, 6)).astype(np.float32)
-    graph = graph_for_cpu(path, ["larger"])
+    graph = graph_for_cpu(onnx.load(path), ["larger"])
     assert "ConvTranspose" in kinds(graph)
     np.testing.assert_array_equal(run(graph, image)[0], run(str(path), image)[0])
 
@@ -89,14 +89,7 @@ def test_transposed_convolutions_of_another_kind_stay(tmp_path, changes):
 def test_only_what_is_asked_for_is_computed(tmp_path):
     path = upsampling(tmp_path / "net.onnx", 2)
     image = np.ones((1, CHANNELS, 2, 2), np.float32)
-    graph = graph_for_cpu(path, ["doubled"])
+    graph = graph_for_cpu(onnx.load(path), ["doubled"])
     assert kinds(graph) == {"Add"}
     assert not onnx.load_from_string(graph).graph.initializer
     np.testing.assert_array_equal(run(graph, image)[0], 2 * image)
-
-
-def test_the_file_stays_as_it_is(tmp_path):
-    path = upsampling(tmp_path / "net.onnx", 2)
-    before = path.read_bytes()
-    graph_for_cpu(path, ["larger"])
-    assert path.read_bytes() == before

@@ -114,3 +114,15 @@ def test_validation_needs_sequences(root, tmp_path):
         compose_config(overrides(root, tmp_path, validate_every_epochs=1))
     with pytest.raises(ConfigError, match="best_metric"):
         compose_config(words(root, tmp_path, best_metric="switches"))
+
+
+def test_the_engine_of_validation_changes_nothing_but_who_validates(root, validated, tmp_path, capfd):
+    """Same weights and losses to the last bit; the scores are those of the same tracks."""
+    run_dir = tmp_path / "run"
+    train(compose_config(words(root, run_dir, validate_every_epochs=1, validation_engine="onnx")))
+    said = capfd.readouterr().err
+    assert said.count("validation by ONNX Runtime: exporting the network, once") == 1
+    assert "validation goes on by MindSpore" not in said
+    assert_same_state(run_dir, validated)
+    assert curves(run_dir) == curves(validated)
+    assert validations(run_dir) == pytest.approx(validations(validated), abs=1.0)

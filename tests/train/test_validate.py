@@ -19,6 +19,8 @@ from fairmot.errors import DataError
 from fairmot.evaluation.metrics import evaluate_sequence, score_pair
 from fairmot.evaluation.rules import Rules
 from fairmot.evaluation.sequences import find_ground_truth
+from fairmot.export.live import LiveExport
+from fairmot.inference.config import Engine
 from fairmot.inference.network import NetworkDetector
 from fairmot.media import video_writer
 from fairmot.media.drawing import colour_of
@@ -26,9 +28,10 @@ from fairmot.mot.rows import result_rows
 from fairmot.structures import Detections
 from fairmot.tracking.config import TrackerConfig
 from fairmot.tracking.tracker import Tracker
-from train.build import _build_validator
-from train.config import TrainConfig
+from train.build import _build_validator, _validation_detector
+from train.config import RuntimeConfig, TrainConfig
 from train.distributed import World
+from train.step_config import Precision
 from train.validate import Validator, find_validation_sequences
 from train.validation_video import ValidationVideo
 
@@ -50,7 +53,7 @@ def sequences(root, **changes):
 
 
 def test_scores_tables_and_pictures(root, tmp_path):
-    validator = Validator(detector(), sequences(root), TrackerConfig(), World(), tmp_path / "validation")
+    validator = Validator(detector, sequences(root), TrackerConfig(), World(), tmp_path / "validation")
     scores = validator.run(3)
     assert scores is not None
     assert {name: scores.values[name] for name in ("MOTA", "IDF1", "switches", "AP")} == {
@@ -85,17 +88,40 @@ def test_the_rules_of_the_configuration_count(root, tmp_path, compiled, monkeypa
     monkeypatch.setattr("train.validate.score_pair", score)
     data = DataConfig(root=str(root), train={"mine": "mine.train"}, validation=["val/a"])
     config = TrainConfig(data=data, validate_every_epochs=1, validation_rules=Rules.motmetrics)
-    validator = _build_validator(config, World(), tmp_path, compiled)
+    validator = _build_validator(config, World(), tmp_path, BlobNetwork(), compiled)
     assert validator is not None
     assert validator.run(1) is not None
     assert counted == [Rules.motmetrics]
+
+
+@pytest.mark.parametrize(
+    ("engine", "frames", "changes", "opens"),
+    [
+        ("auto", 199, {}, "mindspore"),
+        ("auto", 200, {}, "onnx"),
+        ("auto", 200, {"runtime": RuntimeConfig(precision=Precision.fp16)}, "mindspore"),
+        ("mindspore", 200, {}, "mindspore"),
+        ("onnx", 6, {}, "onnx"),
+    ],
+)
+def test_who_validates_is_a_matter_of_the_configuration_and_the_frames(
+    root, compiled, monkeypatch, engine, frames, changes, opens
+):
+    data = DataConfig(root=str(root), train={"mine": "mine.train"}, validation=["val/a"])
+    config = TrainConfig(**{"data": data, "validate_every_epochs": 1, "validation_engine": Engine(engine), **changes})
+    monkeypatch.setattr(LiveExport, "__init__", lambda *_: None)
+    monkeypatch.setattr(LiveExport, "open", lambda _: "onnx")
+    (sequence,) = find_validation_sequences(data)
+    sequence.frames = np.arange(1, frames + 1)
+    opened = _validation_detector(config, BlobNetwork(), compiled, [sequence])()
+    assert opened is (compiled if opens == "mindspore" else "onnx")
 
 
 @pytest.fixture
 def filming(root, tmp_path, compiled):
     def validator(frames, **changes):
         rules = TrackerConfig(frame_rate=7.0)
-        return Validator(compiled, sequences(root, **changes), rules, World(), tmp_path, frames)
+        return Validator(lambda: compiled, sequences(root, **changes), rules, World(), tmp_path, frames)
 
     return validator
 
@@ -184,7 +210,7 @@ def test_only_second_halves(root, tmp_path):
     write_sequence(root / "val" / "d", n_frames=13)
     halves = sequences(root, validation_frames=ValidationFrames.second_half)
     assert [(one.frame_count, one.skip_frames) for one in halves] == [(12, 6)] * 3 + [(13, 6)]
-    validator = Validator(detector(), halves, TrackerConfig(), World(), tmp_path / "validation")
+    validator = Validator(detector, halves, TrackerConfig(), World(), tmp_path / "validation")
     scores = validator.run(1)
     assert scores is not None and scores.values["MOTA"] == 100
     rows = (tmp_path / "validation" / "epoch_001" / "d.txt").read_text().splitlines()
@@ -203,7 +229,7 @@ def test_ranks_share_the_sequences_and_the_lead_sums_up(root, tmp_path):
     folder = tmp_path / "validation"
     (folder / "epoch_001").mkdir(parents=True)
     (folder / "epoch_001" / ".b.outcome").write_bytes(b"half a pickle")
-    validators = [Validator(detector(), sequences(root), TrackerConfig(), Rank(rank, 2), folder) for rank in (0, 1)]
+    validators = [Validator(detector, sequences(root), TrackerConfig(), Rank(rank, 2), folder) for rank in (0, 1)]
     tracked: dict[int, list[str]] = {0: [], 1: []}
     one_at_a_time = threading.Lock()  # MindSpore runs one graph in a process
 
@@ -233,9 +259,8 @@ def test_the_live_network_is_left_as_it_was_and_its_newest_weights_count(root, t
     network = BlobNetwork()
     network.set_train(True)
     before = {name: parameter.asnumpy().copy() for name, parameter in network.parameters_and_names()}
-    validator = Validator(
-        NetworkDetector(network, INPUT_SIZE_HW, max_objects=16), sequences(root), TrackerConfig(), World(), tmp_path
-    )
+    live = NetworkDetector(network, INPUT_SIZE_HW, max_objects=16)
+    validator = Validator(lambda: live, sequences(root), TrackerConfig(), World(), tmp_path)
     first = validator.run(1)
     assert network.training
     for name, parameter in network.parameters_and_names():
@@ -270,7 +295,7 @@ def test_partial_downloads_and_sequences_without_people_validate(root, tmp_path)
         (12, 6, 0),
         (12, 6, 12),
     ]
-    scores = Validator(detector(), halves, TrackerConfig(), World(), tmp_path / "validation").run(1)
+    scores = Validator(detector, halves, TrackerConfig(), World(), tmp_path / "validation").run(1)
     assert scores is not None and scores.values["MOTA"] == 50  # of 24 boxes 12 false ones where b says nobody is
     rows = (tmp_path / "validation" / "epoch_001" / "a.txt").read_text().splitlines()
     assert sorted({int(row.split(",")[0]) for row in rows}) == [7, 8, 9, 10, 11, 12]
