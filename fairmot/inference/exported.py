@@ -165,7 +165,7 @@ def _onnx_run(path: Path, outputs: Sequence[str], device: Device) -> Run:
         import onnx  # noqa: PLC0415
         import onnxruntime  # noqa: F401, PLC0415
     except ImportError as error:
-        raise ConfigError(f"{path}: {error.name} is not installed: {INSTALL}") from error
+        raise ConfigError(f"{path}: onnx or onnxruntime is not installed: {INSTALL}") from error
     if device is Device.ascend:
         raise ConfigError(f"device={device.value}: ONNX files run on the CPU here; docs/export.md says how on Ascend")
     try:
