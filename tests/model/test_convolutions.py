@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from mindspore import nn, ops
 
+from fairmot.model.deep_convolution import DeepConv2d
 from fairmot.model.layers import conv
+from fairmot.model.same_convolution import SameConv2d
 
 
 class Gradients(nn.Cell):
@@ -34,18 +36,40 @@ class Gradients(nn.Cell):
         pytest.param(10, 6, 3, 324, 320, id="strips not to be cut evenly"),
     ],
 )
-def test_outputs_and_gradients(inputs, outputs, kernel, height, width):
+def test_outputs_and_gradients_of_few_channels(inputs, outputs, kernel, height, width):
+    assert_as_mindspores(SameConv2d, inputs, outputs, kernel, 1, (2, height, width))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "kernel", "stride", "batch", "height", "width"),
+    [
+        (128, 136, 3, 1, 1, 4, 5),
+        (128, 136, 3, 1, 4, 5, 6),
+        (136, 128, 3, 2, 3, 6, 8),
+        (136, 128, 3, 2, 2, 8, 7),
+        pytest.param(136, 128, 3, 2, 2, 7, 6, id="pictures that would not begin with a window"),
+        (136, 128, 5, 1, 2, 6, 5),
+        (136, 128, 7, 2, 2, 8, 10),
+    ],
+)
+def test_outputs_and_gradients_of_many_channels(inputs, outputs, kernel, stride, batch, height, width):
+    assert_as_mindspores(DeepConv2d, inputs, outputs, kernel, stride, (batch, height, width))
+
+
+def assert_as_mindspores(kind, inputs, outputs, kernel, stride, batch_height_width):
     ms.set_context(mode=ms.GRAPH_MODE)
-    ours = conv(inputs, outputs, kernel, has_bias=True)
+    batch, height, width = batch_height_width
+    ours = conv(inputs, outputs, kernel, stride, has_bias=True)
     padding = kernel // 2
-    plain = nn.Conv2d(inputs, outputs, kernel, pad_mode="pad", padding=padding, has_bias=True)
-    assert type(ours) is not type(plain)
+    plain = nn.Conv2d(inputs, outputs, kernel, stride, pad_mode="pad", padding=padding, has_bias=True)
+    assert type(ours) is kind
     assert [parameter.name for parameter in ours.get_parameters()] == ["weight", "bias"]
     plain.weight.set_data(ours.weight.value())
     plain.bias.set_data(ours.bias.value())
     generator = np.random.default_rng(0)
-    features = ms.Tensor(generator.standard_normal((2, inputs, height, width)).astype(np.float32))
-    gradient = ms.Tensor(generator.standard_normal((2, outputs, height, width)).astype(np.float32))
+    features = ms.Tensor(generator.standard_normal((batch, inputs, height, width)).astype(np.float32))
+    sides = (-(-height // stride), -(-width // stride))
+    gradient = ms.Tensor(generator.standard_normal((batch, outputs, *sides)).astype(np.float32))
     results = []
     for convolution in (ours, plain):
         output, ((by_features,), by_weights) = Gradients(convolution)(features, gradient)
