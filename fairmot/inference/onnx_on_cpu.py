@@ -54,15 +54,10 @@ def _upsample_by_convolutions(graph: GraphProto) -> None:
 def _is_channelwise_upsampling(node: NodeProto, kernel_shape: tuple[int, ...]) -> bool:
     """Whether it is the network's: by an even factor, each channel for itself, with a kernel of twice the factor."""
     settings = {one.name: helper.get_attribute_value(one) for one in node.attribute}
-    channels, _, _, side = kernel_shape
-    factor = side // 2
-    wanted = {
-        "group": channels,
-        "strides": [factor] * 2,
-        "pads": [factor // 2] * 4,
-        "dilations": [1, 1],
-    }
-    return factor % 2 == 0 and kernel_shape == (channels, 1, 2 * factor, 2 * factor) and settings == wanted
+    channels, factor = kernel_shape[0], kernel_shape[-1] // 2
+    wanted = {"group": channels, "strides": [factor] * 2, "pads": [factor // 2] * 4, "dilations": [1, 1]}
+    fits = kernel_shape == (channels, 1, 2 * factor, 2 * factor) and settings == wanted
+    return fits and factor % 2 == 0 and len(node.input) == 2  # a third would be a bias
 
 
 def _interleaved_convolutions(graph: GraphProto, node: NodeProto, kernel: np.ndarray) -> Iterator[NodeProto]:
