@@ -272,7 +272,7 @@ def _validation_detector(
         require_onnx("validation_engine=onnx")
     height, width = config.data.input_size
     trained = TrainedNetwork(network, config.model, (height, width), config.data.num_classes)
-    return LiveExport(trained, detector).open
+    return LiveExport(trained, detector, config.runtime.threads).open
 
 
 def _validation_data(config: TrainConfig, sequences: "list[ValidationSequence]") -> DataSet:

@@ -28,11 +28,13 @@ class LiveExport:
     Args:
         trained: the network in training, whose mode and parameters stay as they are.
         detector: by the network itself, of batch size 1.
+        threads: for the operators; 0: one a core.
     """
 
-    def __init__(self, trained: TrainedNetwork, detector: NetworkDetector) -> None:
+    def __init__(self, trained: TrainedNetwork, detector: NetworkDetector, threads: int = 0) -> None:
         self._trained = trained
         self._detector = detector
+        self._threads = threads
         self._description = describe(trained, ONNX, detector.input_size_hw, 1, MAX_OBJECTS)
         self._parameters = {parameter.name: parameter for parameter in trained.network.get_parameters()}
         self._graph: ModelProto | None = None  # without weights
@@ -62,8 +64,8 @@ class LiveExport:
         graph.CopyFrom(self._graph)
         for constant in self._weights_of(graph):
             constant.raw_data = self._parameters[constant.name].asnumpy().tobytes()
-        detector = open_graph("the exported network", graph, self._description)
-        check(lambda batch_size: detector, self._description, self._detector)
+        detector = open_graph("the exported network", graph, self._description, self._threads)
+        check(lambda _: detector, self._description, self._detector)
         return detector
 
     def _weights_of(self, graph: "ModelProto") -> list:

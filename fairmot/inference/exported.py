@@ -99,19 +99,20 @@ def open_exported(path: Path, device: Device, *, max_objects: int, batch_size: i
     return ExportedDetector(description, _as_described(path, description, run), max_objects, batch_size, embed)
 
 
-def open_graph(name: str, model: "ModelProto", description: Description) -> ExportedDetector:
+def open_graph(name: str, model: "ModelProto", description: Description, threads: int) -> ExportedDetector:
     """What `open_exported` makes of a file, of an ONNX graph in memory.
 
     Args:
         name: what to call it in messages.
         model: the graph, which is used up.
         description: of it, with a batch size.
+        threads: for the operators; 0: ONNX Runtime's choice, one a core.
 
     Raises:
         CheckpointError: ONNX Runtime cannot load it.
     """
     assert description.batch_size is not None
-    run = _run_of_graph(name, model, OUTPUTS)
+    run = _run_of_graph(name, model, OUTPUTS, threads)
     return ExportedDetector(description, run, description.max_objects, description.batch_size)
 
 
@@ -178,14 +179,17 @@ def _onnx_run(path: Path, outputs: Sequence[str], device: Device) -> Run:
     return run
 
 
-def _run_of_graph(name: str, model: "ModelProto", outputs: Sequence[str]) -> Run:
+def _run_of_graph(name: str, model: "ModelProto", outputs: Sequence[str], threads: int = 0) -> Run:
     """Some outputs of an ONNX graph, which is used up, ready to run; `name` is for messages."""
     import onnxruntime  # noqa: PLC0415
 
     from fairmot.inference.onnx_on_cpu import graph_for_cpu  # noqa: PLC0415
 
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
     try:
-        session = onnxruntime.InferenceSession(graph_for_cpu(model, outputs), providers=["CPUExecutionProvider"])
+        graph = graph_for_cpu(model, outputs)
+        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no base of their own
         raise CheckpointError(f"{name}: onnxruntime {onnxruntime.__version__} cannot load it ({error})") from error
 

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import onnxruntime
 import pytest
 from mindspore import Tensor
 from one_convolution import one_convolution  # noqa: F401
@@ -107,3 +108,15 @@ def test_where_it_fails_the_networks_own_detector_goes_on(network, by_mindspore,
     assert {"old weights": "differ from the checkpoint's"}.get(fault, "Sqrt") in said
     assert live.open() is by_mindspore
     assert capfd.readouterr().err == ""
+
+
+def test_a_rank_among_several_takes_no_more_threads_than_it_was_given(network, by_mindspore, monkeypatch):
+    given = []
+
+    def session(graph, options, *, make=onnxruntime.InferenceSession, **settings):
+        given.append(options.intra_op_num_threads)
+        return make(graph, options, **settings)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    LiveExport(TrainedNetwork(network, MODEL, INPUT_SIZE, 1), by_mindspore, threads=1).open()
+    assert given == [1]
