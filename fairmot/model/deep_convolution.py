@@ -1,8 +1,5 @@
 """The convolution of many channels, whose weight's gradient spares a CPU's memory."""
 
-import functools
-from collections.abc import Callable
-
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 from mindspore.ops.operations import _grad_ops, nn_ops
@@ -12,12 +9,12 @@ _LEAST_KERNELS = 128 * 128
 
 
 def is_deep_convolution(in_channels: int, out_channels: int, kernel_size: int) -> bool:
-    """Whether `DeepConv2d` is the better one for such a layer on this device."""
+    """Whether `DeepConvolution` is the better one for such a layer on this device."""
     has_many = in_channels * out_channels > _LEAST_KERNELS  # those of fewer have large maps: same_convolution.py
     return kernel_size > 1 and has_many and ms.get_context("device_target") == "CPU"
 
 
-class _DeepConvolution(nn.Cell):
+class DeepConvolution(nn.Cell):
     """The convolution with both gradients spelled out.
 
     MindSpore's operator for the gradient of the weight keeps, in each layer, an unfolded map and a gradient for each
@@ -67,41 +64,3 @@ class _DeepConvolution(nn.Cell):
         for number in range(1, batch):
             joined += (between, self.slice(maps, (number, 0, 0, 0), (1, channels, height, width)))
         return self.join(joined)
-
-
-@functools.cache
-def _deep_convolution(
-    in_channels: int, out_channels: int, kernel_size: int, stride: int
-) -> Callable[[Tensor, Tensor], Tensor]:
-    # As in same_convolution.py: layers alike share one.
-    cell = _DeepConvolution(in_channels, out_channels, kernel_size, stride)
-
-    def convolution(features: Tensor, weight: Tensor) -> Tensor:
-        return cell(features, weight)
-
-    return convolution
-
-
-class DeepConv2d(nn.Conv2d):
-    """MindSpore's Conv2d around `_DeepConvolution`.
-
-    Args:
-        in_channels: of the map.
-        out_channels: of the result.
-        kernel_size: odd.
-        stride: cells between windows.
-        has_bias: whether a bias is added.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int, has_bias: bool) -> None:
-        padding = kernel_size // 2
-        super().__init__(
-            in_channels, out_channels, kernel_size, stride, pad_mode="pad", padding=padding, has_bias=has_bias
-        )
-        self.convolution = _deep_convolution(in_channels, out_channels, kernel_size, stride)
-
-    def construct(self, features: Tensor) -> Tensor:
-        """[B, in, H, W] -> [B, out, H / stride, W / stride]."""
-        # Cast out here, where the cast has a gradient.
-        output = self.convolution(features, self.weight.astype(features.dtype))
-        return self.bias_add(output, self.bias) if self.has_bias else output

@@ -4,8 +4,7 @@ import mindspore as ms
 from mindspore import Tensor, nn
 
 from fairmot.model.ascend_layers import AscendBatchNorm2d, AscendConv2d, AscendConv2dTranspose, AscendMaxPool2d
-from fairmot.model.deep_convolution import DeepConv2d, is_deep_convolution
-from fairmot.model.same_convolution import SameConv2d, is_same_convolution
+from fairmot.model.cpu_layers import CpuConv2d, own_convolution
 
 # PyTorch's momentum weighs the new batch (0.1), MindSpore's the history.
 BATCH_NORM_MOMENTUM = 0.9
@@ -19,11 +18,10 @@ def on_ascend() -> bool:
 
 def conv(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, has_bias: bool = False) -> nn.Conv2d:
     """A convolution padded to keep the size at stride 1; [B, in, H, W] -> [B, out, H / stride, W / stride]."""
+    own = own_convolution(in_channels, out_channels, kernel_size, stride)
+    if own is not None:
+        return CpuConv2d(own, in_channels, out_channels, kernel_size, stride, has_bias)
     kind = AscendConv2d if on_ascend() else nn.Conv2d
-    if kind is nn.Conv2d and is_same_convolution(in_channels, out_channels, kernel_size, stride):
-        return SameConv2d(in_channels, out_channels, kernel_size, has_bias)
-    if kind is nn.Conv2d and is_deep_convolution(in_channels, out_channels, kernel_size):
-        return DeepConv2d(in_channels, out_channels, kernel_size, stride, has_bias)
     padding = kernel_size // 2
     return kind(in_channels, out_channels, kernel_size, stride, pad_mode="pad", padding=padding, has_bias=has_bias)
 

@@ -1,8 +1,5 @@
 """The convolution of stride 1 that keeps the size, with gradients that spare a CPU's memory."""
 
-import functools
-from collections.abc import Callable
-
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 from mindspore.ops.operations import _grad_ops
@@ -13,13 +10,13 @@ _STRIPS = 4  # tuples below have as many
 
 
 def is_same_convolution(in_channels: int, out_channels: int, kernel_size: int, stride: int) -> bool:
-    """Whether `SameConv2d` is the better one for such a layer on this device."""
+    """Whether `SameConvolution` is the better one for such a layer on this device."""
     # Deep layers' maps are small and their kernels many: turning them costs what the buffer would.
     are_few = in_channels * out_channels <= _MOST_KERNELS_TURNED
     return stride == 1 and kernel_size > 1 and are_few and ms.get_context("device_target") == "CPU"
 
 
-class _SameConvolution(nn.Cell):
+class SameConvolution(nn.Cell):
     """The convolution with both gradients spelled out.
 
     On CPUs MindSpore's operators for them unfold a map, k * k values for each of its own, into a buffer that every
@@ -74,38 +71,3 @@ class _SameConvolution(nn.Cell):
 
 def _weight_gradient(out_channels: int, kernel_size: int, padding: tuple[int, int, int, int]) -> ops.Primitive:
     return _grad_ops.Conv2DBackpropFilter(out_channels, kernel_size, pad_mode="pad", pad=padding, pad_list=padding)
-
-
-@functools.cache
-def _same_convolution(in_channels: int, out_channels: int, kernel_size: int) -> Callable[[Tensor, Tensor], Tensor]:
-    # Layers alike share one, which has no parameters: the compiler reads it once, and works out its shapes once for all
-    # maps of a size. A function, because a cell would become every layer's child and take each network's precision.
-    cell = _SameConvolution(in_channels, out_channels, kernel_size)
-
-    def convolution(features: Tensor, weight: Tensor) -> Tensor:
-        return cell(features, weight)
-
-    return convolution
-
-
-class SameConv2d(nn.Conv2d):
-    """MindSpore's Conv2d around `_SameConvolution`.
-
-    Args:
-        in_channels: of the map.
-        out_channels: of the result.
-        kernel_size: odd.
-        has_bias: whether a bias is added.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, has_bias: bool) -> None:
-        super().__init__(
-            in_channels, out_channels, kernel_size, pad_mode="pad", padding=kernel_size // 2, has_bias=has_bias
-        )
-        self.convolution = _same_convolution(in_channels, out_channels, kernel_size)
-
-    def construct(self, features: Tensor) -> Tensor:
-        """[B, in, H, W] -> [B, out, H, W]."""
-        # Cast out here, where the cast has a gradient.
-        output = self.convolution(features, self.weight.astype(features.dtype))
-        return self.bias_add(output, self.bias) if self.has_bias else output
