@@ -18,10 +18,10 @@ def on_ascend() -> bool:
 
 def conv(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, has_bias: bool = False) -> nn.Conv2d:
     """A convolution padded to keep the size at stride 1; [B, in, H, W] -> [B, out, H / stride, W / stride]."""
-    own = own_convolution(in_channels, out_channels, kernel_size, stride)
+    kind = AscendConv2d if on_ascend() else nn.Conv2d
+    own = None if on_ascend() else own_convolution(in_channels, out_channels, kernel_size, stride)
     if own is not None:
         return CpuConv2d(own, in_channels, out_channels, kernel_size, stride, has_bias)
-    kind = AscendConv2d if on_ascend() else nn.Conv2d
     padding = kernel_size // 2
     return kind(in_channels, out_channels, kernel_size, stride, pad_mode="pad", padding=padding, has_bias=has_bias)
 
