@@ -163,8 +163,9 @@ class TrainConfig(Recorded):
                 "data.validation is empty: name folders of sequences such as [mot17/images/train/*], or set "
                 "validate_every_epochs=0"
             )
-        on_npu = self.simulate.chip is not None or find_device(self.device).device is Device.ascend
-        if self.validation_engine is Engine.onnx and on_npu:
+        if self.validation_engine is Engine.onnx and (
+            self.simulate.chip or find_device(self.device).device is Device.ascend
+        ):
             raise ValueError("validation_engine=onnx: ONNX Runtime runs on the CPU here; leave it out on an NPU")
         if self.batch_norm is BatchNorm.sync:
             self._check_npu("batch_norm=sync", "has no synchronised batch normalisation; choose rank or frozen")

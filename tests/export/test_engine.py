@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 from blob_sequences import run_command_in_process, write_sequence
+from drawn_weights import drawn_weights
 from one_convolution import one_convolution  # noqa: F401
 
 from fairmot.device import Device
@@ -29,19 +30,8 @@ MODEL = ModelConfig(name="one_convolution", head_conv=4, reid_dim=6)
 MANIFEST = {"model": dataclasses.asdict(MODEL), "input_size": list(INPUT_SIZE), "num_classes": 1}
 
 
-def drawn_weights(seed=4):
-    """Weights that leave no two cells equal, and boxes a size."""
-    rng = np.random.default_rng(seed)
-    weights = {}
-    for name, parameter in build_network(MODEL, seed=2, num_classes=1).state().items():
-        drawn = rng.standard_normal(parameter.shape).astype(np.float32)
-        is_positive = name.endswith(("moving_variance", "beta", ".0.bias", "wh.2.bias"))
-        weights[name] = np.abs(drawn) + 1 if is_positive else 0.3 * drawn
-    return weights
-
-
 def write_weights(path, seed=4):
-    path.write_bytes(weights_file(drawn_weights(seed), MANIFEST))
+    path.write_bytes(weights_file(drawn_weights(build_network(MODEL, seed=2, num_classes=1), seed), MANIFEST))
     return path
 
 
@@ -117,7 +107,7 @@ def test_other_weights_batch_size_or_a_damaged_file_are_exported_anew(exported, 
 
 
 def test_where_the_folder_cannot_be_written_it_is_kept_in_the_users_cache(exported, no_export, tmp_path, user_cache):
-    tensors = {group: {} for group in GROUPS} | {"network": drawn_weights()}
+    tensors = {group: {} for group in GROUPS} | {"network": drawn_weights(build_network(MODEL, seed=2, num_classes=1))}
     checkpoint = save_checkpoint(tmp_path / "run" / "checkpoints", 1, tensors, MANIFEST, "", keep=1)
     with pytest.raises(WantsToExportError, match=f"would write {checkpoint}/onnx/"):
         opened(tmp_path / "run", Engine.onnx)

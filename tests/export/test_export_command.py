@@ -12,6 +12,7 @@ import onnxruntime
 import pytest
 from ascend_process import needs_tools, run_with_ascend
 from blob_sequences import run_command_in_process, write_sequence
+from drawn_weights import drawn_weights
 from mindspore import Tensor, nn, ops
 
 from fairmot.errors import CheckpointError, ConfigError, FairMOTError
@@ -62,17 +63,12 @@ def tiny_networks():
 
 
 def save_run(folder, name="tiny", scale=0.3, without=()):
-    """A run directory with random weights that leave no two cells equal: no unit is off, all boxes have a size."""
-    rng = np.random.default_rng(4)
+    """A run directory with drawn weights, some of them zero."""
     model = ModelConfig(name=name, head_conv=4, reid_dim=6)
-    state = build_network(model, seed=2, num_classes=2).state()
     tensors = {group: {} for group in GROUPS}
-    for key, parameter in state.items():
-        drawn = rng.standard_normal(parameter.shape).astype(np.float32)
-        is_positive = key.endswith(("moving_variance", "beta", ".0.bias", "wh.2.bias"))
-        tensors["network"][key] = np.abs(drawn) + 1 if is_positive else scale * drawn
-        if key in without:
-            tensors["network"][key] *= 0
+    tensors["network"] = drawn_weights(build_network(model, seed=2, num_classes=2), scale=scale)
+    for key in without:
+        tensors["network"][key] *= 0
     manifest = {"model": dataclasses.asdict(model), "input_size": list(INPUT_SIZE), "num_classes": 2}
     save_checkpoint(folder / "checkpoints", 1, tensors, manifest, "", keep=1)
     return folder

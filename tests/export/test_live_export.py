@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import onnxruntime
 import pytest
+from drawn_weights import drawn_weights
 from mindspore import Tensor
 from one_convolution import one_convolution  # noqa: F401
 
@@ -22,12 +23,8 @@ MODEL = ModelConfig(name="one_convolution", head_conv=4, reid_dim=6)
 
 
 def draw(network, seed):
-    """Weights that leave no two cells equal, and boxes a size."""
-    rng = np.random.default_rng(seed)
-    for name, parameter in network.state().items():
-        drawn = rng.standard_normal(parameter.shape).astype(np.float32)
-        is_positive = name.endswith(("moving_variance", "beta", ".0.bias", "wh.2.bias"))
-        parameter.set_data(Tensor(np.abs(drawn) + 1 if is_positive else 0.3 * drawn))
+    for name, weight in drawn_weights(network, seed).items():
+        network.state()[name].set_data(Tensor(weight))
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ from fairmot.tracking.tracker import Tracker
 from train.build import _build_validator, _validation_detector
 from train.config import RuntimeConfig, TrainConfig
 from train.distributed import World
+from train.simulate.config import Chip, SimulateConfig
 from train.step_config import Precision
 from train.validate import Validator, find_validation_sequences
 from train.validation_video import ValidationVideo
@@ -115,6 +116,12 @@ def test_who_validates_is_a_matter_of_the_configuration_and_the_frames(
     sequence.frames = np.arange(1, frames + 1)
     opened = _validation_detector(config, BlobNetwork(), compiled, [sequence])()
     assert opened is (compiled if opens == "mindspore" else "onnx")
+
+
+def test_onnx_runtime_is_refused_for_an_npu(root):
+    data = DataConfig(root=str(root), train={"mine": "mine.train"})
+    with pytest.raises(ValueError, match="validation_engine=onnx: ONNX Runtime runs on the CPU here"):
+        TrainConfig(data=data, validation_engine=Engine.onnx, simulate=SimulateConfig(chip=Chip("910b")))
 
 
 @pytest.fixture
